@@ -1,0 +1,94 @@
+"""What every public function checks once, at the door."""
+
+import difflib
+from collections.abc import Iterable
+
+import numpy as np
+
+
+def embeddings(values, name: str, *, min_rows: int = 2, normalize: bool = True) -> np.ndarray:
+    """Return `values` as a finite 2-D floating array, its rows scaled to unit length.
+
+    Args:
+        values: An array or CPU tensor, one embedding a row. It is never changed in place.
+        name: The argument's name, for the error.
+        min_rows: The fewest rows that make sense to the caller.
+        normalize: Whether to scale the rows to unit length.
+
+    Raises:
+        TypeError: If the values are not floating-point numbers.
+        ValueError: If the shape, a value or a row makes no sense; the message names the cure.
+    """
+    if hasattr(values, "detach"):  # a torch tensor, told apart without importing torch
+        values = values.detach().cpu()
+        if not values.is_floating_point():
+            raise TypeError(f"{name} holds {values.dtype}; embeddings are floating point: call {name}.float()")
+        values = (values.float() if values.element_size() < 4 else values).numpy()
+    array = np.asarray(values)
+    if array.dtype.kind != "f":
+        raise TypeError(
+            f"{name} holds {array.dtype}; embeddings are floating point: pass {name}.astype('float32')"
+        )
+    if array.ndim != 2:
+        raise ValueError(f"{name} has shape {array.shape}; pass a 2-D array, one embedding a row")
+    if len(array) < min_rows:
+        raise ValueError(f"{name} has {len(array)} rows; at least {min_rows} are needed")
+    if array.dtype == np.float16:
+        array = array.astype(np.float32)
+    finite = np.isfinite(array).all(axis=1)
+    if not finite.all():
+        raise ValueError(
+            f"{name} has a NaN or infinite value in row {int(np.argmin(finite))} "
+            f"({int((~finite).sum())} such rows); drop those rows from both modalities"
+        )
+    if not normalize:
+        return array
+    # The largest entry is divided out first: squares of float32 values below 1e-19 underflow.
+    peak = np.abs(array).max(axis=1, keepdims=True, initial=0)
+    if not peak.all():
+        row = int(np.argmin(peak))
+        raise ValueError(f"{name} has a zero row ({row}), which has no direction; drop it from both modalities")
+    array = array / peak
+    return array / np.linalg.norm(array, axis=1, keepdims=True)
+
+
+def pairs(images, texts, *, min_rows: int = 2, normalize: bool = True) -> tuple[np.ndarray, np.ndarray]:
+    """Return both modalities checked by `embeddings` and of one shape, row i paired with row i.
+
+    Raises:
+        TypeError: If either holds no floating-point numbers.
+        ValueError: If either is malformed, or if their shapes differ.
+    """
+    x = embeddings(images, "images", min_rows=min_rows, normalize=normalize)
+    y = embeddings(texts, "texts", min_rows=min_rows, normalize=normalize)
+    if x.shape != y.shape:
+        raise ValueError(
+            f"images has shape {x.shape} and texts {y.shape}; row i of one is paired with row i of the other, "
+            "so pass as many rows and columns of each"
+        )
+    return x, y
+
+
+def temperature(tau: float, name: str = "tau") -> float:
+    """Return `tau` as a float.
+
+    Raises:
+        ValueError: If it is not a positive finite number.
+    """
+    value = float(tau)
+    if not (np.isfinite(value) and value > 0):
+        raise ValueError(f"{name} is {tau!r}; a temperature is a positive number such as 0.01 (CLIP's 1/100)")
+    return value
+
+
+def known(name: str, options: Iterable[str], what: str) -> str:
+    """Return `name` if it is one of the options.
+
+    Raises:
+        ValueError: If it is not; the message names the nearest options.
+    """
+    options = list(options)
+    if name in options:
+        return name
+    near = difflib.get_close_matches(str(name), options, n=3, cutoff=0.4) or options
+    raise ValueError(f"unknown {what} {name!r}; did you mean {' or '.join(map(repr, near))}?")

@@ -1,0 +1,106 @@
+"""Record what a chapter found about a claim, for the scorecard to gather."""
+
+import html
+import re
+
+_IDS = re.compile(r"(E([1-9]|1[0-3])[a-z]?|F([12]|[4-9]|1[0-2])|Thm[12]|Lemma3\.1|Thm3\.[23]|AppC)(\.[a-z0-9_]+)?|X\.[a-z0-9_]+")
+_DATA = ("real", "miniclip", "simulation", "theory")
+_SOURCES = ("liang2022", "yaras2025", "field")
+
+
+def record(
+    id: str,
+    *,
+    source: str,
+    statement: str,
+    paper: str | float | None,
+    here: str | float,
+    data: str,
+    seeds: int,
+    checks: dict[str, bool],
+    at_most: str = "holds",
+    note: str = "",
+) -> str:
+    """Show a claim's row under the cell, mark it for the scorecard, and return its verdict.
+
+    The verdict follows from the checks: all true *holds*, some true *partly*, none true *fails*, no check
+    *not tested here*. So a chapter cannot print a verdict that its own numbers do not give.
+
+    Args:
+        id: The experiment's id (E1-E13, F1-F12, Thm1, ...), with `.part` where a chapter tests a part of it;
+            `X.name` for what neither paper claims.
+        source: Key of the bibliography: liang2022, yaras2025 or field.
+        statement: The claim, in one sentence.
+        paper: What the paper reports, or None where it prints no number.
+        here: What this run measured, with its spread.
+        data: Where the numbers come from: real, miniclip, simulation or theory.
+        seeds: How many seeds stand behind `here`; 1 for a deterministic result.
+        checks: What must be true, each in words, with whether it is.
+        at_most: The best verdict that the data can give; "partly" for an analogue of the paper's data.
+        note: Why a check fails, or what limits the result.
+
+    Raises:
+        ValueError: If the id, source, data or `at_most` is unknown.
+
+    Example:
+        >>> record("E5", source="liang2022", statement="The gap is a minimum.", paper=0.82, here=0.86,
+        ...        data="real", seeds=1, checks={"minimum at the default gap": True})
+        E5 holds: The gap is a minimum. Paper: 0.82. Here: 0.86 (real).
+        'holds'
+
+    Taught in chapter scorecard.
+    """
+    from mgaplib import _checks
+
+    if not _IDS.fullmatch(id):
+        raise ValueError(f"unknown claim id {id!r}; use E1-E13, F1-F12, Thm1, ... or X.name, see the scorecard")
+    _checks.known(source, _SOURCES, "source")
+    _checks.known(data, _DATA, "data")
+    _checks.known(at_most, ("holds", "partly", "fails"), "at_most")
+    true = [bool(v) for v in checks.values()]
+    if not true:
+        verdict = "not tested here"
+    else:
+        verdict = "holds" if all(true) else "partly" if any(true) else "fails"
+        if verdict == "holds":
+            verdict = at_most
+    failed = [words for words, v in checks.items() if not v]
+    row = {
+        "id": id,
+        "source": source,
+        "statement": statement,
+        "paper": paper,
+        "here": here,
+        "data": data,
+        "seeds": int(seeds),
+        "verdict": verdict,
+        "failed": failed,
+        "note": note,
+    }
+    _show(row)
+    return verdict
+
+
+def _show(row: dict) -> None:
+    paper = "no number" if row["paper"] is None else row["paper"]
+    tail = "".join([f" Not so: {'; '.join(row['failed'])}." if row["failed"] else "", f" {row['note']}" if row["note"] else ""])
+    plain = f"{row['id']} {row['verdict']}: {row['statement']} Paper: {paper}. Here: {row['here']} ({row['data']}).{tail}"
+    try:
+        from IPython import get_ipython
+    except ImportError:
+        get_ipython = lambda: None  # noqa: E731
+    if get_ipython() is None:
+        print(plain)
+        return
+    from IPython.display import publish_display_data
+
+    cells = "".join(
+        f"<td>{html.escape(str(v))}</td>"
+        for v in (row["id"], row["statement"], paper, row["here"], row["data"], row["seeds"], row["verdict"] + tail)
+    )
+    head = "".join(f"<th>{t}</th>" for t in ("id", "claim", "paper", "here", "data", "seeds", "verdict"))
+    table = (
+        f'<table class="mgap-claim" data-verdict="{row["verdict"]}"><thead><tr>{head}</tr></thead>'
+        f"<tbody><tr>{cells}</tr></tbody></table>"
+    )
+    publish_display_data({"text/plain": plain, "text/html": table}, metadata={"mgaplib_claim": row})
