@@ -1,7 +1,10 @@
-"""Record what a chapter found about a claim, for the scorecard to gather."""
+"""Record what a chapter found about a claim, for the scorecard to gather, and its numbers, for the prose to quote."""
 
 import html
+import os
 import re
+
+from mgaplib import _checks
 
 _IDS = re.compile(r"(E([1-9]|1[0-3])[a-z]?|F([12]|[4-9]|1[0-2])|Thm[12]|Lemma3\.1|Thm3\.[23]|AppC)(\.[a-z0-9_]+)?|X\.[a-z0-9_]+")
 _DATA = ("real", "miniclip", "simulation", "theory")
@@ -50,8 +53,6 @@ def record(
 
     Taught in chapter scorecard.
     """
-    from mgaplib import _checks
-
     if not _IDS.fullmatch(id):
         raise ValueError(f"unknown claim id {id!r}; use E1-E13, F1-F12, Thm1, ... or X.name, see the scorecard")
     _checks.known(source, _SOURCES, "source")
@@ -85,11 +86,7 @@ def _show(row: dict) -> None:
     paper = "no number" if row["paper"] is None else row["paper"]
     tail = "".join([f" Not so: {'; '.join(row['failed'])}." if row["failed"] else "", f" {row['note']}" if row["note"] else ""])
     plain = f"{row['id']} {row['verdict']}: {row['statement']} Paper: {paper}. Here: {row['here']} ({row['data']}).{tail}"
-    try:
-        from IPython import get_ipython
-    except ImportError:
-        get_ipython = lambda: None  # noqa: E731
-    if get_ipython() is None:
+    if not _in_notebook():
         print(plain)
         return
     from IPython.display import publish_display_data
@@ -104,3 +101,44 @@ def _show(row: dict) -> None:
         f"<tbody><tr>{cells}</tr></tbody></table>"
     )
     publish_display_data({"text/plain": plain, "text/html": table}, metadata={"mgaplib_claim": row})
+
+
+def glue(name: str, value: float) -> None:
+    """Keep a number under a name, so that the chapter's prose can quote it with `{glue:text}`.
+
+    Does what `myst_nb.glue` does, without needing myst_nb where a chapter runs as a plain notebook: there it
+    prints the number instead.
+
+    Args:
+        name: The number's name in the book; it starts with the chapter's slug.
+        value: The number; NumPy scalars become floats, which the page can format.
+
+    Raises:
+        ValueError: If the value is not finite.
+
+    Example:
+        >>> glue("loss-landscape-gap", 0.8514)
+        loss-landscape-gap = 0.8514
+
+    Taught in chapter notation.
+    """
+    number = float(value)
+    if number - number != 0:
+        raise ValueError(f"{name} is {value!r}; only finite numbers can be quoted")
+    if not _in_notebook() or os.environ.get("MGAPLIB_STATIC") != "1":
+        print(f"{name} = {number:.4g}")
+        return
+    from IPython.display import publish_display_data
+
+    prefix = "application/papermill.record/"
+    publish_display_data(
+        {prefix + "text/plain": repr(number)}, metadata={"scrapbook": {"name": name, "mime_prefix": prefix}}
+    )
+
+
+def _in_notebook() -> bool:
+    try:
+        from IPython import get_ipython
+    except ImportError:
+        return False
+    return get_ipython() is not None
