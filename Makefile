@@ -1,0 +1,64 @@
+# The book's front door: CONTRIBUTING.md says what each target does.
+PYTHON ?= python3
+PY := .venv/bin/python
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help setup book test unit chapters pages notebooks bench experiments format clean
+
+# One thread a process: a second brings a small model nothing, and the numbers stay the same from run to run.
+export OMP_NUM_THREADS := 1
+export PYTHONHASHSEED := 0
+# Progress bars off, live panels as pictures: what a page can show.
+export MGAPLIB_STATIC := 1
+
+help:  ## list the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/make \1\t\2/' | expand -t 20
+
+.venv/ready: requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "Python 3.11 or newer is needed; name one with make PYTHON=python3.12"; exit 1; }
+	@echo "== installing the pinned requirements into .venv (a few minutes)"
+	$(PYTHON) -m venv .venv
+	$(PY) -m pip install --disable-pip-version-check --quiet --requirement requirements.txt
+	$(PY) -m pip install --disable-pip-version-check --quiet --no-deps --editable .
+	@touch $@
+
+setup: .venv/ready  ## the virtual environment, with the pinned requirements
+
+chapters: .venv/ready
+	@echo "== executing the chapters that are not in the cache, two at a time"
+	$(PY) tools/execute.py
+
+pages: chapters
+	@echo "== building the pages"
+	$(PY) -m jupyter_book build . -n -W --keep-going --all --quiet
+	@echo "== the book is in _build/html/index.html"
+
+book: pages  ## execute the chapters and build the pages into _build/html
+
+unit: .venv/ready  ## the unit tests and the docstrings' examples
+	@echo "== lint and unit tests"
+	$(PY) -m ruff check .
+	$(PY) tools/check_chapters.py
+	$(PY) -m pytest -n 2 --dist worksteal --doctest-modules mgaplib tests --ignore=tests/pages
+
+test: unit pages  ## lint, unit tests, every chapter, the built pages in a real browser
+	@echo "== the built pages in a real browser"
+	CHROMIUM="$$($(PY) tools/browser.py)" $(PY) -m pytest -n 2 --dist worksteal tests/pages
+
+notebooks: .venv/ready  ## Colab-ready notebooks in build/colab
+	$(PY) tools/make_notebooks.py
+
+bench: .venv/ready  ## the benchmarks, as JSON lines
+	@for file in benchmarks/*.py; do $(PY) $$file; done
+
+experiments: .venv/ready  ## the long runs that write mgaplib/results (hours)
+	@for file in experiments/[a-z]*.py; do echo "== $$file"; $(PY) $$file; done
+
+format: .venv/ready  ## sort the imports and format the code
+	$(PY) -m ruff check --fix-only .
+	$(PY) -m ruff format .
+
+clean:  ## remove what the other targets made, but for the virtual environment
+	rm -rf build _build .pytest_cache .ruff_cache .hypothesis *.egg-info

@@ -1,0 +1,59 @@
+"""Give the pages their repository and Colab buttons when the repository's public address is known."""
+
+import os
+import re
+import subprocess
+
+GITHUB = re.compile(r"(?:https://github\.com/|git@github\.com:)([\w.-]+)/([\w.-]+?)(?:\.git)?/?")
+
+
+def repository_url(srcdir) -> str:
+    """Return https://github.com/owner/name from REPO_URL or git's remote, or "" if neither names one.
+
+    A remote of any other form may hold a path or a token, so it is never printed.
+    """
+    given = os.environ.get("REPO_URL", "")
+    if given:
+        match = GITHUB.fullmatch(given.strip())
+        if not match:
+            raise ValueError("REPO_URL must look like https://github.com/owner/name")
+    else:
+        git = subprocess.run(
+            ["git", "-C", str(srcdir), "remote", "get-url", "origin"], capture_output=True, text=True, check=False
+        )
+        match = GITHUB.fullmatch(git.stdout.strip())
+    return f"https://github.com/{match[1]}/{match[2]}" if match else ""
+
+
+def configure(app, config):
+    url = repository_url(app.srcdir)
+    if not url:
+        return
+    config.html_theme_options = {
+        **config.html_theme_options,
+        "repository_url": url,
+        "repository_branch": os.environ.get("REPO_BRANCH", "main"),
+        "path_to_docs": "",
+        "use_repository_button": True,
+        "use_edit_page_button": True,
+        "use_issues_button": True,
+        "launch_buttons": {"colab_url": "https://colab.research.google.com"},
+    }
+
+
+def point_colab_at_notebooks(app, pagename, templatename, context, doctree):
+    """Colab opens only .ipynb files, and those live on the branch `notebooks`; edit links stay as they are."""
+    for group in context.get("header_buttons", []):
+        if group.get("label") != "launch-buttons":
+            continue
+        for button in group["buttons"]:
+            if button["text"] == "Colab":
+                url = re.sub(r"/blob/[^/]+/", "/blob/notebooks/", button["url"], count=1)
+                button["url"] = re.sub(r"\.md$", ".ipynb", url)
+
+
+def setup(app):
+    # After Jupyter Book's own handlers (500), before the theme freezes its options.
+    app.connect("config-inited", configure, priority=900)
+    app.connect("html-page-context", point_colab_at_notebooks, priority=900)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,95 @@
+"""Check what a machine can check of the chapters: their skeleton, their size, and that every figure is described."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import jupytext
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+SECTIONS = ["Checks", "Limits", "Exercises", "What next"]
+#: The front page invites, the skeleton teaches; the notation has nothing to claim.
+FREE = {"index.md", "notation.md"}
+MAX_CELL_LINES = 25
+
+
+def problems(path: Path) -> list[str]:
+    """Return what is wrong with one chapter, each with its line where it has one."""
+    text = path.read_text(encoding="utf-8")
+    notebook = jupytext.read(path)
+    if "kernelspec" not in notebook.metadata:
+        return []
+    found = []
+    if "format_version" in text.split("---")[1] or "jupytext_version" in text.split("---")[1]:
+        found.append("the header names versions, which change with every tool")
+    body = text.split("---", 2)[2].lstrip()
+    if not re.match(r"\(ch-[a-z-]+\)=\n# \S", body):
+        found.append("must open with a label (ch-slug)= and then the title")
+    if path.name not in FREE:
+        found += skeleton(body)
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            found += code_cell(cell)
+    found += [f"relative path {hit!r}" for hit in re.findall(r"""(?:open|read_csv|load)\(\s*["']\.{0,2}/[^"']*""", body)]
+    return found
+
+
+def skeleton(body: str) -> list[str]:
+    found = []
+    if not re.match(r"\(ch-[a-z-]+\)=\n# .+\n\n> \S", body):
+        found.append("the claim, in one quoted sentence, must follow the title")
+    admonition = re.search(r":::\{admonition\} In this chapter\n(.*?)\n:::", body, re.S)
+    if not admonition or "Time to run" not in admonition[1]:
+        found.append("the admonition 'In this chapter', with the time to run, is missing")
+    headings = re.findall(r"^## (.+)$", body, re.M)
+    places = [headings.index(name) if name in headings else -1 for name in SECTIONS]
+    if -1 in places or places != sorted(places):
+        found.append(f"must end with the sections {', '.join(SECTIONS)}, in this order")
+    if "{solution-start}" not in body:
+        found.append("needs at least one exercise with an executable solution (sphinx-exercise, gated)")
+    if "claims.record(" not in body:
+        found.append("records no claim")
+    return found
+
+
+def code_cell(cell) -> list[str]:
+    lines = cell.source.splitlines()
+    first = next((line for line in lines if line.strip()), "")
+    found = []
+    if len(lines) > MAX_CELL_LINES:
+        found.append(f"the cell that starts {first!r} has {len(lines)} lines; {MAX_CELL_LINES} at most")
+    if "plt.show" in cell.source:
+        found.append(f"the cell that starts {first!r} calls plt.show()")
+    shown = cell.metadata.get("mystnb", {})
+    if shown.get("figure"):
+        for key, where in (("name", shown["figure"]), ("caption", shown["figure"]), ("alt", shown.get("image", {}))):
+            if not str(where.get(key, "")).strip():
+                found.append(f"the figure of the cell that starts {first!r} has no {key}")
+    elif re.search(r"plt\.(subplots|figure)\(|\.subplots\(", cell.source):
+        found.append(f"the cell that starts {first!r} draws a figure without name, caption and alt text")
+    return found
+
+
+def in_toc() -> set[str]:
+    """Return the files that the table of contents names."""
+    toc = yaml.safe_load((ROOT / "_toc.yml").read_text())
+    return {toc["root"], *(c["file"] for part in toc["parts"] for c in part["chapters"])}
+
+
+def main() -> int:
+    wrong = []
+    pages = sorted((ROOT / "chapters").rglob("*.md"))
+    for path in pages:
+        wrong += [f"{path.relative_to(ROOT)}: {problem}" for problem in problems(path)]
+    named = {str(path.relative_to(ROOT).with_suffix("")) for path in pages}
+    wrong += [f"_toc.yml and chapters/ differ: {name}" for name in sorted(named ^ in_toc())]
+    tracked = subprocess.run(["git", "ls-files", "*.ipynb"], cwd=ROOT, capture_output=True, text=True, check=False).stdout
+    wrong += [f"{name}: notebooks are generated, never committed" for name in tracked.split()]
+    print("\n".join(wrong) or f"{len(pages)} pages keep to the skeleton")
+    return bool(wrong)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
