@@ -5,6 +5,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
+_TINY = 1e-10  #: Rows shorter than this may have lost entries to underflow when squared.
+
 
 def embeddings(values, name: str, *, min_rows: int = 2, normalize: bool = True) -> np.ndarray:
     """Return `values` as a finite 2-D floating array, its rows scaled to unit length.
@@ -22,7 +24,9 @@ def embeddings(values, name: str, *, min_rows: int = 2, normalize: bool = True) 
     if hasattr(values, "detach"):  # a torch tensor, told apart without importing torch
         values = values.detach().cpu()
         if not values.is_floating_point():
-            raise TypeError(f"{name} holds {values.dtype}; embeddings are floating point: call {name}.float()")
+            raise TypeError(
+                f"{name} holds {values.dtype}; embeddings are floating point: call {name}.float()"
+            )
         values = (values.float() if values.element_size() < 4 else values).numpy()
     array = np.asarray(values)
     if array.dtype.kind != "f":
@@ -35,6 +39,15 @@ def embeddings(values, name: str, *, min_rows: int = 2, normalize: bool = True) 
         raise ValueError(f"{name} has {len(array)} rows; at least {min_rows} are needed")
     if array.dtype == np.float16:
         array = array.astype(np.float32)
+    with np.errstate(over="ignore", invalid="ignore"):
+        norms = np.sqrt(np.einsum("ij,ij->i", array, array))
+    # A NaN or infinite value shows in its row's length, so ordinary input is read only once here.
+    if not (np.isfinite(norms).all() and norms.min() > _TINY):
+        return _unusual(array, name, normalize)
+    return array / norms[:, None] if normalize else array
+
+
+def _unusual(array: np.ndarray, name: str, normalize: bool) -> np.ndarray:
     finite = np.isfinite(array).all(axis=1)
     if not finite.all():
         raise ValueError(
@@ -47,23 +60,39 @@ def embeddings(values, name: str, *, min_rows: int = 2, normalize: bool = True) 
     peak = np.abs(array).max(axis=1, keepdims=True, initial=0)
     if not peak.all():
         row = int(np.argmin(peak))
-        raise ValueError(f"{name} has a zero row ({row}), which has no direction; drop it from both modalities")
+        raise ValueError(
+            f"{name} has a zero row ({row}), which has no direction; drop it from both modalities"
+        )
     array = array / peak
     return array / np.linalg.norm(array, axis=1, keepdims=True)
 
 
-def pairs(images, texts, *, min_rows: int = 2, normalize: bool = True) -> tuple[np.ndarray, np.ndarray]:
+def pairs(
+    images,
+    texts,
+    *,
+    min_rows: int = 2,
+    normalize: bool = True,
+    names: tuple[str, str] = ("images", "texts"),
+) -> tuple[np.ndarray, np.ndarray]:
     """Return both modalities checked by `embeddings` and of one shape, row i paired with row i.
+
+    Args:
+        images: An array or CPU tensor, one embedding a row.
+        texts: Another of the same shape.
+        min_rows: The fewest rows that make sense to the caller.
+        normalize: Whether to scale the rows to unit length.
+        names: What the caller names the two arguments, for the error.
 
     Raises:
         TypeError: If either holds no floating-point numbers.
         ValueError: If either is malformed, or if their shapes differ.
     """
-    x = embeddings(images, "images", min_rows=min_rows, normalize=normalize)
-    y = embeddings(texts, "texts", min_rows=min_rows, normalize=normalize)
+    x = embeddings(images, names[0], min_rows=min_rows, normalize=normalize)
+    y = embeddings(texts, names[1], min_rows=min_rows, normalize=normalize)
     if x.shape != y.shape:
         raise ValueError(
-            f"images has shape {x.shape} and texts {y.shape}; row i of one is paired with row i of the other, "
+            f"{names[0]} has shape {x.shape} and {names[1]} {y.shape}; row i of one is paired with row i of the other, "
             "so pass as many rows and columns of each"
         )
     return x, y
