@@ -1,0 +1,277 @@
+"""Loading the published embeddings: from a mirror, the cache or the network; and what happens without any."""
+
+import hashlib
+import http.server
+import io
+import socket
+import threading
+
+import numpy as np
+import pytest
+
+from mgaplib import datasets
+
+FILE = "features_clip.npy"
+
+
+def npy(array) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, array)
+    return buffer.getvalue()
+
+
+GOOD = npy(np.random.default_rng(0).standard_normal((2, 5, 3)).astype(np.float32))
+
+
+@pytest.fixture
+def closed(monkeypatch, tmp_path):
+    """No mirror, an empty cache, and a port that nobody listens on in place of the network."""
+    monkeypatch.delenv("MGAPLIB_DATA", raising=False)
+    monkeypatch.setenv("MGAPLIB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("NO_PROXY", "*")
+    monkeypatch.setattr(datasets, "_unreachable", "")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    monkeypatch.setattr(datasets, "_URL", f"http://127.0.0.1:{port}/")
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def serve(closed, monkeypatch):
+    """A local server; call it with the answers to give in turn, then look at the list of what was asked."""
+    servers = []
+
+    def start(*answers):
+        asked, waiting = [], list(answers)
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                asked.append(self.path)
+                status, content, length = waiting.pop(0) if len(waiting) > 1 else waiting[0]
+                self.send_response(status)
+                self.send_header("Content-Length", str(length))
+                self.end_headers()
+                self.wfile.write(content)
+
+            def log_message(self, *args):
+                pass
+
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        servers.append(server)
+        monkeypatch.setattr(datasets, "_URL", f"http://127.0.0.1:{server.server_port}/")
+        monkeypatch.setitem(datasets._SHA256, FILE, hashlib.sha256(GOOD).hexdigest())
+        return asked
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+def answer(content: bytes, status: int = 200, length: int | None = None):
+    return status, content, len(content) if length is None else length
+
+
+def files(folder) -> list[str]:
+    return sorted(p.name for p in folder.rglob("*") if p.is_file())
+
+
+def test_a_download_is_checked_and_cached(serve, closed, capfd):
+    asked = serve(answer(GOOD))
+    first, again = datasets.load_embeddings("clip"), datasets.load_embeddings("clip")
+    assert asked == [f"/{FILE}"]
+    assert files(closed) == [FILE]
+    assert first.images.dtype == np.float32 and not first.stand_in
+    np.testing.assert_array_equal(np.stack([first.images, first.texts]), np.load(io.BytesIO(GOOD)))
+    np.testing.assert_array_equal(first.images, again.images)
+    assert capfd.readouterr() == ("", "")  # above all nothing on stderr, which would fail a page
+
+
+BAD = {
+    "corrupted": answer(GOOD[:-4] + b"spam"),
+    "truncated": answer(GOOD[:-40]),
+    "cut short": answer(GOOD[:-40], length=len(GOOD)),
+    "another page": answer(b"<html>Please log in</html>"),
+    "pickled": answer(npy(np.zeros(3)).replace(b"<f8", b"|O8")),
+}
+
+
+@pytest.mark.parametrize("bad", BAD.values(), ids=BAD)
+def test_a_damaged_download_is_fetched_again(serve, closed, bad):
+    asked = serve(bad, answer(GOOD))
+    assert not datasets.load_embeddings("clip").stand_in
+    assert len(asked) == 2
+    assert files(closed) == [FILE]
+
+
+@pytest.mark.parametrize("bad", BAD.values(), ids=BAD)
+def test_a_download_damaged_twice_is_an_error_and_leaves_nothing(serve, closed, bad):
+    asked = serve(bad)
+    with pytest.raises(OSError, match=f"{FILE} arrived damaged twice and was not kept.*MGAPLIB_DATA"):
+        datasets.load_embeddings("clip")
+    assert len(asked) == 2
+    assert files(closed) == []
+
+
+def test_a_damaged_cache_is_fetched_again(serve, closed):
+    asked = serve(answer(GOOD))
+    datasets.load_embeddings("clip")
+    (closed / FILE).write_bytes(GOOD[:100])
+    assert not datasets.load_embeddings("clip").stand_in
+    assert len(asked) == 2
+    assert (closed / FILE).read_bytes() == GOOD
+
+
+def test_an_intact_cache_needs_no_network(serve, closed, monkeypatch):
+    serve(answer(GOOD))
+    datasets.load_embeddings("clip")
+    monkeypatch.setattr(datasets, "_URL", "http://127.0.0.1:9/")
+    assert not datasets.load_embeddings("clip").stand_in
+    monkeypatch.setattr(datasets, "_unreachable", "the network was closed")
+    assert not datasets.load_embeddings("clip").stand_in
+
+
+def test_a_server_without_the_file_gives_the_stand_in(serve, closed, capsys):
+    asked = serve(answer(b"gone", status=404))
+    assert datasets.load_embeddings("clip").stand_in
+    assert "answers 404" in capsys.readouterr().out
+    assert len(asked) == 1 and files(closed) == []
+
+
+def test_a_closed_network_gives_a_stand_in_that_says_so(closed, capfd):
+    stand_in = datasets.load_embeddings("clip")
+    out, err = capfd.readouterr()
+    assert out.startswith("Shown instead of CLIP: a drawn stand-in, no measurement, because 127.0.0.1")
+    assert "cannot be reached" in out and err == ""
+    assert stand_in.stand_in and "no measurement" in stand_in.source
+    assert files(closed) == []
+
+
+def test_a_closed_network_is_tried_once(closed, monkeypatch, capsys):
+    datasets.load_embeddings("clip")
+    monkeypatch.setattr(datasets.pooch, "HTTPDownloader", None)  # a second try would call it
+    assert datasets.load_embeddings("convirt", trained=False).stand_in
+    assert capsys.readouterr().out.count("cannot be reached") == 2
+
+
+def test_a_silent_network_is_given_up_soon(closed, monkeypatch):
+    with socket.socket() as silent:  # accepts no connection beyond its backlog and never answers
+        silent.bind(("127.0.0.1", 0))
+        silent.listen(0)
+        monkeypatch.setattr(datasets, "_URL", f"http://127.0.0.1:{silent.getsockname()[1]}/")
+        monkeypatch.setattr(datasets, "_TIMEOUT", (0.2, 0.2))
+        assert datasets.load_embeddings("clip").stand_in
+    assert datasets._TIMEOUT[0] <= 5
+
+
+@pytest.mark.parametrize("trained", [True, False])
+@pytest.mark.parametrize("name", datasets.NAMES)
+def test_the_stand_in_is_two_cones_of_pairs(closed, name, trained):
+    e = datasets.load_embeddings(name, trained)
+    x, y = e.images.astype(float), e.texts.astype(float)
+    assert e.images.dtype == e.texts.dtype == np.float32
+    assert x.shape == y.shape == datasets._MODELS[name].shape
+    np.testing.assert_allclose(np.linalg.norm(x, axis=1), 1, atol=1e-6)
+    gap = np.linalg.norm(x.mean(0) - y.mean(0))
+    assert abs(gap - (0.85 if trained else 1.13)) < 0.03
+    scores = x @ y.T
+    recall = (scores.argmax(1) == np.arange(len(x))).mean()
+    assert recall > 0.4 if trained else recall < 0.05
+    again = datasets._stand_in(name, trained)
+    np.testing.assert_array_equal(again, [e.images, e.texts])
+
+
+def test_every_stand_in_differs(closed):
+    drawn = [datasets._stand_in(n, t)[0][0, :5] for n in datasets.NAMES for t in (True, False)]
+    assert len(np.unique(np.stack(drawn), axis=0)) == 8
+
+
+# The mirror
+
+
+@pytest.fixture
+def mirror(closed, monkeypatch, tmp_path):
+    folder = tmp_path / "mirror"
+    (folder / "liang2022").mkdir(parents=True)
+    (folder / "liang2022" / FILE).write_bytes(GOOD)
+    monkeypatch.setenv("MGAPLIB_DATA", str(folder))
+    monkeypatch.setitem(datasets._SHA256, FILE, hashlib.sha256(GOOD).hexdigest())
+    return folder / "liang2022" / FILE
+
+
+def test_the_mirror_needs_neither_network_nor_cache(mirror, closed, capfd):
+    e = datasets.load_embeddings("clip")
+    np.testing.assert_array_equal(np.stack([e.images, e.texts]), np.load(io.BytesIO(GOOD)))
+    assert (e.name, e.label, e.modalities, e.stand_in) == ("clip", "CLIP", ("image", "text"), False)
+    assert "Liang et al. (2022)" in e.source and str(mirror.parent) not in e.source
+    assert not closed.exists() and capfd.readouterr() == ("", "")
+
+
+def test_a_damaged_mirror_is_passed_over_for_a_download(mirror, serve):
+    asked = serve(answer(GOOD))
+    mirror.write_bytes(GOOD[:-1])
+    assert not datasets.load_embeddings("clip").stand_in
+    assert len(asked) == 1
+    assert mirror.read_bytes() == GOOD[:-1]  # another's folder is never written to
+
+
+def test_a_damaged_mirror_without_network_is_an_error(mirror):
+    mirror.write_bytes(GOOD[:-1])
+    with pytest.raises(
+        OSError, match="is damaged or truncated .*cannot be reached; replace the file or unset"
+    ):
+        datasets.load_embeddings("clip")
+
+
+def test_a_file_that_the_mirror_lacks_gives_the_stand_in(mirror, capsys):
+    assert datasets.load_embeddings("clasp").stand_in
+    assert (
+        "because MGAPLIB_DATA holds no liang2022/features_clasp.npy and 127.0.0.1" in capsys.readouterr().out
+    )
+
+
+def test_a_mirror_that_is_no_folder_is_an_error(closed, monkeypatch, tmp_path):
+    monkeypatch.setenv("MGAPLIB_DATA", str(tmp_path / "nowhere"))
+    with pytest.raises(FileNotFoundError, match="MGAPLIB_DATA names .*nowhere.*which is no folder"):
+        datasets.load_embeddings("clip")
+
+
+@pytest.mark.parametrize(
+    ("name", "nearest"), [("clipp", "'clip'"), ("Video-CLIP", "'videoclip'"), ("???", "'convirt'")]
+)
+def test_an_unknown_name_is_told_the_nearest(name, nearest):
+    with pytest.raises(
+        ValueError, match=f"unknown model '{name.replace('?', '[?]')}'; did you mean .*{nearest}"
+    ):
+        datasets.load_embeddings(name)
+
+
+# The published files, where they can be reached
+
+
+def test_the_published_files_hold_their_known_gaps(capsys):
+    known = {
+        ("clip", True): (0.8514, 0.552),
+        ("clip", False): (1.1361, 0.002),
+        ("videoclip", True): (1.0669, 0.37),
+        ("videoclip", False): (0.9544, 0.0),
+        ("convirt", True): (0.8231, 0.006),
+        ("convirt", False): (1.4030, 0.002),
+        ("clasp", True): (1.0447, 0.030),
+        ("clasp", False): (1.2893, 0.010),
+    }
+    for (name, trained), (gap, recall) in known.items():
+        e = datasets.load_embeddings(name, trained)
+        assert e.images.shape == e.texts.shape == datasets._MODELS[name].shape
+        x, y = [a / np.linalg.norm(a, axis=1, keepdims=True) for a in (e.images, e.texts)]
+        if e.stand_in:  # the same check then runs on what was drawn
+            with capsys.disabled():
+                print(
+                    f"\n{e.label}: the published file cannot be reached here, its stand-in was tested instead"
+                )
+            gap, recall = (0.85, None) if trained else (1.13, None)
+        assert abs(np.linalg.norm(x.mean(0) - y.mean(0)) - gap) < (3e-2 if e.stand_in else 1e-4)
+        if recall is not None:
+            assert abs(((x @ y.T).argmax(1) == np.arange(len(x))).mean() - recall) < 6e-4
