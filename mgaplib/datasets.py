@@ -1,4 +1,4 @@
-"""Real embeddings of four contrastive models, trained and untrained, as the first paper on the gap has them."""
+"""Real embeddings of four contrastive models, as the first paper on the gap published them."""
 
 import hashlib
 import io
