@@ -1,0 +1,405 @@
+"""Every open_clip model by one name: weights, preprocessing and tokenizer travel together."""
+
+import contextlib
+import inspect
+import logging
+import os
+import pickle
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.nn.functional import normalize
+
+from mgaplib import _checks, _progress
+from mgaplib._torchvision import ensure_torchvision
+
+ensure_torchvision()  # before open_clip imports it
+
+import open_clip  # noqa: E402
+from open_clip.transform import PreprocessCfg, image_transform_v2  # noqa: E402
+
+#: The tiny architectures of this book, by name; `mini_clip` takes the same options.
+MINI = {
+    "MiniCLIP": {"width": 48, "image_size": 32},
+    "MiniCLIP-24": {"width": 32, "image_size": 24},
+}
+_WEIGHT_SUFFIXES = (".pt", ".pth", ".bin", ".safetensors", ".ckpt")
+
+
+@dataclass(frozen=True, repr=False)
+class Clip:
+    """A model, its preprocessing and its tokenizer; made by `load_clip` or `wrap`.
+
+    Attributes:
+        name: The architecture, and the weights where they are not random.
+        model: The open_clip module.
+        preprocess: From a PIL image to the model's input.
+        tokenizer: From texts to token ids.
+    """
+
+    name: str
+    model: torch.nn.Module
+    preprocess: Callable
+    tokenizer: Callable
+
+    def __repr__(self) -> str:
+        return f"Clip({self.name!r}, {self.image_size} px, context {self.context_length}, on {self.device})"
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.model.parameters()).device
+
+    @property
+    def image_size(self) -> int:
+        size = self.model.visual.image_size
+        return int(size if isinstance(size, int) else size[0])
+
+    @property
+    def context_length(self) -> int:
+        return int(self.model.context_length)
+
+    @property
+    def tau(self) -> float:
+        """The temperature, 1 / exp(logit_scale)."""
+        return float(1 / self.model.logit_scale.detach().exp())
+
+    def pixels(self, images) -> torch.Tensor:
+        """Return the model's input for pictures.
+
+        Args:
+            images: PIL images; an array of n pictures, (n, height, width, 3) or grey (n, height, width), as uint8 or
+                as floats in [0, 1]; or a float tensor (n, 3, size, size), which is taken as preprocessed already.
+
+        Raises:
+            TypeError: If it is none of these.
+            ValueError: If the shape is none of these, or floats lie outside [0, 1].
+        """
+        if isinstance(images, torch.Tensor):
+            if images.ndim != 4 or images.shape[1] != 3 or not images.is_floating_point():
+                raise ValueError(
+                    f"images is a tensor of {images.dtype} and shape {tuple(images.shape)}; a tensor is taken as "
+                    "preprocessed: floats of shape (n, 3, size, size). Pass pictures as a NumPy array"
+                )
+            return images
+        if isinstance(images, np.ndarray):
+            array = _as_uint8(images)
+            config = open_clip.get_model_preprocess_cfg(self.model)
+            if array.shape[1:3] == (self.image_size,) * 2:  # nothing to resize or crop: one step for all of them
+                mean, std = (torch.tensor(config[k]).view(3, 1, 1) for k in ("mean", "std"))
+                return (torch.from_numpy(array).permute(0, 3, 1, 2).float() / 255 - mean) / std
+            from PIL import Image
+
+            images = [Image.fromarray(a) for a in array]
+        try:
+            return torch.stack([self.preprocess(image) for image in images])
+        except (AttributeError, TypeError) as error:
+            raise TypeError("images must be PIL images, an array of pictures or a tensor") from error
+
+    def encode_images(self, images, batch_size: int = 64, normalize: bool = True) -> np.ndarray:
+        """Return one embedding a picture, float32, of unit length unless `normalize` is False.
+
+        Args:
+            images: Pictures as `pixels` takes them.
+            batch_size: Pictures encoded at a time.
+            normalize: Whether to scale each embedding to unit length.
+        """
+        return self._encode(images, batch_size, self.pixels, self.model.encode_image, normalize, "images")
+
+    def encode_texts(self, texts, batch_size: int = 256, normalize: bool = True) -> np.ndarray:
+        """Return one embedding a text, float32, of unit length unless `normalize` is False.
+
+        Args:
+            texts: A list of strings, one string, or a tensor of token ids (n, context).
+            batch_size: Texts encoded at a time.
+            normalize: Whether to scale each embedding to unit length.
+        """
+        texts = [texts] if isinstance(texts, str) else texts
+
+        def tokens(batch):
+            return batch if isinstance(batch, torch.Tensor) else self.tokenizer(list(batch))
+
+        return self._encode(texts, batch_size, tokens, self.model.encode_text, normalize, "texts")
+
+    def _encode(self, inputs, batch_size: int, prepare, encode, unit: bool, what: str) -> np.ndarray:
+        if len(inputs) == 0:
+            raise ValueError(f"{what} is empty; there is nothing to encode")
+        if batch_size < 1:
+            raise ValueError(f"batch_size is {batch_size}; it must be at least 1")
+        was_training, rows = self.model.training, []
+        self.model.eval()
+        with torch.inference_mode():
+            for i in _progress.bar(range(0, len(inputs), batch_size), f"encode {what}"):
+                out = encode(prepare(inputs[i : i + batch_size]).to(self.device)).float()
+                rows.append((normalize(out, dim=-1) if unit else out).cpu().numpy())
+        self.model.train(was_training)
+        return np.concatenate(rows)
+
+
+def load_clip(
+    name: str,
+    pretrained: str | Path | None = None,
+    image_size: int | None = None,
+    context_length: int | None = None,
+    seed: int = 0,
+    device: str | torch.device | None = None,
+) -> Clip:
+    """Return a frozen model with the preprocessing and the tokenizer that belong to it.
+
+    Args:
+        name: An open_clip architecture such as "ViT-B-32", an `hf-hub:` or `local-dir:` address, "MiniCLIP" or
+            "MiniCLIP-24", or the path of a checkpoint that `mgaplib.train` wrote.
+        pretrained: An open_clip tag such as "openai", or the path of a local checkpoint; random weights if None.
+        image_size: Side of the input in pixels; the architecture's own if None.
+        context_length: Tokens a text; the architecture's own if None.
+        seed: Seed of random weights; torch's own generator is left as it was.
+        device: Where to run; CUDA, then Apple's MPS, then the CPU if None.
+
+    Raises:
+        FileNotFoundError: If `pretrained` is the path of no file.
+        ValueError: If a name or tag is unknown (the nearest are named), or the checkpoint is of another architecture
+            or holds more than weights.
+
+    Example:
+        >>> clip = load_clip("MiniCLIP-24", seed=1)
+        >>> clip.encode_texts(["a red circle", "a blue square"]).shape
+        (2, 128)
+
+    Taught in chapter random_networks.
+    """
+    path = None
+    if Path(name).suffix in _WEIGHT_SUFFIXES:
+        config, path, name = _own_config(name), name, f"{Path(name).stem}"
+        model, tokenizer = _build_mini(config, image_size, seed)
+    elif name in MINI:
+        model = mini_clip(**MINI[name] | ({"image_size": image_size} if image_size else {}), seed=seed)
+        tokenizer, path = _mini_tokenizer(model.config), pretrained
+    else:
+        model, tokenizer, path = _build_open_clip(name, pretrained, image_size, context_length, seed)
+    if path is not None:
+        _load_weights(model, path, name)
+    label = name if pretrained is None else f"{name}, {Path(pretrained).stem if path else pretrained}"
+    model = model.to(device or _best_device()).eval().requires_grad_(False)
+    return wrap(model, tokenizer, label)
+
+
+def wrap(model: torch.nn.Module, tokenizer: Callable | None = None, name: str = "MiniCLIP") -> Clip:
+    """Return a `Clip` around a model in memory, for instance one in training; its weights stay trainable.
+
+    Args:
+        model: An open_clip module.
+        tokenizer: Its tokenizer; a MiniCLIP brings its own.
+        name: What to call it.
+
+    Raises:
+        ValueError: If no tokenizer is given and the model is no MiniCLIP.
+
+    Example:
+        >>> wrap(mini_clip()).image_size
+        32
+
+    Taught in chapter training.
+    """
+    if tokenizer is None:
+        if not hasattr(model, "config"):
+            raise ValueError("pass the model's tokenizer; only a MiniCLIP brings its own")
+        tokenizer = _mini_tokenizer(model.config)
+    preprocess = image_transform_v2(PreprocessCfg(**open_clip.get_model_preprocess_cfg(model)), is_train=False)
+    return Clip(name, model, preprocess, tokenizer)
+
+
+def mini_clip(
+    *,
+    width: int = 48,
+    image_size: int = 32,
+    patch_size: int = 8,
+    layers: int = 2,
+    text_layers: int = 1,
+    embed_dim: int = 128,
+    context_length: int = 16,
+    tau: float = 0.07,
+    words: Sequence[str] | None = None,
+    seed: int = 0,
+) -> open_clip.CLIP:
+    """Return a real `open_clip.CLIP`, small enough to train in a page, with random weights.
+
+    Args:
+        width: Width of both towers; heads are 16 wide.
+        image_size: Side of a picture in pixels.
+        patch_size: Side of a patch in pixels.
+        layers: Blocks of the vision transformer.
+        text_layers: Blocks of the text transformer.
+        embed_dim: Dimension of the shared space.
+        context_length: Tokens a text.
+        tau: The temperature it starts from.
+        words: The vocabulary; ShapeWorld's if None.
+        seed: Seed of the weights; torch's own generator is left as it was.
+
+    Raises:
+        ValueError: If width is no multiple of 16, the patch does not divide the picture, or tau is not positive.
+
+    Example:
+        >>> sum(p.numel() for p in mini_clip().parameters()) < 200_000
+        True
+
+    Taught in chapter training.
+    """
+    if width % 16:
+        raise ValueError(f"width is {width}; heads are 16 wide, so pass a multiple of 16")
+    if image_size % patch_size:
+        raise ValueError(f"patch_size {patch_size} does not divide image_size {image_size}")
+    options = dict(locals(), tau=_checks.temperature(tau))
+    options["words"] = list(words) if words is not None else _shapeworld_words()
+    return _build_mini(options, None, options.pop("seed"))[0]
+
+
+def _build_mini(config: dict, image_size: int | None, seed: int) -> tuple[open_clip.CLIP, Callable]:
+    config = dict(config, **({"image_size": image_size} if image_size else {}))
+    tokenizer, width = _mini_tokenizer(config), config["width"]
+    with _seeded(seed):
+        model = open_clip.CLIP(
+            embed_dim=config["embed_dim"],
+            vision_cfg={
+                "layers": config["layers"],
+                "width": width,
+                "head_width": 16,
+                "patch_size": config["patch_size"],
+                "image_size": config["image_size"],
+            },
+            text_cfg={
+                "context_length": config["context_length"],
+                "vocab_size": tokenizer.vocab_size,
+                "width": width,
+                "heads": width // 16,
+                "layers": config["text_layers"],
+            },
+            init_logit_scale=float(-np.log(config["tau"])),
+        )
+    half = (0.5, 0.5, 0.5)
+    preprocess = {"size": config["image_size"], "mean": half, "std": half}
+    open_clip.model.set_model_preprocess_cfg(model, PreprocessCfg(**preprocess).__dict__)
+    model.config = config  # what a checkpoint needs to be read without being told the architecture
+    return model, tokenizer
+
+
+def _mini_tokenizer(config: dict) -> Callable:
+    from mgaplib.tokenizer import WordTokenizer
+
+    return WordTokenizer(config["words"], config["context_length"])
+
+
+def _shapeworld_words() -> list[str]:
+    from mgaplib import shapeworld
+
+    return shapeworld.vocabulary()
+
+
+def _build_open_clip(name, pretrained, image_size, context_length, seed):
+    tag, path = None, None
+    if ":" not in name:
+        name = _checks.known(name.replace("/", "-"), [*open_clip.list_models(), *MINI], "model")
+        if pretrained is not None:
+            tag, path = _tag_or_path(name, pretrained)
+    options = {"force_image_size": image_size, "force_context_length": context_length, "weights_only": True}
+    quick = tag is not None and bool(open_clip.get_pretrained_cfg(name, tag).get("quick_gelu"))
+    with _seeded(seed), _without_the_random_weights_warning():
+        # pretrained_text=False: a random model is random throughout, its Hugging Face text tower too.
+        model = open_clip.create_model(
+            name, pretrained=tag, force_quick_gelu=quick, pretrained_text=False, **options
+        )
+    return model, open_clip.get_tokenizer(name, context_length=context_length), path
+
+
+def _tag_or_path(name: str, pretrained: str | Path) -> tuple[str | None, str | None]:
+    tags = open_clip.list_pretrained_tags_by_model(name)
+    text = os.fspath(pretrained)
+    if text in tags:
+        return text, None
+    if Path(text).suffix in _WEIGHT_SUFFIXES or os.sep in text:
+        return None, text
+    if not tags:
+        raise ValueError(f"open_clip knows no pretrained weights for {name!r}; pass the path of a checkpoint")
+    return _checks.known(text, tags, f"pretrained tag of {name}"), None
+
+
+def _read(path: str | Path) -> dict:
+    """Return what a checkpoint file holds; nothing in it is executed."""
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"there is no checkpoint {os.fspath(path)!r}")
+    if Path(path).suffix == ".safetensors":
+        from safetensors.torch import load_file
+
+        return load_file(path)
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, EOFError, RuntimeError) as error:
+        raise ValueError(
+            f"{os.fspath(path)!r} is no checkpoint of plain weights (truncated, or it holds other objects): {error}"
+        ) from error
+    if not isinstance(checkpoint, dict):
+        raise ValueError(f"{os.fspath(path)!r} holds a {type(checkpoint).__name__}; a checkpoint is a dict")
+    return checkpoint
+
+
+def _own_config(path: str | Path) -> dict:
+    config = _read(path).get("model_config")
+    expected = set(inspect.signature(mini_clip).parameters) - {"seed"}
+    if not isinstance(config, dict) or set(config) != expected:
+        raise ValueError(
+            f"{os.fspath(path)!r} does not say its architecture; call load_clip(architecture, pretrained=path)"
+        )
+    return config
+
+
+def _load_weights(model: torch.nn.Module, path: str | Path, name: str) -> None:
+    _read(path)  # for its errors; open_clip then knows how to convert other projects' formats
+    try:
+        open_clip.load_checkpoint(model, os.fspath(path), weights_only=True)
+    except (RuntimeError, KeyError, AttributeError) as error:
+        first = str(error).split("\n", 2)
+        raise ValueError(
+            f"{os.fspath(path)!r} holds another architecture than {name!r}: {' '.join(first[1:2] or first).strip()}"
+        ) from error
+
+
+def _as_uint8(images: np.ndarray) -> np.ndarray:
+    array = images[..., None].repeat(3, axis=-1) if images.ndim == 3 else images
+    if array.ndim != 4 or array.shape[-1] != 3:
+        raise ValueError(f"images has shape {images.shape}; pass (n, height, width, 3) or grey (n, height, width)")
+    if array.dtype == np.uint8:
+        return array
+    if array.dtype.kind != "f":
+        raise TypeError(f"images holds {array.dtype}; pass uint8, or floats in [0, 1]")
+    if not (array.min() >= 0 and array.max() <= 1):
+        raise ValueError("images holds floats outside [0, 1]; scale them, or pass preprocessed input as a tensor")
+    return (array * 255).round().astype(np.uint8)
+
+
+def _best_device() -> str:
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+@contextlib.contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        yield
+
+
+@contextlib.contextmanager
+def _without_the_random_weights_warning() -> Iterator[None]:
+    """Silence the one record by which open_clip says that weights are random: here they are so on purpose."""
+
+    def keep(record: logging.LogRecord) -> bool:
+        return not record.getMessage().startswith("No pretrained weights loaded for model")
+
+    root = logging.getLogger()
+    root.addFilter(keep)
+    try:
+        yield
+    finally:
+        root.removeFilter(keep)
