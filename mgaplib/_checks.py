@@ -92,8 +92,8 @@ def pairs(
     y = embeddings(texts, names[1], min_rows=min_rows, normalize=normalize)
     if x.shape != y.shape:
         raise ValueError(
-            f"{names[0]} has shape {x.shape} and {names[1]} {y.shape}; row i of one is paired with row i of the other, "
-            "so pass as many rows and columns of each"
+            f"{names[0]} has shape {x.shape} and {names[1]} {y.shape}; row i of one is paired with row i "
+            "of the other, so pass as many rows and columns of each"
         )
     return x, y
 

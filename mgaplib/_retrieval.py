@@ -49,7 +49,7 @@ def _hits(queries: np.ndarray, candidates: np.ndarray, k: int):
 
 
 def hit_chance(scores: np.ndarray, own: np.ndarray, k: int, tie: float) -> np.ndarray:
-    """Return each row's chance that `own` is among its `k` best, if ties (own included) are ordered at random."""
+    """Return each row's chance that `own` is among its `k` best, with ties, itself included, shuffled."""
     better = np.count_nonzero(scores > (own + tie)[:, None], axis=1)
     tied = np.count_nonzero(scores >= (own - tie)[:, None], axis=1) - better
     return np.clip((k - better) / tied, 0, 1)
