@@ -32,7 +32,7 @@ chapters: .venv/ready
 
 pages: chapters
 	@echo "== building the pages"
-	$(PY) -m jupyter_book build . -n -W --keep-going --all --quiet
+	.venv/bin/jupyter-book build . -n -W --keep-going --all --quiet
 	@echo "== the book is in _build/html/index.html"
 
 book: pages  ## execute the chapters and build the pages into _build/html

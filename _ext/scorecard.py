@@ -7,8 +7,10 @@ import re
 import subprocess
 from pathlib import Path
 
+import jupytext
 from docutils import nodes
 from docutils.parsers.rst import Directive
+from jupyter_cache import get_cache
 from myst_nb.sphinx_ import NbMetadataCollector
 from sphinx.util import logging
 
@@ -32,26 +34,27 @@ def order(row: dict) -> tuple:
     return row["source"], family, int(number or 0), rest
 
 
-def read_claims(folder: Path, docname: str) -> list[dict]:
-    """Return the claims among the outputs of one executed chapter."""
-    path = (folder / docname).with_suffix(".ipynb")
-    if not path.exists():
+def read_claims(cache, path: str) -> list[dict]:
+    """Return the claims among the outputs of one executed chapter, which myst-nb has put into its cache."""
+    try:
+        record = cache.match_cache_notebook(jupytext.read(path))
+    except KeyError:  # its execution failed, of which myst-nb has warned
         return []
-    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    cells = cache.get_cache_bundle(record.pk).nb.cells
     outputs = [output for cell in cells for output in cell.get("outputs", [])]
-    rows = [output.get("metadata", {}).get("mgaplib_claim") for output in outputs]
-    return [{**row, "chapter": docname} for row in rows if row]
+    return [row for output in outputs if (row := output.get("metadata", {}).get("mgaplib_claim"))]
 
 
 def gather(app, env):
-    """Read every chapter's executed notebook, once all have been executed or taken from the cache."""
-    folder = Path(app.outdir).parent / "jupyter_execute"
-    rows = [row for docname in sorted(env.found_docs) for row in read_claims(folder, docname)]
-    seen = {}
-    for row in rows:
-        if row["id"] in seen:
-            LOGGER.warning("claim %s is recorded in %s and in %s", row["id"], seen[row["id"]], row["chapter"])
-        seen[row["id"]] = row["chapter"]
+    """Read every chapter's claims, once all chapters have been executed or taken from the cache."""
+    cache = get_cache(env.mystnb_config.execution_cache_path)
+    rows, seen = [], {}
+    for docname in sorted(name for name in env.found_docs if NbMetadataCollector.get_exec_data(env, name)):
+        for row in read_claims(cache, env.doc2path(docname)):
+            if row["id"] in seen:
+                LOGGER.warning("claim %s is recorded in %s and in %s", row["id"], seen[row["id"]], docname)
+            seen[row["id"]] = docname
+            rows.append({**row, "chapter": docname})
     env.mgaplib_claims = sorted(rows, key=order)
 
 
@@ -88,7 +91,7 @@ def draw(app, doctree, fromdoc):
 def seconds_per_chapter(env) -> dict:
     """Return how long each executed chapter ran, as myst-nb knows it."""
     data = {name: NbMetadataCollector.get_exec_data(env, name) for name in sorted(env.found_docs)}
-    return {name: round(found["runtime"], 1) for name, found in data.items() if found and found.get("runtime")}
+    return {name: round(found["runtime"], 1) for name, found in data.items() if found and found["runtime"] is not None}
 
 
 def write(app, exception):

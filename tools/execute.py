@@ -17,7 +17,7 @@ import nbformat
 from jupyter_cache import get_cache
 from jupyter_cache.base import CacheBundleIn
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(sys.argv[1] if len(sys.argv) > 1 else Path(__file__).parent.parent).resolve()
 CACHE = ROOT / "_build/.jupyter_cache"
 NOTEBOOKS = ROOT / "build/nb"  # nbmake collects nothing below a folder named _build
 STAMP = ROOT / "build/stamp"

@@ -1,0 +1,141 @@
+"""The build chain, on a book of three pages made in the test."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+HEADER = """---
+jupytext:
+  text_representation:
+    extension: .md
+    format_name: myst
+kernelspec:
+  display_name: Python 3
+  language: python
+  name: python3
+---
+
+"""
+CLAIM = """```{code-cell} ipython3
+from mgaplib import claims
+claims.record("E%d", source="liang2022", statement="Two and two.", paper=4, here=2 + 2, data="theory", seeds=1,
+              checks={"is four": 2 + 2 == 4, "is five": 2 + 2 == %d})
+claims.glue("page-four", 4.0)
+```
+"""
+
+
+@pytest.fixture
+def book(tmp_path):
+    """A folder with the book's own configuration and extensions, and three small pages."""
+    for name in ("_ext", "_static"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "_config.yml", tmp_path)
+    (tmp_path / "requirements.txt").write_text("one==1\n")
+    (tmp_path / "mgaplib").mkdir()
+    chapters = tmp_path / "chapters"
+    chapters.mkdir()
+    (chapters / "references.bib").write_text("@misc{a, title={A}, author={B, C}, year={2000}}\n")
+    (chapters / "index.md").write_text("# Front\n\n{cite}`a` and $x^2$\n\n```{bibliography}\n```\n")
+    (chapters / "page.md").write_text(HEADER + "# Page\n\n" + CLAIM % (5, 5) + "\nFour is {glue:text}`page-four:.1f`.\n")
+    (chapters / "scorecard.md").write_text("# Scorecard\n\n```{scorecard}\n```\n")
+    (tmp_path / "_toc.yml").write_text(
+        "format: jb-book\nroot: chapters/index\nchapters:\n- file: chapters/page\n- file: chapters/scorecard\n"
+    )
+    return tmp_path
+
+
+def run(*command, cwd, **env):
+    """Run a command as make would, without any repository's address around."""
+    clean = {k: v for k, v in os.environ.items() if k not in ("REPO_URL", "GIT_DIR")}
+    return subprocess.run(
+        [sys.executable, *command], cwd=cwd, env={**clean, "MGAPLIB_STATIC": "1", **env}, capture_output=True, text=True
+    )
+
+
+def execute(book, **env):
+    return run(ROOT / "tools/execute.py", book, cwd=book, **env)
+
+
+def pages(book, **env):
+    book_command = Path(sys.executable).with_name("jupyter-book")
+    return run(book_command, "build", ".", "-n", "-W", "--keep-going", "--all", cwd=book, **env)
+
+
+def test_a_claim_reaches_the_scorecard_and_nothing_leaves_the_house(book):
+    assert execute(book).returncode == 0
+    result = pages(book)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "Using cached notebook" in result.stdout + result.stderr
+    html = book / "_build/html"
+    card = json.loads((html / "scorecard.json").read_text())
+    assert [(row["id"], row["verdict"], row["chapter"]) for row in card["claims"]] == [("E5", "partly", "chapters/page")]
+    assert card["built"]["seconds"].keys() == {"chapters/page"}
+    page = (html / "chapters/page.html").read_text()
+    assert "Four is" in page and re.search(r"Four is\s*<[^>]*>?4\.0|Four is 4\.0", page)
+    assert "is five" in (html / "chapters/scorecard.html").read_text()
+    front = (html / "chapters/index.html").read_text()
+    assert "_static/mathjax/tex-chtml.js" in front
+    assert (html / "_static/mathjax/tex-chtml.js").stat().st_size > 1e5
+    assert not re.search(r"""(src|href)=["'](https?:)?//[^"']+\.(js|css|woff2?)["']""", front)
+    assert "colab" not in page.lower()  # no repository is known here
+
+
+def test_launch_buttons_point_at_the_notebooks_branch(book):
+    assert execute(book).returncode == 0
+    result = pages(book, REPO_URL="https://github.com/someone/gap")
+    assert result.returncode == 0, result.stdout + result.stderr
+    page = (book / "_build/html/chapters/page.html").read_text()
+    assert "https://colab.research.google.com/github/someone/gap/blob/notebooks/chapters/page.ipynb" in page
+    assert "https://github.com/someone/gap/edit/main/chapters/page.md" in page
+
+
+def test_a_local_remote_is_never_printed(book):
+    for command in (["init", "-q"], ["remote", "add", "origin", "/somewhere/secret"]):
+        subprocess.run(["git", *command], cwd=book, check=True)
+    sys.path.insert(0, str(ROOT / "_ext"))
+    import launch
+
+    assert launch.repository_url(book) == ""
+    subprocess.run(["git", "remote", "set-url", "origin", "git@github.com:someone/gap.git"], cwd=book, check=True)
+    assert launch.repository_url(book) == "https://github.com/someone/gap"
+
+
+def test_a_broken_chapter_fails_and_is_not_kept(book):
+    page = book / "chapters/page.md"
+    page.write_text(page.read_text() + "\n```{code-cell} ipython3\nassert 1 == 2\n```\n")
+    for _ in range(2):  # a second run must not find the broken one in the cache
+        result = execute(book)
+        assert result.returncode != 0
+        assert "1 to execute" in result.stdout
+
+
+def test_a_warning_on_standard_error_fails_the_build(book):
+    page = book / "chapters/page.md"
+    page.write_text(page.read_text() + "\n```{code-cell} ipython3\nimport sys\nprint('oh', file=sys.stderr)\n```\n")
+    assert execute(book).returncode == 0
+    assert pages(book).returncode != 0
+
+
+def test_a_change_in_the_library_executes_every_chapter_again(book):
+    assert "1 to execute" in execute(book).stdout
+    assert "0 to execute" in execute(book).stdout
+    (book / "mgaplib/new.py").write_text("VALUE = 1\n")
+    assert "1 to execute" in execute(book).stdout
+
+
+def test_the_same_claim_in_two_chapters_fails_the_build(book):
+    (book / "chapters/other.md").write_text(HEADER + "# Other\n\n" + (CLAIM % (5, 5)).replace("page-four", "other-four"))
+    toc = book / "_toc.yml"
+    toc.write_text(toc.read_text() + "- file: chapters/other\n")
+    assert execute(book).returncode == 0
+    result = pages(book)
+    assert result.returncode != 0
+    assert "claim E5 is recorded in" in result.stdout + result.stderr
