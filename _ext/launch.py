@@ -19,7 +19,10 @@ def repository_url(srcdir) -> str:
             raise ValueError("REPO_URL must look like https://github.com/owner/name")
     else:
         git = subprocess.run(
-            ["git", "-C", str(srcdir), "remote", "get-url", "origin"], capture_output=True, text=True, check=False
+            ["git", "-C", str(srcdir), "remote", "get-url", "origin"],
+            capture_output=True,
+            text=True,
+            check=False,
         )
         match = GITHUB.fullmatch(git.stdout.strip())
     return f"https://github.com/{match[1]}/{match[2]}" if match else ""
@@ -42,7 +45,7 @@ def configure(app, config):
 
 
 def point_colab_at_notebooks(app, pagename, templatename, context, doctree):
-    """Colab opens only .ipynb files, and those live on the branch `notebooks`; edit links stay as they are."""
+    """Colab opens only .ipynb files, which live on the branch `notebooks`; edit links stay as they are."""
     for group in context.get("header_buttons", []):
         if group.get("label") != "launch-buttons":
             continue

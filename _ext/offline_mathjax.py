@@ -5,7 +5,7 @@ from pathlib import Path
 
 from sphinx.util.fileutil import copy_asset
 
-# What a page can ask for: the renderer, its fonts, TeX packages loaded on first use, and the accessibility menu.
+# What a page can ask for: the renderer, its fonts, TeX packages loaded on first use, the accessibility menu.
 PARTS = ["tex-chtml.js", "output/chtml/fonts", "input/tex/extensions", "a11y", "sre"]
 
 

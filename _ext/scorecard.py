@@ -63,16 +63,26 @@ def anchor(row: dict) -> str:
 
 
 def cell(content, classes=()) -> nodes.entry:
-    paragraph = nodes.paragraph("", "", *(content if isinstance(content, list) else [nodes.Text(str(content))]))
+    paragraph = nodes.paragraph(
+        "", "", *(content if isinstance(content, list) else [nodes.Text(str(content))])
+    )
     return nodes.entry("", paragraph, classes=list(classes))
 
 
 def table_row(app, fromdoc: str, row: dict) -> nodes.row:
-    link = nodes.reference("", row["id"], internal=True, refuri=app.builder.get_relative_uri(fromdoc, row["chapter"]))
-    why = "; ".join(filter(None, ["not so: " + "; ".join(row["failed"]) if row["failed"] else "", row["note"]]))
-    verdict = [nodes.strong("", row["verdict"])] + ([nodes.Text(". " + why[0].upper() + why[1:])] if why else [])
+    link = nodes.reference(
+        "", row["id"], internal=True, refuri=app.builder.get_relative_uri(fromdoc, row["chapter"])
+    )
+    why = "; ".join(
+        filter(None, ["not so: " + "; ".join(row["failed"]) if row["failed"] else "", row["note"]])
+    )
+    verdict = [nodes.strong("", row["verdict"])] + (
+        [nodes.Text(". " + why[0].upper() + why[1:])] if why else []
+    )
     paper = "no number" if row["paper"] is None else row["paper"]
-    line = nodes.row("", *map(cell, [[link], row["statement"], paper, row["here"], row["data"], row["seeds"]]))
+    line = nodes.row(
+        "", *map(cell, [[link], row["statement"], paper, row["here"], row["data"], row["seeds"]])
+    )
     line += cell(verdict, ["verdict-" + row["verdict"].split()[0]])
     line["ids"] = [anchor(row)]
     return line
@@ -91,7 +101,11 @@ def draw(app, doctree, fromdoc):
 def seconds_per_chapter(env) -> dict:
     """Return how long each executed chapter ran, as myst-nb knows it."""
     data = {name: NbMetadataCollector.get_exec_data(env, name) for name in sorted(env.found_docs)}
-    return {name: round(found["runtime"], 1) for name, found in data.items() if found and found["runtime"] is not None}
+    return {
+        name: round(found["runtime"], 1)
+        for name, found in data.items()
+        if found and found["runtime"] is not None
+    }
 
 
 def write(app, exception):

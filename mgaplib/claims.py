@@ -1,4 +1,4 @@
-"""Record what a chapter found about a claim, for the scorecard to gather, and its numbers, for the prose to quote."""
+"""Record what a chapter found about a claim, for the scorecard, and its numbers, for the prose to quote."""
 
 import html
 import os
@@ -6,7 +6,9 @@ import re
 
 from mgaplib import _checks
 
-_IDS = re.compile(r"(E([1-9]|1[0-3])[a-z]?|F([12]|[4-9]|1[0-2])|Thm[12]|Lemma3\.1|Thm3\.[23]|AppC)(\.[a-z0-9_]+)?|X\.[a-z0-9_]+")
+_IDS = re.compile(
+    r"(E([1-9]|1[0-3])[a-z]?|F([12]|[4-9]|1[0-2])|Thm[12]|Lemma3\.1|Thm3\.[23]|AppC)(\.[a-z0-9_]+)?|X\.[a-z0-9_]+"
+)
 _DATA = ("real", "miniclip", "simulation", "theory")
 _SOURCES = ("liang2022", "yaras2025", "field")
 
@@ -54,7 +56,9 @@ def record(
     Taught in chapter scorecard.
     """
     if not _IDS.fullmatch(id):
-        raise ValueError(f"unknown claim id {id!r}; use E1-E13, F1-F12, Thm1, ... or X.name, see the scorecard")
+        raise ValueError(
+            f"unknown claim id {id!r}; use E1-E13, F1-F12, Thm1, ... or X.name, see the scorecard"
+        )
     _checks.known(source, _SOURCES, "source")
     _checks.known(data, _DATA, "data")
     _checks.known(at_most, ("holds", "partly", "fails"), "at_most")
@@ -84,8 +88,14 @@ def record(
 
 def _show(row: dict) -> None:
     paper = "no number" if row["paper"] is None else row["paper"]
-    tail = "".join([f" Not so: {'; '.join(row['failed'])}." if row["failed"] else "", f" {row['note']}" if row["note"] else ""])
-    plain = f"{row['id']} {row['verdict']}: {row['statement']} Paper: {paper}. Here: {row['here']} ({row['data']}).{tail}"
+    tail = "".join(
+        [
+            f" Not so: {'; '.join(row['failed'])}." if row["failed"] else "",
+            f" {row['note']}" if row["note"] else "",
+        ]
+    )
+    found = f"Paper: {paper}. Here: {row['here']} ({row['data']})."
+    plain = f"{row['id']} {row['verdict']}: {row['statement']} {found}{tail}"
     if not _in_notebook():
         print(plain)
         return
@@ -93,7 +103,15 @@ def _show(row: dict) -> None:
 
     cells = "".join(
         f"<td>{html.escape(str(v))}</td>"
-        for v in (row["id"], row["statement"], paper, row["here"], row["data"], row["seeds"], row["verdict"] + tail)
+        for v in (
+            row["id"],
+            row["statement"],
+            paper,
+            row["here"],
+            row["data"],
+            row["seeds"],
+            row["verdict"] + tail,
+        )
     )
     head = "".join(f"<th>{t}</th>" for t in ("id", "claim", "paper", "here", "data", "seeds", "verdict"))
     table = (

@@ -25,7 +25,7 @@ kernelspec:
 """
 CLAIM = """```{code-cell} ipython3
 from mgaplib import claims
-claims.record("E%d", source="liang2022", statement="Two and two.", paper=4, here=2 + 2, data="theory", seeds=1,
+claims.record("E%d", source="liang2022", statement="Sum.", paper=4, here=2 + 2, data="theory", seeds=1,
               checks={"is four": 2 + 2 == 4, "is five": 2 + 2 == %d})
 claims.glue("page-four", 4.0)
 ```
@@ -44,10 +44,13 @@ def book(tmp_path):
     chapters.mkdir()
     (chapters / "references.bib").write_text("@misc{a, title={A}, author={B, C}, year={2000}}\n")
     (chapters / "index.md").write_text("# Front\n\n{cite}`a` and $x^2$\n\n```{bibliography}\n```\n")
-    (chapters / "page.md").write_text(HEADER + "# Page\n\n" + CLAIM % (5, 5) + "\nFour is {glue:text}`page-four:.1f`.\n")
+    (chapters / "page.md").write_text(
+        HEADER + "# Page\n\n" + CLAIM % (5, 5) + "\nFour is {glue:text}`page-four:.1f`.\n"
+    )
     (chapters / "scorecard.md").write_text("# Scorecard\n\n```{scorecard}\n```\n")
     (tmp_path / "_toc.yml").write_text(
-        "format: jb-book\nroot: chapters/index\nchapters:\n- file: chapters/page\n- file: chapters/scorecard\n"
+        "format: jb-book\nroot: chapters/index\nchapters:\n"
+        "- file: chapters/page\n- file: chapters/scorecard\n"
     )
     return tmp_path
 
@@ -56,7 +59,11 @@ def run(*command, cwd, **env):
     """Run a command as make would, without any repository's address around."""
     clean = {k: v for k, v in os.environ.items() if k not in ("REPO_URL", "GIT_DIR")}
     return subprocess.run(
-        [sys.executable, *command], cwd=cwd, env={**clean, "MGAPLIB_STATIC": "1", **env}, capture_output=True, text=True
+        [sys.executable, *command],
+        cwd=cwd,
+        env={**clean, "MGAPLIB_STATIC": "1", **env},
+        capture_output=True,
+        text=True,
     )
 
 
@@ -76,7 +83,9 @@ def test_a_claim_reaches_the_scorecard_and_nothing_leaves_the_house(book):
     assert "Using cached notebook" in result.stdout + result.stderr
     html = book / "_build/html"
     card = json.loads((html / "scorecard.json").read_text())
-    assert [(row["id"], row["verdict"], row["chapter"]) for row in card["claims"]] == [("E5", "partly", "chapters/page")]
+    assert [(row["id"], row["verdict"], row["chapter"]) for row in card["claims"]] == [
+        ("E5", "partly", "chapters/page")
+    ]
     assert card["built"]["seconds"].keys() == {"chapters/page"}
     page = (html / "chapters/page.html").read_text()
     assert "Four is" in page and re.search(r"Four is\s*<[^>]*>?4\.0|Four is 4\.0", page)
@@ -104,7 +113,9 @@ def test_a_local_remote_is_never_printed(book):
     import launch
 
     assert launch.repository_url(book) == ""
-    subprocess.run(["git", "remote", "set-url", "origin", "git@github.com:someone/gap.git"], cwd=book, check=True)
+    subprocess.run(
+        ["git", "remote", "set-url", "origin", "git@github.com:someone/gap.git"], cwd=book, check=True
+    )
     assert launch.repository_url(book) == "https://github.com/someone/gap"
 
 
@@ -119,7 +130,9 @@ def test_a_broken_chapter_fails_and_is_not_kept(book):
 
 def test_a_warning_on_standard_error_fails_the_build(book):
     page = book / "chapters/page.md"
-    page.write_text(page.read_text() + "\n```{code-cell} ipython3\nimport sys\nprint('oh', file=sys.stderr)\n```\n")
+    page.write_text(
+        page.read_text() + "\n```{code-cell} ipython3\nimport sys\nprint('oh', file=sys.stderr)\n```\n"
+    )
     assert execute(book).returncode == 0
     assert pages(book).returncode != 0
 
@@ -132,7 +145,9 @@ def test_a_change_in_the_library_executes_every_chapter_again(book):
 
 
 def test_the_same_claim_in_two_chapters_fails_the_build(book):
-    (book / "chapters/other.md").write_text(HEADER + "# Other\n\n" + (CLAIM % (5, 5)).replace("page-four", "other-four"))
+    (book / "chapters/other.md").write_text(
+        HEADER + "# Other\n\n" + (CLAIM % (5, 5)).replace("page-four", "other-four")
+    )
     toc = book / "_toc.yml"
     toc.write_text(toc.read_text() + "- file: chapters/other\n")
     assert execute(book).returncode == 0

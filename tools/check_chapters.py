@@ -1,4 +1,4 @@
-"""Check what a machine can check of the chapters: their skeleton, their size, and that every figure is described."""
+"""Check what a machine can check of the chapters: their skeleton, and that every figure is described."""
 
 import re
 import subprocess
@@ -32,7 +32,10 @@ def problems(path: Path) -> list[str]:
     for cell in notebook.cells:
         if cell.cell_type == "code":
             found += code_cell(cell)
-    found += [f"relative path {hit!r}" for hit in re.findall(r"""(?:open|read_csv|load)\(\s*["']\.{0,2}/[^"']*""", body)]
+    found += [
+        f"relative path {hit!r}"
+        for hit in re.findall(r"""(?:open|read_csv|load)\(\s*["']\.{0,2}/[^"']*""", body)
+    ]
     return found
 
 
@@ -64,7 +67,11 @@ def code_cell(cell) -> list[str]:
         found.append(f"the cell that starts {first!r} calls plt.show()")
     shown = cell.metadata.get("mystnb", {})
     if shown.get("figure"):
-        for key, where in (("name", shown["figure"]), ("caption", shown["figure"]), ("alt", shown.get("image", {}))):
+        for key, where in (
+            ("name", shown["figure"]),
+            ("caption", shown["figure"]),
+            ("alt", shown.get("image", {})),
+        ):
             if not str(where.get(key, "")).strip():
                 found.append(f"the figure of the cell that starts {first!r} has no {key}")
     elif re.search(r"plt\.(subplots|figure)\(|\.subplots\(", cell.source):
@@ -85,7 +92,9 @@ def main() -> int:
         wrong += [f"{path.relative_to(ROOT)}: {problem}" for problem in problems(path)]
     named = {str(path.relative_to(ROOT).with_suffix("")) for path in pages}
     wrong += [f"_toc.yml and chapters/ differ: {name}" for name in sorted(named ^ in_toc())]
-    tracked = subprocess.run(["git", "ls-files", "*.ipynb"], cwd=ROOT, capture_output=True, text=True, check=False).stdout
+    tracked = subprocess.run(
+        ["git", "ls-files", "*.ipynb"], cwd=ROOT, capture_output=True, text=True, check=False
+    ).stdout
     wrong += [f"{name}: notebooks are generated, never committed" for name in tracked.split()]
     print("\n".join(wrong) or f"{len(pages)} pages keep to the skeleton")
     return bool(wrong)

@@ -1,4 +1,4 @@
-"""Execute every chapter that is not in the book's cache, once, through nbmake; the book then reuses the outputs.
+"""Execute every chapter that is not in the book's cache, once, through nbmake; the book reuses the outputs.
 
 jupyter-cache looks at a chapter's own code only, so the cache is emptied here whenever the library, the
 requirements or the build's own extensions have changed.
@@ -52,7 +52,11 @@ def seconds(cell) -> float:
     """Return how long a cell ran, from the times that the kernel's messages carry."""
     times = cell.metadata.get("execution", {})
     start, end = times.get("iopub.execute_input"), times.get("shell.execute_reply")
-    return (datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds() if start and end else 0.0
+    return (
+        (datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds()
+        if start and end
+        else 0.0
+    )
 
 
 def keep(cache, source: Path, executed: Path) -> bool:
@@ -91,10 +95,32 @@ def main() -> int:
     print(f"{chapters} chapters: {len(todo)} to execute, {chapters - len(todo)} in the cache", flush=True)
     if not todo:
         return 0
-    nbmake = ["-m", "pytest", "-v", "-n", "2", "--dist", "worksteal", "--nbmake", "--nbmake-timeout=600", "--overwrite"]
+    nbmake = [
+        "-m",
+        "pytest",
+        "-v",
+        "-n",
+        "2",
+        "--dist",
+        "worksteal",
+        "--nbmake",
+        "--nbmake-timeout=600",
+        "--overwrite",
+    ]
     # The project's own pytest settings are for its unit tests.
-    code = subprocess.call([sys.executable, *nbmake, "-c", os.devnull, "--rootdir", str(NOTEBOOKS), "-p", "no:cacheprovider",
-                            *(str(target) for _, target in todo)])
+    code = subprocess.call(
+        [
+            sys.executable,
+            *nbmake,
+            "-c",
+            os.devnull,
+            "--rootdir",
+            str(NOTEBOOKS),
+            "-p",
+            "no:cacheprovider",
+            *(str(target) for _, target in todo),
+        ]
+    )
     kept = sum([keep(cache, source, target) for source, target in todo])
     if code == 0 and kept != len(todo):
         print(f"only {kept} of {len(todo)} executed chapters are whole", flush=True)
