@@ -1,0 +1,267 @@
+"""Move both modalities along the gap, and see what that does to the loss, the gap and recall.
+
+Liang et al. 2022 move the images by `-lam * gap` and the texts by `+lam * gap` and normalise again. Two
+conventions count the same movement: the paper's *lambda*, in gaps, which closes the gap near 0.5; and the
+released code's *delta*, in absolute distance, of which each modality goes half. So
+`lam = 0.5 * delta / modality_gap`. If only the images move (`images_only`), they go `lam * gap`, or the whole
+`delta`, as in the paper's fairness experiment: both then close the gap near 1 and near its length.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from mgaplib import _checks
+from mgaplib._pool import Pool, cross_entropies, recalls
+from mgaplib._retrieval import DIRECTIONS, batches
+
+CONVENTIONS = ("lambda", "delta")
+
+
+def shift(
+    images,
+    texts,
+    lam: float,
+    *,
+    convention: str = "lambda",
+    images_only: bool = False,
+    renormalize: bool = True,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return images and texts, moved towards each other along the gap.
+
+    Args:
+        images: Array of n rows and d columns.
+        texts: Array of the same shape, row i paired with row i.
+        lam: How far; negative widens the gap.
+        convention: "lambda" to count in gaps, "delta" in absolute distance.
+        images_only: Whether the texts stay.
+        renormalize: Whether to scale the rows to unit length again, as the paper does.
+
+    Raises:
+        TypeError: If the embeddings hold no floating-point numbers.
+        ValueError: If they are malformed, coincide on average, or the shift moves a row onto the origin.
+
+    Source: Liang et al. 2022, section 4.2 (lambda) and their released code (delta).
+
+    Example:
+        >>> x, y = shift([[0.6, 0.8], [0.6, -0.8]], [[-0.6, 0.8], [-0.6, -0.8]], 0.5)
+        >>> x
+        array([[ 0.,  1.],
+               [ 0., -1.]])
+
+    Taught in chapter loss_landscape.
+    """
+    images, texts = _checks.pairs(images, texts)
+    gap, length = _gap(images, texts)
+    by_image, by_text = _distances(_number(lam, "lam"), length, convention, images_only)
+    step = gap / length
+    moved = images - (by_image * step).astype(images.dtype), texts + (by_text * step).astype(texts.dtype)
+    if not renormalize:
+        return moved
+    return _checks.embeddings(moved[0], "shifted images"), _checks.embeddings(moved[1], "shifted texts")
+
+
+class Minimum(NamedTuple):
+    """Where a loss is lowest: the shift, the signed distance of the centroids there, and the loss."""
+
+    shift: float
+    distance: float
+    loss: float
+
+
+class ShiftLandscape:
+    """The loss, the gap and recall of a set of pairs, as functions of the shift along the gap.
+
+    One matrix of cosines serves every shift: with u the gap's direction, s = x.y, p = x.u and q = y.u, moving
+    the image by a and the text by b gives the cosine
+    `(s + b p - a q - a b) / (sqrt(1 - 2 a p + a^2) sqrt(1 + 2 b q + b^2))`.
+
+    Args:
+        images: Array of n rows and d columns.
+        texts: Array of the same shape, row i paired with row i.
+        convention: How shifts are counted, "lambda" (in gaps) or "delta" (absolute).
+        images_only: Whether the texts stay.
+        dtype: Precision of the cosines, "float32" or "float64"; by default float64 up to 1024 pairs. float32
+            stays within 1e-5 of float64 down to tau = 0.002.
+
+    Attributes:
+        gap: The gap, d numbers; `gap_length` is its length and `direction` the unit vector.
+        gram: Cosines of images (rows) and texts (columns), unshifted.
+        p: Component of each image along the direction.
+        q: Component of each text along the direction.
+
+    Raises:
+        TypeError: If the embeddings hold no floating-point numbers.
+        ValueError: If they are malformed, coincide on average, or an option is unknown.
+
+    Example:
+        >>> rng = np.random.default_rng(0)
+        >>> x = rng.normal(size=(50, 8))
+        >>> land = ShiftLandscape(x + 1, x - 1)
+        >>> land.loss([0, 0.5], taus=[0.1, 1]).shape
+        (2, 2)
+
+    Taught in chapter loss_landscape.
+    """
+
+    def __init__(
+        self,
+        images,
+        texts,
+        *,
+        convention: str = "lambda",
+        images_only: bool = False,
+        dtype: str | None = None,
+    ):
+        images, texts = map(_unit, _checks.pairs(images, texts))
+        self.convention = _checks.known(convention, CONVENTIONS, "convention")
+        self.images_only = images_only
+        self.gap, self.gap_length = _gap(images, texts)
+        self.direction = self.gap / self.gap_length
+        if dtype is None:
+            dtype = "float64" if len(images) <= 1024 else "float32"
+        kind = np.dtype(_checks.known(dtype, ("float32", "float64"), "dtype"))
+        self.images, self.texts = images.astype(kind), texts.astype(kind)
+        self.gram = self.images @ self.texts.T
+        self.p = images @ self.direction
+        self.q = texts @ self.direction
+
+    def loss(self, shifts, taus, *, direction: str = "both", block_size: int | None = None) -> np.ndarray:
+        """Return the contrastive loss in nats, a row per shift and a column per temperature.
+
+        As `metrics.contrastive_loss` of the shifted pairs. The figure that was released with the paper is
+        `direction="image_to_text", block_size=50`.
+
+        Args:
+            shifts: Shifts in the landscape's convention.
+            taus: Temperatures.
+            direction: "both" for the mean, or "image_to_text", or "text_to_image".
+            block_size: Pairs in each consecutive batch; None for one pool of all.
+
+        Raises:
+            ValueError: If a shift, a temperature, the direction or the block size makes no sense.
+        """
+        taus = np.array([_checks.temperature(t, "taus") for t in np.atleast_1d(taus)])
+        _checks.known(direction, DIRECTIONS, "direction")
+        both_ways = direction != "text_to_image", direction != "image_to_text"
+        parts = batches(len(self.gram), block_size)
+        losses = [
+            sum(cross_entropies(pool.batch(part), taus, both_ways) for part in parts).sum(axis=1)
+            for pool in map(self._pool, _numbers(shifts))
+        ]
+        return np.array(losses).reshape(-1, len(taus)) / (len(self.gram) * sum(both_ways))
+
+    def modality_gap(self, shifts) -> np.ndarray:
+        """Return the length of the gap at each shift, of rows normalised again."""
+        return np.linalg.norm(self._gaps(shifts), axis=0)
+
+    def signed_distance(self, shifts) -> np.ndarray:
+        """Return the length of the gap at each shift, negative once the modalities have passed each other."""
+        gaps = self._gaps(shifts)
+        return np.linalg.norm(gaps, axis=0) * np.where(self.direction @ gaps < 0, -1, 1)
+
+    def recall(self, shifts, k: int = 1) -> np.ndarray:
+        """Return recall at k, a row per shift: image to text and text to image, in the pool of all n.
+
+        Args:
+            shifts: Shifts in the landscape's convention.
+            k: How many candidates count, from 1 to n.
+
+        Raises:
+            ValueError: If a shift or `k` makes no sense.
+        """
+        if not 1 <= k <= len(self.gram):
+            raise ValueError(f"k is {k}; it counts candidates in a pool of {len(self.gram)}")
+        return np.array([recalls(self._pool(s), k) for s in _numbers(shifts)]).reshape(-1, 2)
+
+    def minimum(
+        self,
+        tau: float,
+        *,
+        direction: str = "both",
+        block_size: int | None = None,
+        bounds: tuple[float, float] | None = None,
+    ) -> Minimum:
+        """Return where the loss is lowest: the shift, the signed distance there and the loss.
+
+        A grid finds the basin and a bounded search its bottom.
+
+        Args:
+            tau: Temperature.
+            direction: As in `loss`.
+            block_size: As in `loss`.
+            bounds: Lowest and highest shift; by default those that move each modality by its gap, in or out.
+
+        Raises:
+            ValueError: If an argument makes no sense.
+        """
+        from scipy.optimize import minimize_scalar
+
+        def loss(shifts):
+            return self.loss(shifts, tau, direction=direction, block_size=block_size)[:, 0]
+
+        if bounds is None:
+            unit = 1.0 if self.convention == "lambda" else self.gap_length * (1 if self.images_only else 2)
+            bounds = -unit, unit
+        grid = np.linspace(*bounds, 33)
+        best = int(np.argmin(loss(grid)))
+        around = grid[max(best - 1, 0)], grid[min(best + 1, len(grid) - 1)]
+        found = minimize_scalar(
+            lambda s: loss(s)[0], bounds=around, method="bounded", options={"xatol": 1e-6}
+        )
+        return Minimum(float(found.x), float(self.signed_distance(found.x)[0]), float(found.fun))
+
+    def _lengths(self, shift: float) -> tuple[float, float, np.ndarray, np.ndarray]:
+        """Return how far each modality moves and the lengths of its rows there."""
+        a, b = _distances(shift, self.gap_length, self.convention, self.images_only)
+        squares = 1 - 2 * a * self.p + a * a, 1 + 2 * b * self.q + b * b
+        if min(s.min() for s in squares) < 1e-8:
+            raise ValueError(f"a shift of {shift:g} moves a row onto the origin, where it has no direction")
+        return a, b, np.sqrt(squares[0]), np.sqrt(squares[1])
+
+    def _pool(self, shift: float) -> Pool:
+        a, b, image_lengths, text_lengths = self._lengths(shift)
+        return Pool(self.gram, b * self.p - a * b, -a * self.q, 1 / image_lengths, 1 / text_lengths)
+
+    def _gaps(self, shifts) -> np.ndarray:
+        """Return the gap at each shift, a column each."""
+        a, b, image_lengths, text_lengths = map(
+            np.array, zip(*map(self._lengths, _numbers(shifts)), strict=True)
+        )
+        kind, n = self.gram.dtype, len(self.gram)
+        x, y = 1 / image_lengths.T, 1 / text_lengths.T
+        means = self.images.T @ x.astype(kind) / n - self.texts.T @ y.astype(kind) / n
+        return means - np.outer(self.direction, a * x.mean(axis=0) + b * y.mean(axis=0))
+
+
+def _unit(x: np.ndarray) -> np.ndarray:
+    """Return rows of unit length in float64; at tau = 0.002 the rounding of a float32 length would show."""
+    x = x.astype(float)
+    return x / np.linalg.norm(x, axis=1, keepdims=True)
+
+
+def _gap(images: np.ndarray, texts: np.ndarray) -> tuple[np.ndarray, float]:
+    gap = images.mean(axis=0, dtype=float) - texts.mean(axis=0, dtype=float)
+    length = float(np.linalg.norm(gap))
+    if length < 10 * np.finfo(images.dtype).eps:
+        raise ValueError("images and texts have the same centroid: there is no gap to move along")
+    return gap, length
+
+
+def _distances(shift: float, length: float, convention: str, images_only: bool) -> tuple[float, float]:
+    """Return how far the images and the texts move."""
+    _checks.known(convention, CONVENTIONS, "convention")
+    if convention == "lambda":
+        return shift * length, 0.0 if images_only else shift * length
+    return (shift, 0.0) if images_only else (shift / 2, shift / 2)
+
+
+def _number(value: float, name: str) -> float:
+    number = float(value)
+    if not np.isfinite(number):
+        raise ValueError(f"{name} is {value!r}; a shift is a finite number")
+    return number
+
+
+def _numbers(shifts) -> list[float]:
+    return [_number(s, "shifts") for s in np.atleast_1d(shifts)]
