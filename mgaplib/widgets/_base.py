@@ -1,0 +1,29 @@
+"""What the book's widgets have in common: where their front ends lie, and the picture shown without one."""
+
+import base64
+from pathlib import Path
+
+import anywidget
+
+_FOLDER = Path(__file__).parent
+
+
+def front_end(name: str) -> str:
+    """Return the module of a widget: the shared pieces, then its own file."""
+    parts = [_FOLDER / "_shared.js", _FOLDER / f"{name}.js"]
+    return "\n".join(part.read_text(encoding="utf-8") for part in parts)
+
+
+def style() -> str:
+    """Return the style sheet that all widgets share."""
+    return (_FOLDER / "_shared.css").read_text(encoding="utf-8")
+
+
+class BookWidget(anywidget.AnyWidget):
+    """A widget that lives in a kernel and in a static page, with a picture where neither can run it."""
+
+    _css = style()
+
+    def _repr_mimebundle_(self, **kwargs):
+        data, metadata = super()._repr_mimebundle_(**kwargs)
+        return {**data, "image/png": base64.b64encode(self.picture()).decode()}, metadata

@@ -1,0 +1,153 @@
+// What every widget of the book shares: text-only elements, binary arrays, theme, sliders, sharp canvases.
+// Python puts this file in front of each widget's own module.
+
+/** Make an element; strings become text nodes, so nothing a reader supplies is ever read as HTML. */
+function make(tag, attributes = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value === undefined || value === false) continue;
+    element.setAttribute(name, value === true ? "" : value);
+  }
+  element.append(...children);
+  return element;
+}
+
+/** Read a binary trait as a typed array: it may arrive as a DataView at any offset, or as an ArrayBuffer. */
+function typed(Type, value, length, name) {
+  const view = value instanceof ArrayBuffer ? new DataView(value) : value;
+  if (!(view?.buffer instanceof ArrayBuffer)) throw new Error(`the data lack ${name}`);
+  const { buffer, byteOffset, byteLength } = view;
+  if (byteLength !== length * Type.BYTES_PER_ELEMENT) {
+    throw new Error(`${name} holds ${byteLength} bytes where ${length * Type.BYTES_PER_ELEMENT} were expected`);
+  }
+  return new Type(buffer.slice(byteOffset, byteOffset + byteLength));
+}
+
+/** Run a widget's render; whatever goes wrong is said where the widget would stand. */
+function guarded(render) {
+  return ({ model, el }) => {
+    const root = make("div", { class: "mgap" });
+    el.append(root);
+    const ends = [followTheme(root)];
+    try {
+      render({ model, root, ends });
+    } catch (error) {
+      root.replaceChildren(make("p", { class: "mgap-error", role: "alert" }, `This widget cannot be shown: ${error.message}.`));
+      console.error(error);
+    }
+    return () => {
+      for (const end of ends.splice(0)) end();
+      root.remove();
+    };
+  };
+}
+
+/** Tell whether the page around the widget is dark: the book, JupyterLab, VS Code and Colab each say it their way. */
+function pageIsDark() {
+  const { documentElement: html, body } = document;
+  const said = html.dataset.theme ?? html.getAttribute("theme");
+  if (said === "dark" || said === "light") return said === "dark";
+  if (body.dataset.jpThemeLight) return body.dataset.jpThemeLight === "false";
+  if (body.dataset.vscodeThemeKind) return body.dataset.vscodeThemeKind.includes("dark");
+  return matchMedia("(prefers-color-scheme: dark)").matches;
+}
+
+/** Keep `data-theme` on the widget equal to the page's theme, and tell it of a change. */
+function followTheme(root) {
+  const update = () => {
+    const theme = pageIsDark() ? "dark" : "light";
+    if (root.dataset.theme === theme) return;
+    root.dataset.theme = theme;
+    root.dispatchEvent(new Event("themechange"));
+  };
+  const watcher = new MutationObserver(update);
+  const attributeFilter = ["data-theme", "theme", "data-jp-theme-light", "data-vscode-theme-kind"];
+  for (const place of [document.documentElement, document.body]) {
+    watcher.observe(place, { attributes: true, attributeFilter });
+  }
+  const scheme = matchMedia("(prefers-color-scheme: dark)");
+  scheme.addEventListener("change", update);
+  update();
+  return () => {
+    watcher.disconnect();
+    scheme.removeEventListener("change", update);
+  };
+}
+
+let serial = 0;
+
+/** A labelled slider over numbered stops; `describe` puts a stop into words, shown and spoken. */
+function slider({ label, hint, stops, describe, onInput }) {
+  const id = `mgap-${Date.now().toString(36)}-${serial++}`;
+  const input = make("input", { type: "range", id, min: 0, max: stops - 1, step: 1, "aria-describedby": `${id}-hint` });
+  const output = make("output", { for: id, class: "mgap-value" });
+  const row = make(
+    "div",
+    { class: "mgap-slider" },
+    make("label", { for: id }, label),
+    output,
+    input,
+    make("small", { id: `${id}-hint` }, hint),
+  );
+  input.addEventListener("input", () => onInput(Number(input.value)));
+  return {
+    row,
+    input,
+    /** Show a position; its words may say more than the stop does, as for a value set from Python. */
+    show(stop, words = describe(stop)) {
+      input.value = stop;
+      output.textContent = words;
+      input.setAttribute("aria-valuetext", words);
+    },
+  };
+}
+
+/** Keep a canvas as sharp as the screen and call `draw(context, width, height)` when its size or theme changes. */
+function sharpCanvas(root, canvas, draw) {
+  const context = canvas.getContext("2d");
+  const redraw = () => {
+    const { clientWidth: width, clientHeight: height } = canvas;
+    if (!width || !height) return; // not laid out yet, or in a closed tab
+    const ratio = window.devicePixelRatio || 1;
+    const pixels = [Math.round(width * ratio), Math.round(height * ratio)];
+    if (canvas.width !== pixels[0] || canvas.height !== pixels[1]) [canvas.width, canvas.height] = pixels;
+    context.setTransform(ratio, 0, 0, ratio, 0, 0);
+    context.clearRect(0, 0, width, height);
+    draw(context, width, height);
+  };
+  const watcher = new ResizeObserver(redraw);
+  watcher.observe(canvas);
+  root.addEventListener("themechange", redraw);
+  return { redraw, end: () => watcher.disconnect() };
+}
+
+/** Read the widget's colours, so that a canvas wears the page's theme. */
+function palette(root) {
+  const style = getComputedStyle(root);
+  return (name) => style.getPropertyValue(`--mgap-${name}`).trim();
+}
+
+/** Round numbers between two bounds, about `count` of them. */
+function ticks(low, high, count) {
+  const rough = (high - low) / count;
+  const power = 10 ** Math.floor(Math.log10(rough));
+  const step = [1, 2, 5, 10].find((m) => m * power >= rough) * power;
+  const first = Math.ceil(low / step - 1e-9);
+  const last = Math.floor(high / step + 1e-9);
+  return Array.from({ length: last - first + 1 }, (_, k) => Number(((first + k) * step).toPrecision(12)));
+}
+
+/** Cubic interpolation in a table over an even grid: four neighbouring values, exact on the grid. */
+function interpolate(table, start, step, at) {
+  const last = table.length - 1;
+  const position = Math.min(Math.max((at - start) / step, 0), last);
+  const base = Math.min(Math.max(Math.floor(position) - 1, 0), Math.max(last - 3, 0));
+  const t = position - base;
+  const [a, b, c, d] = [0, 1, 2, 3].map((k) => table[base + k]);
+  return (
+    (-a * (t - 1) * (t - 2) * (t - 3)) / 6 +
+    (b * t * (t - 2) * (t - 3)) / 2 -
+    (c * t * (t - 1) * (t - 3)) / 2 +
+    (d * t * (t - 1) * (t - 2)) / 6
+  );
+}

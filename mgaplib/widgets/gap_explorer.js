@@ -1,0 +1,565 @@
+// The GapExplorer: shift the two modalities along the gap and watch distance, loss and retrieval answer.
+// Everything shown is computed here, from one cross-Gram and the small tables that Python sent once.
+
+/** Read the data; a missing or truncated part is an error that names it. */
+function readData(data) {
+  const { n, stops, taus, curve_stops: columns } = data ?? {};
+  if (!(n >= 2)) throw new Error("the data name no pairs");
+  const table = (name, length) => typed(Float64Array, data[name], length, name);
+  const levels = typed(Int16Array, data.gram, n * n, "gram");
+  const gram = new Float32Array(n * n);
+  for (let k = 0; k < gram.length; k++) gram[k] = data.gram_centre + data.gram_step * levels[k];
+  const own = table("own", n); // the pairs' own cosines count most, so they come unrounded
+  for (let i = 0; i < n; i++) gram[i * (n + 1)] = own[i];
+  const flat = typed(Float32Array, data.curves, taus.length * columns * 2, "curves");
+  const steps = {};
+  for (const [name, { count }] of Object.entries(data.steps)) {
+    steps[name] = {
+      at: typed(Float64Array, data.steps[name].at, count, `steps of ${name}`),
+      value: typed(Float64Array, data.steps[name].value, count, `values of ${name}`),
+    };
+  }
+  return {
+    ...data,
+    gram,
+    own,
+    p: table("p", n),
+    q: table("q", n),
+    acrossImages: table("across_images", n),
+    acrossTexts: table("across_texts", n),
+    squaredGaps: table("squared_gaps", stops),
+    /** The tabulated loss of one direction (0 image to text, 1 text to image) at the k-th temperature. */
+    curve: (k, direction) => flat.subarray((2 * k + direction) * columns, (2 * k + direction + 1) * columns),
+    steps,
+  };
+}
+
+/**
+ * All numbers of a setting, in closed form. With u the gap's direction, s = x.y, p = x.u and q = y.u, moving the
+ * image by -t u and the text by t u makes their cosine (s + t p - t q - t^2) over the two new lengths.
+ */
+function makeEngine(d) {
+  const { n, p, q, gram, own } = d;
+  const first = d.shift_range[0];
+  const stepOf = (count) => (d.shift_range[1] - first) / (count - 1);
+  const imageLength = (i, t) => Math.sqrt(1 - 2 * t * p[i] + t * t);
+  const textLength = (j, t) => Math.sqrt(1 + 2 * t * q[j] + t * t);
+  const scale = new Float64Array(n);
+  const offset = new Float64Array(n);
+  const columnSums = new Float64Array(n);
+
+  function losses(shift, tau) {
+    const t = shift * d.gap_length;
+    for (let j = 0; j < n; j++) {
+      scale[j] = 1 / (tau * textLength(j, t));
+      offset[j] = -t * q[j];
+    }
+    columnSums.fill(0);
+    let imageToText = 0;
+    let textToImage = 0;
+    for (let i = 0; i < n; i++) {
+      const length = imageLength(i, t);
+      const constant = t * p[i] - t * t;
+      let rowSum = 0;
+      for (let j = 0, k = i * n; j < n; j++, k++) {
+        // Less the largest possible logit: a double holds exp(-2 / tau) down to tau = 0.003.
+        const e = Math.exp(((gram[k] + constant + offset[j]) / length) * scale[j] - 1 / tau);
+        rowSum += e;
+        columnSums[j] += e;
+      }
+      const logit = ((own[i] + constant + offset[i]) / length) * scale[i] - 1 / tau;
+      imageToText += Math.log(rowSum) - logit;
+      textToImage -= logit;
+    }
+    for (let j = 0; j < n; j++) textToImage += Math.log(columnSums[j]);
+    return [imageToText / n, textToImage / n];
+  }
+
+  /** Look up a share that changes only where some row's best match changes. */
+  function share({ at, value }, shift) {
+    let low = 0;
+    let high = at.length;
+    while (high - low > 1) {
+      const middle = (low + high) >> 1;
+      if (at[middle] <= shift) low = middle;
+      else high = middle;
+    }
+    return value[low];
+  }
+
+  const gap = (shift) => Math.sqrt(Math.max(0, interpolate(d.squaredGaps, first, stepOf(d.stops), shift)));
+
+  /** The loss at every tabulated shift; between two tabulated temperatures, interpolated in the logarithm. */
+  function curve(tau) {
+    const logs = d.taus.map(Math.log);
+    let k = logs.findIndex((log) => log >= Math.log(tau) - 1e-12);
+    if (k < 0) k = logs.length - 1;
+    const exact = Math.abs(logs[k] - Math.log(tau)) < 1e-9;
+    const base = Math.min(Math.max(k - 2, 0), logs.length - 4);
+    const nodes = exact ? [k] : [base, base + 1, base + 2, base + 3];
+    const weights = nodes.map((a) =>
+      nodes.reduce((w, b) => (a === b ? w : (w * (Math.log(tau) - logs[b])) / (logs[a] - logs[b])), 1),
+    );
+    return [0, 1].map((direction) => {
+      const rows = nodes.map((node) => d.curve(node, direction));
+      return Float64Array.from(rows[0], (_, c) => rows.reduce((sum, row, r) => sum + weights[r] * row[c], 0));
+    });
+  }
+
+  return {
+    gap,
+    curve,
+    losses,
+    metrics(shift, tau) {
+      const [imageToText, textToImage] = losses(shift, tau);
+      const numbers = {
+        gap: gap(shift),
+        loss: (imageToText + textToImage) / 2,
+        loss_image_to_text: imageToText,
+        loss_text_to_image: textToImage,
+      };
+      for (const name of Object.keys(d.steps)) numbers[name] = share(d.steps[name], shift);
+      return numbers;
+    },
+    curveShift: (k) => first + k * stepOf(d.curve_stops),
+    /** Write both modalities' places in the picture: along the gap, and the first direction across it. */
+    places(shift, into) {
+      const t = shift * d.gap_length;
+      for (let i = 0; i < n; i++) {
+        const a = imageLength(i, t);
+        const b = textLength(i, t);
+        into[4 * i] = (p[i] - t) / a;
+        into[4 * i + 1] = d.acrossImages[i] / a;
+        into[4 * i + 2] = (q[i] + t) / b;
+        into[4 * i + 3] = d.acrossTexts[i] / b;
+      }
+      return into;
+    },
+    cosine(i, j, shift) {
+      const t = shift * d.gap_length;
+      return (gram[i * n + j] + t * (p[i] - q[j]) - t * t) / imageLength(i, t) / textLength(j, t);
+    },
+  };
+}
+
+/** The lowest point of a curve, refined by the parabola through its neighbours. */
+function lowest(values, shiftOf) {
+  let k = 0;
+  for (let c = 1; c < values.length; c++) if (values[c] < values[k]) k = c;
+  if (k === 0 || k === values.length - 1) return { shift: shiftOf(k), value: values[k] };
+  const [a, b, c] = [values[k - 1], values[k], values[k + 1]];
+  const t = (a - c) / (2 * (a - 2 * b + c) || Infinity);
+  return { shift: shiftOf(k) + t * (shiftOf(1) - shiftOf(0)), value: b - ((a - c) * t) / 4 };
+}
+
+const READOUTS = [
+  ["gap", "gap", (v) => v.toFixed(3)],
+  ["loss", "loss, both ways", (v) => v.toFixed(3)],
+  ["loss_image_to_text", "loss, image → text", (v) => v.toFixed(3)],
+  ["loss_text_to_image", "loss, text → image", (v) => v.toFixed(3)],
+  ["recall_image_to_text", "R@1, image → text", (v) => v.toFixed(3)],
+  ["recall_text_to_image", "R@1, text → image", (v) => v.toFixed(3)],
+  ["zero_shot_accuracy", "zero-shot accuracy", (v) => v.toFixed(3)],
+];
+const FONT = '12px system-ui, -apple-system, "Segoe UI", Roboto, sans-serif';
+
+function render({ model, root, ends }) {
+  const d = readData(model.get("data"));
+  const { n } = d;
+  const engine = makeEngine(d);
+  const color = palette(root);
+  root.style.setProperty("--mgap-image", d.colors.image);
+  root.style.setProperty("--mgap-text", d.colors.text);
+  const [low, high] = d.shift_range;
+  const shiftAt = (stop) => Number((low + (stop * (high - low)) / (d.stops - 1)).toFixed(6));
+  const stopAt = (shift) => Math.round(((shift - low) / (high - low)) * (d.stops - 1));
+  const tauStop = (tau) => {
+    const distance = d.taus.map((t) => Math.abs(Math.log(t / tau)));
+    return distance.indexOf(Math.min(...distance));
+  };
+  const trained = engine.metrics(0, model.get("tau"));
+  const closed = lowest(d.squaredGaps, shiftAt).shift;
+
+  // Where things are now, and what was last computed from it.
+  let numbers = trained;
+  let curves;
+  let best;
+  let chosen = -1; // the pair that is looked at
+  const places = new Float64Array(4 * n);
+
+  // --- the parts, from top to bottom
+  const shiftSlider = slider({
+    label: "Shift",
+    hint: "in units of the gap: 0 as trained, about 0.5 closed",
+    stops: d.stops,
+    describe: (stop) => shiftAt(stop).toFixed(2),
+    onInput: (stop) => move(shiftAt(stop)),
+  });
+  const tauSlider = slider({
+    label: "Temperature",
+    hint: "τ of the loss; CLIP trains down to 0.01",
+    stops: d.taus.length,
+    describe: (stop) => String(d.taus[stop]),
+    onInput: (stop) => set("tau", d.taus[stop]),
+  });
+  const jump = (words, target) => {
+    const button = make("button", { type: "button" }, words);
+    button.addEventListener("click", () => glide(target()));
+    return button;
+  };
+  const key = (name) => make("i", { class: "mgap-key", style: `background:${d.colors[name]}`, "aria-hidden": "true" });
+  const scatter = make("canvas", { role: "img" });
+  const landscape = make("canvas", { role: "img" });
+  const values = new Map();
+  const was = new Map();
+  const list = make("dl", { class: "mgap-numbers" });
+  for (const [name, words] of READOUTS) {
+    if (!(name in trained)) continue;
+    values.set(name, make("dd", { "data-metric": name }));
+    was.set(name, make("small"));
+    values.get(name).append(make("span"), was.get(name));
+    list.append(make("div", { class: "mgap-number" }, make("dt", {}, words), values.get(name)));
+  }
+  const status = make("p", { class: "mgap-status", role: "status" });
+  const pairSlider = slider({
+    label: "Look at a pair",
+    hint: "or point at it in the left picture",
+    stops: n + 1,
+    describe: (stop) => (stop ? `${stop} of ${n}` : "none"),
+    onInput: (stop) => choose(stop - 1),
+  });
+  const pairWords = make("p", { class: "mgap-pair" });
+  root.append(
+    make("div", { class: "mgap-controls" }, shiftSlider.row, tauSlider.row),
+    make(
+      "div",
+      { class: "mgap-buttons" },
+      jump("As trained", () => 0),
+      jump("Close the gap", () => closed),
+      jump("Lowest loss", () => best.shift),
+    ),
+    make(
+      "div",
+      { class: "mgap-panels" },
+      make("figure", {}, make("figcaption", {}, key("image"), "images ", key("text"), `texts `, make("span", {}, `${n} pairs joined`)), scatter),
+      make("figure", {}, make("figcaption", {}, "Loss at every shift ", make("span", {}, "drag to shift")), landscape),
+    ),
+    list,
+    status,
+    pairSlider.row,
+    pairWords,
+  );
+  if (d.note) root.append(make("p", { class: "mgap-note" }, d.note));
+
+  // --- the left picture: both modalities along the gap and across it
+  let extent = [0, 0, 0, 0];
+  for (const shift of [low, low / 2, 0, high / 2, high]) {
+    engine.places(shift, places);
+    for (let k = 0; k < places.length; k += 2) {
+      extent[0] = Math.min(extent[0], places[k]);
+      extent[1] = Math.max(extent[1], places[k]);
+      extent[2] = Math.min(extent[2], places[k + 1]);
+      extent[3] = Math.max(extent[3], places[k + 1]);
+    }
+  }
+  let onScreen = () => [0, 0];
+  const scatterView = sharpCanvas(root, scatter, (c, width, height) => {
+    const margin = 22;
+    const unit = Math.min((width - 16) / (extent[1] - extent[0]), (height - margin - 8) / (extent[3] - extent[2]));
+    const left = width / 2 - ((extent[0] + extent[1]) / 2) * unit;
+    const middle = (height - margin) / 2 + ((extent[2] + extent[3]) / 2) * unit;
+    onScreen = (k) => [left + places[k] * unit, middle - places[k + 1] * unit];
+    c.font = FONT;
+    c.fillStyle = color("soft");
+    c.textAlign = "right";
+    c.fillText("along the gap →", width - 4, height - 6);
+    c.textAlign = "left";
+    c.fillText("↑ first direction across it", 4, 14);
+    c.strokeStyle = color("pair");
+    c.lineWidth = 0.7;
+    c.beginPath();
+    for (let i = 0; i < n; i++) {
+      c.moveTo(...onScreen(4 * i));
+      c.lineTo(...onScreen(4 * i + 2));
+    }
+    c.stroke();
+    const centres = [0, 0, 0, 0];
+    for (const [start, fill] of [[0, d.colors.image], [2, d.colors.text]]) {
+      c.fillStyle = fill;
+      c.beginPath();
+      for (let i = 0; i < n; i++) {
+        const [x, y] = onScreen(4 * i + start);
+        centres[start] += x / n;
+        centres[start + 1] += y / n;
+        c.moveTo(x + 1.8, y);
+        c.arc(x, y, 1.8, 0, 7);
+      }
+      c.fill();
+    }
+    // The gap itself: the line between the two centroids.
+    const disc = (x, y, r, fill) => {
+      c.beginPath();
+      c.arc(x, y, r, 0, 7);
+      c.fillStyle = fill;
+      c.fill();
+      c.lineWidth = 2;
+      c.strokeStyle = color("face");
+      c.stroke();
+    };
+    for (const [stroke, wide] of [[color("face"), 6], [color("ink"), 2.5]]) {
+      c.beginPath();
+      c.moveTo(centres[0], centres[1]);
+      c.lineTo(centres[2], centres[3]);
+      c.strokeStyle = stroke;
+      c.lineWidth = wide;
+      c.stroke();
+    }
+    disc(centres[0], centres[1], 6.5, d.colors.image);
+    disc(centres[2], centres[3], 6.5, d.colors.text);
+    if (chosen >= 0) {
+      const [a, b] = [onScreen(4 * chosen), onScreen(4 * chosen + 2)];
+      c.beginPath();
+      c.moveTo(...a);
+      c.lineTo(...b);
+      c.strokeStyle = color("accent");
+      c.lineWidth = 2;
+      c.stroke();
+      for (const [at, fill] of [[a, d.colors.image], [b, d.colors.text]]) {
+        c.beginPath();
+        c.arc(...at, 5, 0, 7);
+        c.fillStyle = fill;
+        c.fill();
+        c.strokeStyle = color("accent");
+        c.stroke();
+      }
+    }
+  });
+
+  // --- the right picture: the loss along the shift, the marker on it, its minimum
+  const box = { left: 44, right: 10, top: 14, bottom: 44 };
+  const landscapeView = sharpCanvas(root, landscape, (c, width, height) => {
+    const mean = curves[0].map((value, k) => (value + curves[1][k]) / 2);
+    const all = [...curves[0], ...curves[1]];
+    const bottom = Math.min(...all, numbers.loss);
+    const top = Math.max(...all, numbers.loss);
+    const room = (top - bottom || 1) * 0.06;
+    const x = (shift) => box.left + ((shift - low) / (high - low)) * (width - box.left - box.right);
+    const y = (loss) => height - box.bottom - ((loss - bottom + room) / (top - bottom + 2 * room)) * (height - box.top - box.bottom);
+    c.font = FONT;
+    c.lineWidth = 1;
+    const rule = (x0, y0, x1, y1, stroke, dash = []) => {
+      c.setLineDash(dash);
+      c.beginPath();
+      c.moveTo(x0, y0);
+      c.lineTo(x1, y1);
+      c.strokeStyle = stroke;
+      c.stroke();
+      c.setLineDash([]);
+    };
+    c.textAlign = "right";
+    c.fillStyle = color("soft");
+    for (const tick of ticks(bottom, top, 5)) {
+      rule(box.left, y(tick), width - box.right, y(tick), color("line"));
+      c.fillText(String(tick), box.left - 6, y(tick) + 4);
+    }
+    c.textAlign = "center";
+    for (const tick of ticks(low, high, width < 300 ? 3 : 5)) {
+      c.fillText(tick.toString(), x(tick), height - box.bottom + 15);
+      c.fillText(engine.gap(tick).toFixed(2), x(tick), height - box.bottom + 29);
+    }
+    c.textAlign = "left";
+    c.fillText("shift", 4, height - box.bottom + 15);
+    c.fillText("gap", 4, height - box.bottom + 29);
+    for (const [shift, words] of [[0, "as trained"], [closed, "closed"]]) {
+      rule(x(shift), box.top, x(shift), height - box.bottom, color("soft"), [3, 4]);
+      c.textAlign = shift ? "left" : "right";
+      c.fillText(words, x(shift) + (shift ? 4 : -4), box.top + 4);
+    }
+    const trace = (line, stroke, wide, dash = []) => {
+      c.setLineDash(dash);
+      c.beginPath();
+      for (let k = 0; k < line.length; k++) c.lineTo(x(engine.curveShift(k)), y(line[k]));
+      c.strokeStyle = stroke;
+      c.lineWidth = wide;
+      c.lineJoin = "round";
+      c.stroke();
+      c.setLineDash([]);
+    };
+    trace(curves[0], d.colors.image, 1.2, [5, 3]);
+    trace(curves[1], d.colors.text, 1.2, [5, 3]);
+    trace(mean, color("ink"), 2.2);
+    // The lowest point: a triangle from below, so that the marker can stand on it too.
+    const [mx, my] = [x(best.shift), y(best.value)];
+    c.beginPath();
+    c.moveTo(mx, my + 3);
+    c.lineTo(mx - 6, my + 13);
+    c.lineTo(mx + 6, my + 13);
+    c.closePath();
+    c.fillStyle = color("ink");
+    c.fill();
+    c.beginPath();
+    c.arc(x(model.get("shift")), y(numbers.loss), 7, 0, 7);
+    c.fillStyle = color("accent");
+    c.fill();
+    c.lineWidth = 2;
+    c.strokeStyle = color("face");
+    c.stroke();
+  });
+
+  // --- moving
+  const stillness = matchMedia("(prefers-reduced-motion: reduce)");
+  let frame = 0;
+  let flight = 0;
+  let announcement = 0;
+
+  function set(name, value) {
+    model.set(name, value);
+    model.save_changes();
+  }
+  function move(shift) {
+    cancelAnimationFrame(flight);
+    set("shift", shift);
+  }
+  /** Go to a shift in half a second, so that the eye can follow; at once if the reader wants no motion. */
+  function glide(target) {
+    cancelAnimationFrame(flight);
+    const start = model.get("shift");
+    if (stillness.matches) return set("shift", target);
+    const from = performance.now();
+    const step = (now) => {
+      const t = Math.min(Math.max((now - from) / 600, 0), 1);
+      set("shift", t < 1 ? start + (target - start) * t * t * (3 - 2 * t) : target);
+      if (t < 1) flight = requestAnimationFrame(step);
+    };
+    flight = requestAnimationFrame(step);
+  }
+  function choose(pair) {
+    chosen = pair;
+    pairSlider.show(pair + 1);
+    describePair();
+    scatterView.redraw();
+  }
+
+  const thumb = (i) => {
+    if (!d.thumbnails) return "";
+    const { columns, size } = d.thumbnails;
+    const place = make("span", { class: "mgap-thumb", role: "img", "aria-label": `picture ${i + 1}` });
+    place.style.background = `url(${atlas}) ${-(i % columns) * 48}px ${-Math.floor(i / columns) * 48}px / ${columns * 48}px auto`;
+    place.dataset.size = size;
+    return place;
+  };
+  const atlas = d.thumbnails && URL.createObjectURL(new Blob([d.thumbnails.png], { type: "image/png" }));
+  if (atlas) ends.push(() => URL.revokeObjectURL(atlas));
+  const named = (i) => (d.captions ? `${i + 1} “${d.captions[i]}”` : String(i + 1));
+
+  function describePair() {
+    pairWords.replaceChildren();
+    if (chosen < 0) return;
+    const shift = model.get("shift");
+    const nearest = (cosine) =>
+      [...Array(n).keys()].sort((a, b) => cosine(b) - cosine(a)).slice(0, 3);
+    const texts = nearest((j) => engine.cosine(chosen, j, shift));
+    const images = nearest((i) => engine.cosine(i, chosen, shift));
+    pairWords.append(
+      thumb(chosen),
+      `Pair ${named(chosen)}: cosine ${engine.cosine(chosen, chosen, shift).toFixed(3)}. `,
+      `Its image's nearest texts: ${texts.map(named).join(", ")}. Its text's nearest images: ${images.map(named).join(", ")}.`,
+      ...(d.thumbnails ? images.map(thumb) : []),
+    );
+  }
+
+  function sentence() {
+    const shift = model.get("shift");
+    const place =
+      Math.abs(shift) < 0.005 ? "As trained" : Math.abs(shift - closed) < 0.006 ? "Gap closed" : `Shifted by ${shift.toFixed(2)}`;
+    const recall = `${(100 * numbers.recall_image_to_text).toFixed(1)} % of images find their text first`;
+    const away = best.shift - shift;
+    const low =
+      Math.abs(away) < 0.015
+        ? "The loss is at its lowest for this temperature."
+        : `At temperature ${Number(model.get("tau").toPrecision(3))} the loss would be lowest at shift ${best.shift.toFixed(2)}, a gap of ${engine.gap(best.shift).toFixed(2)}.`;
+    return `${place}: the gap is ${numbers.gap.toFixed(2)}, and ${recall} among ${n}. ${low}`;
+  }
+
+  function refresh() {
+    frame = 0;
+    const started = performance.now();
+    const [shift, tau] = [model.get("shift"), model.get("tau")];
+    numbers = engine.metrics(shift, tau);
+    engine.places(shift, places);
+    performance.clearMeasures("mgap-explorer");
+    performance.measure("mgap-explorer", { start: started, end: performance.now() });
+    if (tau !== refresh.tau) {
+      refresh.tau = tau;
+      curves = engine.curve(tau);
+      best = lowest(
+        curves[0].map((value, k) => (value + curves[1][k]) / 2),
+        engine.curveShift,
+      );
+      const before = engine.metrics(0, tau);
+      for (const [name, , format] of READOUTS) was.get(name)?.replaceChildren(`${format(before[name])} as trained`);
+    }
+    for (const [name, , format] of READOUTS) {
+      const place = values.get(name);
+      if (!place) continue;
+      place.firstChild.textContent = format(numbers[name]);
+      place.dataset.value = numbers[name];
+    }
+    shiftSlider.show(stopAt(shift), shift.toFixed(2));
+    tauSlider.show(tauStop(tau), String(Number(tau.toPrecision(3))));
+    model.set("metrics", numbers);
+    model.save_changes();
+    describePair();
+    scatterView.redraw();
+    landscapeView.redraw();
+    scatter.setAttribute("aria-label", `${n} images and ${n} texts as points; their centroids are ${numbers.gap.toFixed(3)} apart`);
+    landscape.setAttribute(
+      "aria-label",
+      `The loss from shift ${low} to ${high}: ${numbers.loss.toFixed(3)} here, lowest ${best.value.toFixed(3)} at shift ${best.shift.toFixed(2)}`,
+    );
+    // Said once the reader has stopped, not at every step.
+    clearTimeout(announcement);
+    announcement = setTimeout(() => (status.textContent = sentence()), status.textContent ? 400 : 0);
+  }
+  const schedule = () => (frame ||= requestAnimationFrame(refresh));
+
+  // --- pointing: the left picture picks a pair, the right one drags the shift
+  function pick(event) {
+    const area = scatter.getBoundingClientRect();
+    const at = [event.clientX - area.left, event.clientY - area.top];
+    let [nearest, distance] = [-1, 18];
+    for (let k = 0; k < 2 * n; k++) {
+      const [x, y] = onScreen(2 * k);
+      const r = Math.hypot(x - at[0], y - at[1]);
+      if (r < distance) [nearest, distance] = [k >> 1, r];
+    }
+    if (nearest >= 0 && nearest !== chosen) choose(nearest);
+  }
+  scatter.addEventListener("pointermove", pick);
+  scatter.addEventListener("pointerdown", pick);
+  function drag(event) {
+    if (!event.buttons) return;
+    const area = landscape.getBoundingClientRect();
+    const share = (event.clientX - area.left - box.left) / (area.width - box.left - box.right);
+    move(shiftAt(Math.round(Math.min(Math.max(share, 0), 1) * (d.stops - 1))));
+  }
+  landscape.addEventListener("pointerdown", (event) => {
+    landscape.setPointerCapture(event.pointerId);
+    drag(event);
+  });
+  landscape.addEventListener("pointermove", drag);
+
+  for (const name of ["shift", "tau"]) model.on(`change:${name}`, schedule);
+  ends.push(() => {
+    for (const name of ["shift", "tau"]) model.off(`change:${name}`, schedule);
+    cancelAnimationFrame(frame);
+    cancelAnimationFrame(flight);
+    clearTimeout(announcement);
+    scatterView.end();
+    landscapeView.end();
+  });
+  pairSlider.show(0);
+  refresh();
+}
+
+export default { render: guarded(render) };
