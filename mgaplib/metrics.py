@@ -9,6 +9,7 @@ from mgaplib import _checks
 from mgaplib._apart import linear_separability, score_gap
 from mgaplib._gap import alignment, centre_angle, gap_share, gap_vector, modality_gap, relative_modality_gap
 from mgaplib._gram import embeddings_from_gram
+from mgaplib._mixed import mixed_partner_ranks, ranking_robustness, same_modality_share
 from mgaplib._retrieval import contrastive_loss, recall_at_k
 from mgaplib._spread import effective_rank, mean_cosine, uniformity, uniformity_w2
 
@@ -23,9 +24,12 @@ __all__ = [
     "gap_vector",
     "linear_separability",
     "mean_cosine",
+    "mixed_partner_ranks",
     "modality_gap",
+    "ranking_robustness",
     "recall_at_k",
     "relative_modality_gap",
+    "same_modality_share",
     "score_gap",
     "uniformity",
     "uniformity_w2",
