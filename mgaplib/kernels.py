@@ -52,7 +52,7 @@ def expected_product(activation: str, var_u, cov, var_v) -> np.ndarray | float:
         >>> round(float(expected_product("relu", 1.0, 0.0, 1.0)), 6)  # 1/(2 pi)
         0.159155
 
-    Source: Cho and Saul (2009), equation 6, for ReLU; Poole et al. (2016), equation 5, in general.
+    Source: Cho and Saul (2009) for ReLU; Poole et al. (2016) in general.
 
     Taught in chapter depth_and_activation.
     """
@@ -126,7 +126,7 @@ def predicted_cosines(
         >>> predicted_cosines(3, "relu", bias=False, cosine=0.0).round(3)
         array([0.   , 0.318, 0.494, 0.605])
 
-    Source: Cho and Saul (2009); Poole et al. (2016), equations 3 to 5.
+    Source: Cho and Saul (2009); Poole et al. (2016).
 
     Taught in chapter depth_and_activation.
     """
