@@ -1,0 +1,111 @@
+"""What is refused at the door, and what the message names."""
+
+import hypothesis.extra.numpy as hnp
+import hypothesis.strategies as st
+import numpy as np
+import pytest
+from hypothesis import given
+
+from mgaplib import _checks
+
+GOOD = np.array([[3.0, 4.0], [0.0, 2.0]])
+
+
+def with_value(value):
+    array = GOOD.copy()
+    array[1, 0] = value
+    return array
+
+
+@pytest.mark.parametrize(
+    ("bad", "error", "message"),
+    [
+        (np.ones((2, 3), int), TypeError, r"faces holds int64.*faces.astype\('float32'\)"),
+        (np.ones((2, 3), bool), TypeError, "faces holds bool"),
+        (np.array([["a", "b"], ["c", "d"]]), TypeError, "floating point"),
+        (np.ones((2, 3), complex), TypeError, "complex128"),
+        (np.ones(3), ValueError, r"shape \(3,\); pass a 2-D array"),
+        (np.ones((2, 2, 2)), ValueError, r"shape \(2, 2, 2\)"),
+        (np.ones((1, 3)), ValueError, "1 rows; at least 2"),
+        (np.ones((0, 3)), ValueError, "0 rows"),
+        (np.ones((2, 0)), ValueError, r"zero row \(0\)"),
+        (with_value(np.nan), ValueError, r"NaN or infinite value in row 1 \(1 such rows\); drop"),
+        (with_value(np.inf), ValueError, "NaN or infinite value in row 1"),
+        (GOOD * [[1], [0]], ValueError, r"zero row \(1\).*no direction"),
+    ],
+)
+def test_bad_embeddings_are_refused_by_name(bad, error, message):
+    with pytest.raises(error, match=f"^faces.*|{message}") as caught:
+        _checks.embeddings(bad, "faces")
+    assert caught.match(message)
+
+
+def test_rows_are_scaled_and_the_input_is_left_alone():
+    before = GOOD.copy()
+    assert np.allclose(_checks.embeddings(GOOD, "x"), [[0.6, 0.8], [0, 1]])
+    assert np.array_equal(GOOD, before)
+
+
+def test_unnormalised_on_request():
+    assert np.array_equal(_checks.embeddings(GOOD, "x", normalize=False), GOOD)
+
+
+@pytest.mark.parametrize("kind", [np.float16, np.float32, np.float64])
+def test_half_precision_is_upcast_and_other_precision_kept(kind):
+    wanted = np.float32 if kind is np.float16 else kind
+    assert _checks.embeddings(GOOD.astype(kind), "x").dtype == wanted
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e-42, 1e30, 3e38])
+def test_rows_too_short_or_long_to_square_keep_their_direction(scale):
+    rows = np.array([[3.0, 4.0], [0.0, 2.0]], np.float32) / 4 * np.float32(scale)
+    assert np.allclose(
+        _checks.embeddings(rows, "x"), [[0.6, 0.8], [0, 1]], atol=2e-2 if scale < 1e-38 else 1e-6
+    )
+
+
+def test_tensors_are_taken():
+    import torch
+
+    wanted = _checks.embeddings(GOOD, "x")
+    for kind in (torch.float64, torch.float32, torch.float16, torch.bfloat16):
+        tensor = torch.tensor(GOOD, dtype=kind, requires_grad=True)
+        assert np.allclose(_checks.embeddings(tensor, "x"), wanted, atol=2e-3)
+    with pytest.raises(TypeError, match=r"int64.*x.float\(\)"):
+        _checks.embeddings(torch.tensor([[1, 2], [3, 4]]), "x")
+
+
+@given(
+    hnp.arrays(
+        st.sampled_from([np.float32, np.float64]),
+        hnp.array_shapes(min_dims=2, max_dims=2, min_side=2, max_side=6),
+        elements=st.floats(-1e6, 1e6, width=32),
+    )
+)
+def test_what_passes_has_unit_rows(array):
+    if not np.abs(array).max(axis=1).all():
+        with pytest.raises(ValueError, match="zero row"):
+            _checks.embeddings(array, "x")
+    else:
+        assert np.allclose(np.linalg.norm(_checks.embeddings(array, "x"), axis=1), 1, atol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(3, 2), (2, 3)])
+def test_pairs_of_two_shapes_are_refused_with_both(shape):
+    with pytest.raises(ValueError, match=r"images has shape \(2, 2\) and texts \(\d, \d\)"):
+        _checks.pairs(GOOD, np.ones(shape))
+    with pytest.raises(ValueError, match=r"queries has shape .* and candidates"):
+        _checks.pairs(GOOD, np.ones(shape), names=("queries", "candidates"))
+
+
+@pytest.mark.parametrize("tau", [0, -0.01, np.nan, np.inf])
+def test_a_temperature_is_positive_and_finite(tau):
+    with pytest.raises(ValueError, match="a temperature is a positive number"):
+        _checks.temperature(tau)
+
+
+def test_an_unknown_name_gets_the_nearest_ones():
+    with pytest.raises(ValueError, match="unknown direction 'image_to_txt'; did you mean 'image_to_text'"):
+        _checks.known("image_to_txt", ["image_to_text", "text_to_image"], "direction")
+    with pytest.raises(ValueError, match="'a' or 'b'"):
+        _checks.known("zzz", ["a", "b"], "letter")
