@@ -90,7 +90,9 @@ def cross_entropies(pool: Pool, taus: np.ndarray, both_ways: tuple[bool, bool]) 
             if by_col and summed[t]:
                 columns[t] += col_sums * np.exp((col_offset + offset - 1) / tau)
             elif by_col:
-                np.logaddexp(columns[t], np.log(col_sums) + (col_offset + offset) / tau, out=columns[t])
+                with np.errstate(divide="ignore"):  # a column far below its own pair's cosine may sum to 0
+                    logs = np.log(col_sums) + (col_offset + offset) / tau
+                np.logaddexp(columns[t], logs, out=columns[t])
     if by_col:
         columns[summed] = np.log(columns[summed]) + 1 / taus[summed, None]
         totals[:, 1] = (columns - own / taus[:, None]).sum(axis=1)
