@@ -69,9 +69,8 @@ def cross_entropies(pool: Pool, taus: np.ndarray, both_ways: tuple[bool, bool]) 
         spare = np.empty_like(cosines) if spare is None else spare
         weights = spare[: len(cosines)]
         top = float(cosines.max())
-        offset = float(
-            kind.type((top + min(lowest, top)) / 2)
-        )  # rounded once, or all terms would be off alike
+        # Rounded as it is subtracted: the difference would put all terms off alike.
+        offset = float(kind.type((top + min(lowest, top)) / 2))
         cosines -= kind.type(offset)
         for t, tau in enumerate(taus):
             rate = kind.type(1 / tau)

@@ -190,7 +190,7 @@ class ShiftLandscape:
             tau: Temperature.
             direction: As in `loss`.
             block_size: As in `loss`.
-            bounds: Lowest and highest shift; by default those that move each modality by its gap, in or out.
+            bounds: Lowest and highest shift; by default the centroids go two gaps in or out.
 
         Raises:
             ValueError: If an argument makes no sense.
@@ -201,8 +201,9 @@ class ShiftLandscape:
             return self.loss(shifts, tau, direction=direction, block_size=block_size)[:, 0]
 
         if bounds is None:
-            unit = 1.0 if self.convention == "lambda" else self.gap_length * (1 if self.images_only else 2)
-            bounds = -unit, unit
+            in_gaps = 2.0 if self.convention == "delta" or self.images_only else 1.0
+            farthest = in_gaps * (self.gap_length if self.convention == "delta" else 1)
+            bounds = -farthest, farthest
         grid = np.linspace(*bounds, 33)
         best = int(np.argmin(loss(grid)))
         around = grid[max(best - 1, 0)], grid[min(best + 1, len(grid) - 1)]

@@ -227,7 +227,7 @@ def test_a_minimum_is_the_same_place_in_both_conventions(images_only):
     assert other.shift == pytest.approx(one.shift * length * (1 if images_only else 2), abs=1e-4)
     assert other.loss == pytest.approx(one.loss, abs=1e-6)
     land = ShiftLandscape(x, y, images_only=images_only)
-    assert one.loss <= land.loss(np.linspace(-1, 1, 101), 0.05).min() + 1e-9
+    assert one.loss <= land.loss(np.linspace(-2, 2, 101), 0.05).min() + 1e-9
     assert one.loss == pytest.approx(land.loss(one.shift, 0.05)[0, 0])
     assert land.minimum(0.05, bounds=(-0.5, -0.4)).shift == pytest.approx(-0.4, abs=1e-3)
 
