@@ -14,51 +14,9 @@ import numpy as np
 from mgaplib import _checks
 from mgaplib._pool import Pool, cross_entropies, recalls
 from mgaplib._retrieval import DIRECTIONS, batches
+from mgaplib._shift import CONVENTIONS, distances, gap_of, number, shift
 
-CONVENTIONS = ("lambda", "delta")
-
-
-def shift(
-    images,
-    texts,
-    lam: float,
-    *,
-    convention: str = "lambda",
-    images_only: bool = False,
-    renormalize: bool = True,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return images and texts, moved towards each other along the gap.
-
-    Args:
-        images: Array of n rows and d columns.
-        texts: Array of the same shape, row i paired with row i.
-        lam: How far; negative widens the gap.
-        convention: "lambda" to count in gaps, "delta" in absolute distance.
-        images_only: Whether the texts stay.
-        renormalize: Whether to scale the rows to unit length again, as the paper does.
-
-    Raises:
-        TypeError: If the embeddings hold no floating-point numbers.
-        ValueError: If they are malformed, coincide on average, or the shift moves a row onto the origin.
-
-    Source: Liang et al. 2022, section 4.2 (lambda) and their released code (delta).
-
-    Example:
-        >>> x, y = shift([[0.6, 0.8], [0.6, -0.8]], [[-0.6, 0.8], [-0.6, -0.8]], 0.5)
-        >>> x
-        array([[ 0.,  1.],
-               [ 0., -1.]])
-
-    Taught in chapter loss_landscape.
-    """
-    images, texts = _checks.pairs(images, texts)
-    gap, length = _gap(images, texts)
-    by_image, by_text = _distances(_number(lam, "lam"), length, convention, images_only)
-    step = gap / length
-    moved = images - (by_image * step).astype(images.dtype), texts + (by_text * step).astype(texts.dtype)
-    if not renormalize:
-        return moved
-    return _checks.embeddings(moved[0], "shifted images"), _checks.embeddings(moved[1], "shifted texts")
+__all__ = ["Minimum", "ShiftLandscape", "shift"]
 
 
 class Minimum(NamedTuple):
@@ -116,7 +74,7 @@ class ShiftLandscape:
         images, texts = map(_unit, _checks.pairs(images, texts))
         self.convention = _checks.known(convention, CONVENTIONS, "convention")
         self.images_only = images_only
-        self.gap, self.gap_length = _gap(images, texts)
+        self.gap, self.gap_length = gap_of(images, texts)
         self.direction = self.gap / self.gap_length
         if dtype is None:
             dtype = "float64" if len(images) <= 1024 else "float32"
@@ -214,7 +172,7 @@ class ShiftLandscape:
 
     def _lengths(self, shift: float) -> tuple[float, float, np.ndarray, np.ndarray]:
         """Return how far each modality moves and the lengths of its rows there."""
-        a, b = _distances(shift, self.gap_length, self.convention, self.images_only)
+        a, b = distances(shift, self.gap_length, self.convention, self.images_only)
         squares = 1 - 2 * a * self.p + a * a, 1 + 2 * b * self.q + b * b
         if min(s.min() for s in squares) < 1e-8:
             raise ValueError(f"a shift of {shift:g} moves a row onto the origin, where it has no direction")
@@ -235,34 +193,5 @@ class ShiftLandscape:
         return means - np.outer(self.direction, a * x.mean(axis=0) + b * y.mean(axis=0))
 
 
-def _unit(x: np.ndarray) -> np.ndarray:
-    """Return rows of unit length in float64; at tau = 0.002 the rounding of a float32 length would show."""
-    x = x.astype(float)
-    return x / np.linalg.norm(x, axis=1, keepdims=True)
-
-
-def _gap(images: np.ndarray, texts: np.ndarray) -> tuple[np.ndarray, float]:
-    gap = images.mean(axis=0, dtype=float) - texts.mean(axis=0, dtype=float)
-    length = float(np.linalg.norm(gap))
-    if length < 10 * np.finfo(images.dtype).eps:
-        raise ValueError("images and texts have the same centroid: there is no gap to move along")
-    return gap, length
-
-
-def _distances(shift: float, length: float, convention: str, images_only: bool) -> tuple[float, float]:
-    """Return how far the images and the texts move."""
-    _checks.known(convention, CONVENTIONS, "convention")
-    if convention == "lambda":
-        return shift * length, 0.0 if images_only else shift * length
-    return (shift, 0.0) if images_only else (shift / 2, shift / 2)
-
-
-def _number(value: float, name: str) -> float:
-    number = float(value)
-    if not np.isfinite(number):
-        raise ValueError(f"{name} is {value!r}; a shift is a finite number")
-    return number
-
-
 def _numbers(shifts) -> list[float]:
-    return [_number(s, "shifts") for s in np.atleast_1d(shifts)]
+    return [number(s, "shifts") for s in np.atleast_1d(shifts)]
