@@ -50,21 +50,6 @@ def shift(
     return _checks.embeddings(moved[0], "shifted images"), _checks.embeddings(moved[1], "shifted texts")
 
 
-def _gaps(self, shifts) -> np.ndarray:
-    """Return the gap at each shift, a column each."""
-    a, b, image_lengths, text_lengths = map(np.array, zip(*map(self._lengths, _numbers(shifts)), strict=True))
-    kind, n = self.gram.dtype, len(self.gram)
-    x, y = 1 / image_lengths.T, 1 / text_lengths.T
-    means = self.images.T @ x.astype(kind) / n - self.texts.T @ y.astype(kind) / n
-    return means - np.outer(self.direction, a * x.mean(axis=0) + b * y.mean(axis=0))
-
-
-def _unit(x: np.ndarray) -> np.ndarray:
-    """Return rows of unit length in float64; at tau = 0.002 the rounding of a float32 length would show."""
-    x = x.astype(float)
-    return x / np.linalg.norm(x, axis=1, keepdims=True)
-
-
 def gap_of(images: np.ndarray, texts: np.ndarray) -> tuple[np.ndarray, float]:
     """Return the gap of unit rows and its length."""
     gap = images.mean(axis=0, dtype=float) - texts.mean(axis=0, dtype=float)

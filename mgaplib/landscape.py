@@ -193,5 +193,11 @@ class ShiftLandscape:
         return means - np.outer(self.direction, a * x.mean(axis=0) + b * y.mean(axis=0))
 
 
+def _unit(x: np.ndarray) -> np.ndarray:
+    """Return rows of unit length in float64; at tau = 0.002 the rounding of a float32 length would show."""
+    x = x.astype(float)
+    return x / np.linalg.norm(x, axis=1, keepdims=True)
+
+
 def _numbers(shifts) -> list[float]:
     return [number(s, "shifts") for s in np.atleast_1d(shifts)]
