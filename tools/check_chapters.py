@@ -74,6 +74,8 @@ def code_cell(cell) -> list[str]:
         ):
             if not str(where.get(key, "")).strip():
                 found.append(f"the figure of the cell that starts {first!r} has no {key}")
+        if lines and not lines[-1].rstrip().endswith(";"):  # its value would be a second output with the same name
+            found.append(f"the figure's cell that starts {first!r} does not end with ;")
     elif re.search(r"plt\.(subplots|figure)\(|\.subplots\(", cell.source):
         found.append(f"the cell that starts {first!r} draws a figure without name, caption and alt text")
     return found
