@@ -9,7 +9,7 @@ from mgaplib import _checks
 from mgaplib._apart import linear_separability, score_gap
 from mgaplib._gap import alignment, centre_angle, gap_share, gap_vector, modality_gap, relative_modality_gap
 from mgaplib._gram import embeddings_from_gram
-from mgaplib._mixed import mixed_partner_ranks, ranking_robustness, same_modality_share
+from mgaplib._mixed import logit_entropy, mixed_partner_ranks, ranking_robustness, same_modality_share
 from mgaplib._retrieval import contrastive_loss, recall_at_k
 from mgaplib._spread import effective_rank, mean_cosine, uniformity, uniformity_w2
 
@@ -23,6 +23,7 @@ __all__ = [
     "gap_share",
     "gap_vector",
     "linear_separability",
+    "logit_entropy",
     "mean_cosine",
     "mixed_partner_ranks",
     "modality_gap",
@@ -107,6 +108,7 @@ def gap_report(images, texts, tau: float = 0.01, seed: int = 0):
         ),
         (
             "linear_separability",
+    "logit_entropy",
             linear_separability(x, y, seed),
             "accuracy",
             "0.5 to 1",

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import entropy
 
 from mgaplib import metrics
 from mgaplib._mixed import _ROWS
@@ -66,6 +67,17 @@ def test_robustness_falls_with_noise_and_repeats_with_its_seed():
     assert metrics.ranking_robustness(x[:1], y, 0.1, np.random.default_rng(0), draws=3).shape == (3,)
 
 
+def test_entropy_of_the_logits():
+    x, y = pairs(12, 5, 0)
+    a, b = (z / np.linalg.norm(z, axis=1, keepdims=True) for z in (x, y))
+    slow = np.mean([entropy(row) for s in (a @ b.T, b @ a.T) for row in np.exp(s / 0.3)])
+    assert metrics.logit_entropy(x, y, 0.3) == pytest.approx(slow)
+    assert metrics.logit_entropy(x, x, 1e-4) < 1e-6
+    assert metrics.logit_entropy(x, y, 1e6) == pytest.approx(np.log(12))
+    many = pairs(_ROWS + 30, 3, 0)
+    assert 0 < metrics.logit_entropy(*many, 0.1) < np.log(_ROWS + 30)
+
+
 def test_bad_input():
     x, y = pairs(10, 4, 0)
     rng = np.random.default_rng(0)
@@ -77,5 +89,7 @@ def test_bad_input():
         metrics.ranking_robustness(x, y[:, :3], 0.1, rng)
     with pytest.raises(ValueError, match="noise"):
         metrics.ranking_robustness(x, y, -1.0, rng)
+    with pytest.raises(ValueError, match="temperature"):
+        metrics.logit_entropy(x, y, 0.0)
     with pytest.raises(ValueError, match="draws"):
         metrics.ranking_robustness(x, y, 0.1, rng, draws=0)
