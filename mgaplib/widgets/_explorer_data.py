@@ -91,13 +91,13 @@ def across(land: ShiftLandscape) -> tuple[np.ndarray, np.ndarray]:
     return images, texts
 
 
-def places(land: ShiftLandscape, shift: float) -> list[np.ndarray]:
+def places(land: ShiftLandscape, shift: float) -> tuple[np.ndarray, np.ndarray]:
     """Return both modalities in the plane at a shift: along the gap, and across it."""
     t = shift * land.gap_length
-    sides = zip((land.p - t, land.q + t), (1 - 2 * t * land.p, 1 + 2 * t * land.q), across(land))
-    return [
-        np.stack([along, aside], axis=1) / np.sqrt(square + t * t)[:, None] for along, square, aside in sides
-    ]
+    sides = across(land)
+    images = np.stack([land.p - t, sides[0]], axis=1) / np.sqrt(1 - 2 * t * land.p + t * t)[:, None]
+    texts = np.stack([land.q + t, sides[1]], axis=1) / np.sqrt(1 + 2 * t * land.q + t * t)[:, None]
+    return images, texts
 
 
 def atlas(thumbnails: np.ndarray) -> dict:

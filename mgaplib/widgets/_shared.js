@@ -76,27 +76,22 @@ function followTheme(root) {
 
 let serial = 0;
 
-/** A labelled slider over numbered stops; `describe` puts a stop into words, shown and spoken. */
-function slider({ label, hint, stops, describe, onInput }) {
+/** A labelled slider over numbered stops; `show` puts it somewhere and says what that means. */
+function slider({ label, hint, stops, onInput }) {
   const id = `mgap-${Date.now().toString(36)}-${serial++}`;
-  const input = make("input", { type: "range", id, min: 0, max: stops - 1, step: 1, "aria-describedby": `${id}-hint` });
-  const output = make("output", { for: id, class: "mgap-value" });
-  const row = make(
-    "div",
-    { class: "mgap-slider" },
-    make("label", { for: id }, label),
-    output,
-    input,
-    make("small", { id: `${id}-hint` }, hint),
-  );
+  const input = make("input", { type: "range", id, min: 0, max: stops - 1, step: 1 });
+  const shown = make("span", { class: "mgap-value", "aria-hidden": "true" }); // the slider itself says it aloud
+  const row = make("div", { class: "mgap-slider" }, make("label", { for: id }, label), shown, input);
+  if (hint) {
+    input.setAttribute("aria-describedby", `${id}-hint`);
+    row.append(make("small", { id: `${id}-hint` }, hint));
+  }
   input.addEventListener("input", () => onInput(Number(input.value)));
   return {
     row,
-    input,
-    /** Show a position; its words may say more than the stop does, as for a value set from Python. */
-    show(stop, words = describe(stop)) {
+    show(stop, words) {
       input.value = stop;
-      output.textContent = words;
+      shown.textContent = words;
       input.setAttribute("aria-valuetext", words);
     },
   };

@@ -152,15 +152,15 @@ function lowest(values, shiftOf) {
   return { shift: shiftOf(k) + t * (shiftOf(1) - shiftOf(0)), value: b - ((a - c) * t) / 4 };
 }
 
-const READOUTS = [
-  ["gap", "gap", (v) => v.toFixed(3)],
-  ["loss", "loss, both ways", (v) => v.toFixed(3)],
-  ["loss_image_to_text", "loss, image → text", (v) => v.toFixed(3)],
-  ["loss_text_to_image", "loss, text → image", (v) => v.toFixed(3)],
-  ["recall_image_to_text", "R@1, image → text", (v) => v.toFixed(3)],
-  ["recall_text_to_image", "R@1, text → image", (v) => v.toFixed(3)],
-  ["zero_shot_accuracy", "zero-shot accuracy", (v) => v.toFixed(3)],
+// Each tile: the number it shows large, its title, and the numbers below it.
+const TILES = [
+  ["gap", "Gap", []],
+  ["loss", "Loss", [["loss_image_to_text", "image → text"], ["loss_text_to_image", "text → image"]]],
+  ["recall_image_to_text", "R@1, image → text", []],
+  ["recall_text_to_image", "R@1, text → image", []],
+  ["zero_shot_accuracy", "Zero-shot accuracy", []],
 ];
+const words = (number, digits) => number.toFixed(digits).replace("-", "−").replace(/^−(0\.?0*)$/, "$1");
 const FONT = '12px system-ui, -apple-system, "Segoe UI", Roboto, sans-serif';
 
 function render({ model, root, ends }) {
@@ -177,11 +177,10 @@ function render({ model, root, ends }) {
     const distance = d.taus.map((t) => Math.abs(Math.log(t / tau)));
     return distance.indexOf(Math.min(...distance));
   };
-  const trained = engine.metrics(0, model.get("tau"));
   const closed = lowest(d.squaredGaps, shiftAt).shift;
 
   // Where things are now, and what was last computed from it.
-  let numbers = trained;
+  let numbers = engine.metrics(model.get("shift"), model.get("tau"));
   let curves;
   let best;
   let chosen = -1; // the pair that is looked at
@@ -189,46 +188,49 @@ function render({ model, root, ends }) {
 
   // --- the parts, from top to bottom
   const shiftSlider = slider({
-    label: "Shift",
-    hint: "in units of the gap: 0 as trained, about 0.5 closed",
+    label: "Shift λ",
+    hint: "in gaps: 0 as trained, 0.5 closed",
     stops: d.stops,
-    describe: (stop) => shiftAt(stop).toFixed(2),
     onInput: (stop) => move(shiftAt(stop)),
   });
   const tauSlider = slider({
-    label: "Temperature",
-    hint: "τ of the loss; CLIP trains down to 0.01",
+    label: "Temperature τ",
+    hint: "of the loss; CLIP ends its training at 0.01",
     stops: d.taus.length,
-    describe: (stop) => String(d.taus[stop]),
     onInput: (stop) => set("tau", d.taus[stop]),
   });
-  const jump = (words, target) => {
-    const button = make("button", { type: "button" }, words);
+  const jump = (label, target) => {
+    const button = make("button", { type: "button" }, label);
     button.addEventListener("click", () => glide(target()));
     return button;
   };
   const key = (name) => make("i", { class: "mgap-key", style: `background:${d.colors[name]}`, "aria-hidden": "true" });
+  const dash = (style) => make("i", { class: "mgap-dash", style: `border-top: ${style}`, "aria-hidden": "true" });
+  const panel = (canvas, title, line) => make("div", {}, make("p", { class: "mgap-title" }, ...title), make("p", { class: "mgap-line" }, ...line), canvas);
   const scatter = make("canvas", { role: "img" });
   const landscape = make("canvas", { role: "img" });
-  const values = new Map();
-  const was = new Map();
-  const list = make("dl", { class: "mgap-numbers" });
-  for (const [name, words] of READOUTS) {
-    if (!(name in trained)) continue;
-    values.set(name, make("dd", { "data-metric": name }));
-    was.set(name, make("small"));
-    values.get(name).append(make("span"), was.get(name));
-    list.append(make("div", { class: "mgap-number" }, make("dt", {}, words), values.get(name)));
+  const shown = new Map(); // the name of a number -> where it stands
+  const before = new Map(); // and where its value as trained stands
+  const tiles = make("dl", { class: "mgap-numbers" });
+  for (const [name, title, parts] of TILES) {
+    if (!(name in numbers)) continue;
+    shown.set(name, make("span", { "data-metric": name }));
+    before.set(name, make("span"));
+    const lines = parts.map(([part, label]) => {
+      shown.set(part, make("span", { "data-metric": part }));
+      return make("small", {}, `${label} `, shown.get(part));
+    });
+    const value = make("dd", {}, shown.get(name), make("small", {}, "as trained ", before.get(name)), ...lines);
+    tiles.append(make("div", { class: "mgap-number" }, make("dt", {}, title), value));
   }
   const status = make("p", { class: "mgap-status", role: "status" });
   const pairSlider = slider({
     label: "Look at a pair",
-    hint: "or point at it in the left picture",
+    hint: "",
     stops: n + 1,
-    describe: (stop) => (stop ? `${stop} of ${n}` : "none"),
     onInput: (stop) => choose(stop - 1),
   });
-  const pairWords = make("p", { class: "mgap-pair" });
+  const pairWords = make("div", { class: "mgap-pair" });
   root.append(
     make("div", { class: "mgap-controls" }, shiftSlider.row, tauSlider.row),
     make(
@@ -238,14 +240,22 @@ function render({ model, root, ends }) {
       jump("Close the gap", () => closed),
       jump("Lowest loss", () => best.shift),
     ),
+    status,
     make(
       "div",
       { class: "mgap-panels" },
-      make("figure", {}, make("figcaption", {}, key("image"), "images ", key("text"), `texts `, make("span", {}, `${n} pairs joined`)), scatter),
-      make("figure", {}, make("figcaption", {}, "Loss at every shift ", make("span", {}, "drag to shift")), landscape),
+      panel(scatter, [key("image"), "images and ", key("text"), "texts"], [`${n} pairs, joined; the bar is the gap`]),
+      panel(
+        landscape,
+        ["Loss at every shift"],
+        [
+          ["2.5px solid", "both ways"],
+          [`2px dashed ${d.colors.image}`, "image → text"],
+          [`2px dashed ${d.colors.text}`, "text → image"],
+        ].map(([style, label]) => make("span", {}, dash(style), label)).concat(make("span", {}, "▲ lowest")),
+      ),
     ),
-    list,
-    status,
+    tiles,
     pairSlider.row,
     pairWords,
   );
@@ -265,16 +275,17 @@ function render({ model, root, ends }) {
   let onScreen = () => [0, 0];
   const scatterView = sharpCanvas(root, scatter, (c, width, height) => {
     const margin = 22;
-    const unit = Math.min((width - 16) / (extent[1] - extent[0]), (height - margin - 8) / (extent[3] - extent[2]));
+    const unit = (width - 16) / (extent[1] - extent[0]);
+    const rise = Math.min((height - 2 * margin) / (extent[3] - extent[2]), 2 * unit);
     const left = width / 2 - ((extent[0] + extent[1]) / 2) * unit;
-    const middle = (height - margin) / 2 + ((extent[2] + extent[3]) / 2) * unit;
-    onScreen = (k) => [left + places[k] * unit, middle - places[k + 1] * unit];
+    const middle = height / 2 + ((extent[2] + extent[3]) / 2) * rise;
+    onScreen = (k) => [left + places[k] * unit, middle - places[k + 1] * rise];
     c.font = FONT;
     c.fillStyle = color("soft");
     c.textAlign = "right";
-    c.fillText("along the gap →", width - 4, height - 6);
+    c.fillText("along the gap →", width - 4, height - 4);
     c.textAlign = "left";
-    c.fillText("↑ first direction across it", 4, 14);
+    c.fillText("↑ across it, where they vary most", 0, 12);
     c.strokeStyle = color("pair");
     c.lineWidth = 0.7;
     c.beginPath();
@@ -336,7 +347,7 @@ function render({ model, root, ends }) {
   });
 
   // --- the right picture: the loss along the shift, the marker on it, its minimum
-  const box = { left: 44, right: 10, top: 14, bottom: 44 };
+  const box = { left: 54, right: 16, top: 14, bottom: 40 };
   const landscapeView = sharpCanvas(root, landscape, (c, width, height) => {
     const mean = curves[0].map((value, k) => (value + curves[1][k]) / 2);
     const all = [...curves[0], ...curves[1]];
@@ -360,16 +371,16 @@ function render({ model, root, ends }) {
     c.fillStyle = color("soft");
     for (const tick of ticks(bottom, top, 5)) {
       rule(box.left, y(tick), width - box.right, y(tick), color("line"));
-      c.fillText(String(tick), box.left - 6, y(tick) + 4);
+      c.fillText(String(tick), box.left - 8, y(tick) + 4);
     }
     c.textAlign = "center";
     for (const tick of ticks(low, high, width < 300 ? 3 : 5)) {
-      c.fillText(tick.toString(), x(tick), height - box.bottom + 15);
-      c.fillText(engine.gap(tick).toFixed(2), x(tick), height - box.bottom + 29);
+      c.fillText(words(tick, 1), x(tick), height - box.bottom + 17);
+      c.fillText(words(engine.gap(tick), 2), x(tick), height - box.bottom + 32);
     }
     c.textAlign = "left";
-    c.fillText("shift", 4, height - box.bottom + 15);
-    c.fillText("gap", 4, height - box.bottom + 29);
+    c.fillText("shift", 0, height - box.bottom + 17);
+    c.fillText("gap", 0, height - box.bottom + 32);
     for (const [shift, words] of [[0, "as trained"], [closed, "closed"]]) {
       rule(x(shift), box.top, x(shift), height - box.bottom, color("soft"), [3, 4]);
       c.textAlign = shift ? "left" : "right";
@@ -435,17 +446,16 @@ function render({ model, root, ends }) {
   }
   function choose(pair) {
     chosen = pair;
-    pairSlider.show(pair + 1);
+    pairSlider.show(pair + 1, pair < 0 ? "none" : `${pair + 1} of ${n}`);
     describePair();
     scatterView.redraw();
   }
 
   const thumb = (i) => {
     if (!d.thumbnails) return "";
-    const { columns, size } = d.thumbnails;
+    const { columns } = d.thumbnails;
     const place = make("span", { class: "mgap-thumb", role: "img", "aria-label": `picture ${i + 1}` });
     place.style.background = `url(${atlas}) ${-(i % columns) * 48}px ${-Math.floor(i / columns) * 48}px / ${columns * 48}px auto`;
-    place.dataset.size = size;
     return place;
   };
   const atlas = d.thumbnails && URL.createObjectURL(new Blob([d.thumbnails.png], { type: "image/png" }));
@@ -453,32 +463,32 @@ function render({ model, root, ends }) {
   const named = (i) => (d.captions ? `${i + 1} “${d.captions[i]}”` : String(i + 1));
 
   function describePair() {
-    pairWords.replaceChildren();
-    if (chosen < 0) return;
+    if (chosen < 0) {
+      pairWords.textContent = "Point at the left picture, or move the slider: a pair and its nearest neighbours.";
+      return;
+    }
     const shift = model.get("shift");
-    const nearest = (cosine) =>
-      [...Array(n).keys()].sort((a, b) => cosine(b) - cosine(a)).slice(0, 3);
+    const nearest = (cosine) => [...Array(n).keys()].sort((a, b) => cosine(b) - cosine(a)).slice(0, 3);
     const texts = nearest((j) => engine.cosine(chosen, j, shift));
     const images = nearest((i) => engine.cosine(i, chosen, shift));
-    pairWords.append(
-      thumb(chosen),
-      `Pair ${named(chosen)}: cosine ${engine.cosine(chosen, chosen, shift).toFixed(3)}. `,
-      `Its image's nearest texts: ${texts.map(named).join(", ")}. Its text's nearest images: ${images.map(named).join(", ")}.`,
-      ...(d.thumbnails ? images.map(thumb) : []),
+    const own = words(engine.cosine(chosen, chosen, shift), 3);
+    pairWords.replaceChildren(
+      make("p", {}, thumb(chosen), `Pair ${named(chosen)}, cosine ${own}.`),
+      make("p", {}, `Nearest texts of its image: ${texts.map(named).join(", ")}.`),
+      make("p", {}, ...(d.thumbnails ? images.map(thumb) : []), `Nearest images of its text: ${images.map(named).join(", ")}.`),
     );
   }
 
   function sentence() {
-    const shift = model.get("shift");
+    const [shift, tau] = [model.get("shift"), Number(model.get("tau").toPrecision(3))];
     const place =
-      Math.abs(shift) < 0.005 ? "As trained" : Math.abs(shift - closed) < 0.006 ? "Gap closed" : `Shifted by ${shift.toFixed(2)}`;
-    const recall = `${(100 * numbers.recall_image_to_text).toFixed(1)} % of images find their text first`;
-    const away = best.shift - shift;
-    const low =
-      Math.abs(away) < 0.015
-        ? "The loss is at its lowest for this temperature."
-        : `At temperature ${Number(model.get("tau").toPrecision(3))} the loss would be lowest at shift ${best.shift.toFixed(2)}, a gap of ${engine.gap(best.shift).toFixed(2)}.`;
-    return `${place}: the gap is ${numbers.gap.toFixed(2)}, and ${recall} among ${n}. ${low}`;
+      Math.abs(shift) < 0.005 ? "As trained" : Math.abs(shift - closed) < 0.006 ? "Closed" : `Shifted by ${words(shift, 2)}`;
+    const found = (100 * numbers.recall_image_to_text).toFixed(1);
+    const lowest =
+      Math.abs(best.shift - shift) < 0.015
+        ? `At temperature ${tau} no other shift has a lower loss.`
+        : `At temperature ${tau} the loss is lowest at shift ${words(best.shift, 2)}, a gap of ${words(engine.gap(best.shift), 2)}.`;
+    return `${place}: the gap is ${words(numbers.gap, 2)}; ${found} % of the images find their text first among ${n}. ${lowest}`;
   }
 
   function refresh() {
@@ -496,16 +506,14 @@ function render({ model, root, ends }) {
         curves[0].map((value, k) => (value + curves[1][k]) / 2),
         engine.curveShift,
       );
-      const before = engine.metrics(0, tau);
-      for (const [name, , format] of READOUTS) was.get(name)?.replaceChildren(`${format(before[name])} as trained`);
+      const trained = engine.metrics(0, tau);
+      for (const [name, place] of before) place.textContent = words(trained[name], 3);
     }
-    for (const [name, , format] of READOUTS) {
-      const place = values.get(name);
-      if (!place) continue;
-      place.firstChild.textContent = format(numbers[name]);
+    for (const [name, place] of shown) {
+      place.textContent = words(numbers[name], 3);
       place.dataset.value = numbers[name];
     }
-    shiftSlider.show(stopAt(shift), shift.toFixed(2));
+    shiftSlider.show(stopAt(shift), words(shift, 2));
     tauSlider.show(tauStop(tau), String(Number(tau.toPrecision(3))));
     model.set("metrics", numbers);
     model.save_changes();
@@ -515,7 +523,7 @@ function render({ model, root, ends }) {
     scatter.setAttribute("aria-label", `${n} images and ${n} texts as points; their centroids are ${numbers.gap.toFixed(3)} apart`);
     landscape.setAttribute(
       "aria-label",
-      `The loss from shift ${low} to ${high}: ${numbers.loss.toFixed(3)} here, lowest ${best.value.toFixed(3)} at shift ${best.shift.toFixed(2)}`,
+      `The loss from shift ${low} to ${high}: ${numbers.loss.toFixed(3)} here, lowest ${words(best.value, 3)} at shift ${words(best.shift, 2)}`,
     );
     // Said once the reader has stopped, not at every step.
     clearTimeout(announcement);
@@ -558,7 +566,7 @@ function render({ model, root, ends }) {
     scatterView.end();
     landscapeView.end();
   });
-  pairSlider.show(0);
+  pairSlider.show(0, "none");
   refresh();
 }
 

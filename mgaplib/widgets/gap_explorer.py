@@ -16,8 +16,8 @@ class GapExplorer(BookWidget):
 
     A shift of `lam` moves the images by `-lam * gap` and the texts by `+lam * gap` and normalises again, as
     `landscape.shift`: 0 is as trained, about 0.5 closes the gap. The data travel once; every number shown is
-    then computed in the browser, so that the widget lives without a kernel, too. In a kernel, `shift` and `tau`
-    can be read and set, and `metrics` holds the numbers at that setting.
+    then computed in the browser, so that the widget lives without a kernel, too. In a kernel, `shift` and
+    `tau` can be read and set, and `metrics` holds the numbers at that setting.
 
     Args:
         images: Array of n rows and d columns.
@@ -36,8 +36,8 @@ class GapExplorer(BookWidget):
 
     Raises:
         TypeError: If the embeddings hold no floating-point numbers, or the labels no integers.
-        ValueError: If the embeddings are malformed or have no gap, or something that belongs to each pair does
-            not have n entries.
+        ValueError: If the embeddings are malformed or have no gap, or something that belongs to each pair
+            does not have n entries.
 
     Example:
         >>> rng = np.random.default_rng(0)
@@ -129,39 +129,44 @@ class GapExplorer(BookWidget):
 
     @traitlets.observe("shift", "tau")
     def _measure(self, change=None) -> None:
-        directions = "image_to_text", "text_to_image"
-        losses = [float(self._land.loss(self.shift, self.tau, direction=way)[0, 0]) for way in directions]
+        losses = {
+            f"loss_{way}": float(self._land.loss(self.shift, self.tau, direction=way)[0, 0])
+            for way in ("image_to_text", "text_to_image")
+        }
         self.metrics = {
             "gap": float(self._land.modality_gap(self.shift)[0]),
-            "loss": sum(losses) / 2,
-            **{f"loss_{way}": loss for way, loss in zip(directions, losses)},
+            "loss": sum(losses.values()) / 2,
+            **losses,
             **{name: match.share(self.shift) for name, match in self._matches.items()},
         }
 
     def __repr__(self) -> str:
-        numbers = self.metrics
+        n, m = self.data["n"], self.metrics
         return (
-            f"Gap explorer of {self.data['n']} pairs at shift {self.shift:g} and temperature {self.tau:g}: gap "
-            f"{numbers['gap']:.3f}, loss {numbers['loss']:.3f}, R@1 {numbers['recall_image_to_text']:.3f} image "
-            f"to text and {numbers['recall_text_to_image']:.3f} text to image."
+            f"Gap explorer of {n} pairs at shift {self.shift:g} and temperature {self.tau:g}: "
+            f"gap {m['gap']:.3f}, loss {m['loss']:.3f}, R@1 {m['recall_image_to_text']:.3f} image to text "
+            f"and {m['recall_text_to_image']:.3f} text to image."
         )
 
     def picture(self) -> bytes:
         """Return a PNG of the points and the loss landscape as they stand, for where no widget can run."""
         from matplotlib.figure import Figure
+        from PIL import Image
 
-        land = self._land
         figure = Figure(figsize=(8, 3.4), dpi=110, layout="constrained")
         left, right = figure.subplots(1, 2)
-        plots.plot_pairs(*_explorer_data.places(land, self.shift), ax=left)
-        left.set(xlabel="along the gap", ylabel="first direction across it", title="images and texts")
+        plots.plot_pairs(*_explorer_data.places(self._land, self.shift), ax=left)
+        left.set(xlabel="along the gap", ylabel="across it", title="images (blue) and texts (orange)")
         shifts = _explorer_data.CURVE_SHIFTS
-        right.plot(shifts, land.loss(shifts, self.tau)[:, 0], color="#333333")
+        right.plot(shifts, self._land.loss(shifts, self.tau)[:, 0], color="#333333")
         right.plot(self.shift, self.metrics["loss"], "o", color=plots.OTHERS[0], ms=9)
-        right.set(xlabel="shift, in gaps", ylabel="loss", title=f"loss landscape at temperature {self.tau:g}")
-        file = io.BytesIO()
-        figure.savefig(file, format="png")
-        return file.getvalue()
+        right.set(xlabel="shift, in gaps", ylabel="loss", title=f"loss at temperature {self.tau:g}")
+        for axes in (left, right):
+            axes.spines[["top", "right"]].set_visible(False)
+        drawn, small = io.BytesIO(), io.BytesIO()
+        figure.savefig(drawn, format="png")
+        Image.open(drawn).convert("RGB").quantize(64).save(small, "PNG", optimize=True)
+        return small.getvalue()
 
 
 def _labels(labels, n: int, classes: int) -> np.ndarray:
@@ -188,7 +193,8 @@ def _pictures(thumbnails, n: int) -> np.ndarray:
         or shape[3] != 3
     ):
         raise ValueError(
-            f"thumbnails has shape {shape} and holds {pictures.dtype}; pass uint8 squares, shape ({n}, size, size, 3)"
+            f"thumbnails has shape {shape} and holds {pictures.dtype}; "
+            f"pass uint8 squares, shape ({n}, size, size, 3)"
         )
     return pictures
 

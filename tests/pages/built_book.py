@@ -1,0 +1,74 @@
+"""Where the built book lies, how it is served, and a page of it as a reader has it open."""
+
+import http.server
+import os
+from pathlib import Path
+
+from playwright.sync_api import Page
+
+ROOT = Path(__file__).parents[2]
+BOOK = Path(os.environ.get("BOOK_HTML", ROOT / "_build/html"))
+NOT_CHAPTERS = {
+    "genindex.html",
+    "search.html",
+    "py-modindex.html",
+    "index.html",
+}  # the last only leads to the first
+NOT_BUILT = f"there is no book in {BOOK}; run `make book` first"
+
+
+def chapters() -> list[str]:
+    """Return the addresses of the book's own pages, relative to its root."""
+    paths = (path.relative_to(BOOK) for path in BOOK.glob("**/*.html"))
+    ours = [path for path in paths if path.parts[0] not in {"_static", "_modules"}]
+    return sorted(path.as_posix() for path in ours if path.as_posix() not in NOT_CHAPTERS)
+
+
+class Handler(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *args):
+        pass
+
+    def do_GET(self):
+        if self.path == "/favicon.ico":  # a browser asks for it by itself; no page of ours names it
+            self.send_response(204)
+            self.end_headers()
+        else:
+            super().do_GET()
+
+
+class Visit:
+    """A page as a reader has it open, with what it asked of other hosts and what went wrong on it."""
+
+    def __init__(self, page: Page, site: str):
+        self.page, self.outside, self.errors = page, [], []
+        page.context.route("**/*", lambda route: self._let_through(route, site))
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.on("console", lambda message: self._note(message))
+        page.on("response", lambda reply: self._check(reply))
+
+    def _let_through(self, route, site):
+        if route.request.url.startswith(site):
+            route.continue_()
+        else:
+            self.outside.append(route.request.url)
+            route.abort()
+
+    def _note(self, message):
+        if message.type == "error":
+            self.errors.append(message.text)
+
+    def _check(self, reply):
+        if reply.status >= 400:
+            self.errors.append(f"{reply.status} {reply.url}")
+
+    def go(self, url: str) -> Page:
+        """Open a page and wait until its formulas are set and its widgets stand."""
+        self.page.goto(url, wait_until="load")
+        self.page.evaluate(
+            "document.fonts.ready.then(() => window.MathJax?.startup?.promise).then(() => null)"
+        )
+        self.page.wait_for_function(
+            """() => document.querySelectorAll('script[type$="widget-view+json"]').length
+                     === document.querySelectorAll('.static-widget:not(:empty)').length"""
+        )
+        return self.page

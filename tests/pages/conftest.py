@@ -1,0 +1,53 @@
+"""The built book in a real browser: served on loopback, every other address blocked and written down."""
+
+import functools
+import http.server
+import importlib.util
+import threading
+
+import pytest
+from built_book import BOOK, NOT_BUILT, ROOT, Handler, Visit, chapters
+from playwright.sync_api import sync_playwright
+
+
+def pytest_generate_tests(metafunc):
+    if "address" in metafunc.fixturenames:
+        metafunc.parametrize("address", chapters() or ["chapters/index.html"], scope="module")
+
+
+@pytest.fixture(scope="session")
+def site():
+    """The address at which the built book is served."""
+    if not (BOOK / "index.html").exists():
+        pytest.fail(NOT_BUILT)
+    handler = functools.partial(Handler, directory=str(BOOK))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """A Chromium: the one that make found, or else the one that tools/browser.py finds."""
+    spec = importlib.util.spec_from_file_location("browser_tool", ROOT / "tools/browser.py")
+    tool = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tool)
+    path = tool.find()
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="session")
+def visitor(browser, site):
+    """Open pages with a given width, colour scheme and so on; each in a fresh profile."""
+
+    def visit(address: str, **options):
+        context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})
+        visit = Visit(context.new_page(), site)
+        visit.go(site + address)
+        return visit
+
+    return visit

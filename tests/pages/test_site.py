@@ -1,0 +1,84 @@
+"""What every page of the built book promises."""
+
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from bs4 import BeautifulSoup
+from built_book import BOOK, NOT_BUILT, chapters
+
+PHONE = {"width": 390, "height": 844}
+DESKTOP = {"width": 1280, "height": 900}
+WEIGHT = 2_000_000  # bytes of a page's own HTML, pictures and widget data, uncompressed
+RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"], "resultTypes": ["violations"]}
+
+
+@pytest.fixture(scope="module")
+def visit(visitor, address):
+    """The page at an address, opened once for all that is asked of it."""
+    visit = visitor(address, color_scheme="light")
+    yield visit
+    visit.page.context.close()
+
+
+@pytest.fixture(scope="module")
+def source(address):
+    path = BOOK / address
+    if not path.exists():
+        pytest.fail(NOT_BUILT)
+    return BeautifulSoup(path.read_bytes(), "html.parser")
+
+
+def test_the_book_is_built():
+    assert len(chapters()) > 1, NOT_BUILT
+
+
+def test_the_first_page_leads_to_the_first_chapter(visitor):
+    page = visitor("chapters/index.html").page
+    page.goto(page.url.replace("chapters/index.html", ""))
+    page.wait_for_url("**/chapters/index.html")
+    page.context.close()
+
+
+def test_asks_no_other_host_and_logs_no_error(visit):
+    assert visit.outside == []
+    assert visit.errors == []
+
+
+def test_fits_a_phone_without_sideways_scrolling(visit):
+    visit.page.set_viewport_size(PHONE)
+    wide = visit.page.evaluate(
+        """() => [...document.querySelectorAll('article *')]
+            .filter(e => e.getBoundingClientRect().right > innerWidth + 1)
+            .map(e => e.tagName + '.' + e.className).slice(0, 5)"""
+    )
+    assert visit.page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"], wide
+    visit.page.set_viewport_size(DESKTOP)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_has_no_serious_accessibility_fault(visit, scheme):
+    visit.page.emulate_media(color_scheme=scheme)
+    visit.page.wait_for_function("s => document.documentElement.dataset.theme === s", arg=scheme)
+    # The article is ours; the bars around it are the theme's.
+    found = Axe().run(visit.page, context="article", options=RULES).response["violations"]
+    faults = [
+        f"{fault['id']}: {fault['help']}: {[node['html'][:160] for node in fault['nodes'][:3]]}"
+        for fault in found
+        if fault["impact"] in ("serious", "critical")
+    ]
+    assert faults == []
+
+
+def test_every_picture_is_described(source):
+    missing = [image.get("src") for image in source.select("article img") if not image.get("alt", "").strip()]
+    assert missing == []
+
+
+def test_weighs_little(source, address):
+    page = BOOK / address
+    pictures = {
+        (page.parent / image["src"].split("?")[0]).resolve() for image in source.select("article img[src]")
+    }
+    sizes = {page.name: page.stat().st_size, **{p.name: p.stat().st_size for p in map(Path, pictures)}}
+    assert sum(sizes.values()) < WEIGHT, sizes
