@@ -113,8 +113,8 @@ def test_the_loss_is_that_of_swapped_features():
 def test_a_share_p_of_the_steps_is_swapped_and_no_others():
     x, y = features()
     plain, loss = open_clip.ClipLoss()(x, y, 10.0), swapped(p=0.1)
-    hits = sum(not torch.equal(loss(x, y, 10.0), plain) for _ in range(2000))
-    assert abs(hits - 200) < 4 * np.sqrt(2000 * 0.1 * 0.9)
+    hits = sum(not torch.equal(loss(x, y, 10.0), plain) for _ in range(1000))
+    assert abs(hits - 100) < 4 * np.sqrt(1000 * 0.1 * 0.9)
 
 
 def test_the_seed_decides_and_a_resumed_run_goes_on():
@@ -158,43 +158,44 @@ def test_it_wraps_a_sigmoid_loss_as_well():
 # Several processes
 
 
-def two_processes(rank, folder, kind, local):
-    torch.distributed.init_process_group(
-        "gloo", init_method=f"file://{folder}/store", rank=rank, world_size=2
-    )
-    x, y = features(8, 5, dtype=torch.float32)
-    torch.manual_seed(0)
-    head = torch.nn.Linear(5, 5)
-    inner = open_clip.ClipLoss(rank=rank, world_size=2, local_loss=local, gather_with_grad=local)
-    loss, mine = swapping.SwappedLoss(inner, p=0.5, kind=kind), slice(4 * rank, 4 * rank + 4)
-    values = []
-    for _ in range(6):
-        value = loss(head(x[mine]), head(y[mine]), 10.0)
-        value.backward()
-        values.append(value.detach())
-    averages = [torch.stack(values), head.weight.grad]
-    for tensor in averages:  # what DistributedDataParallel does to gradients
-        torch.distributed.all_reduce(tensor)
-    if rank == 0:
-        torch.save([tensor / 2 for tensor in averages], f"{folder}/result.pt")
-    torch.distributed.destroy_process_group()
+CASES = [("hard", True), ("soft", True), ("rows", True), ("hard", False)]
 
 
-@pytest.mark.parametrize("kind, local", [("hard", True), ("soft", True), ("rows", True), ("hard", False)])
-def test_two_processes_compute_what_one_does(kind, local, tmp_path):
-    torch.multiprocessing.spawn(two_processes, (str(tmp_path), kind, local), nprocs=2)
-    losses, gradient = torch.load(tmp_path / "result.pt")
-    x, y = features(8, 5, dtype=torch.float32)
+def train_head(loss, x, y):
+    """Return six losses of one linear head, and its gradient summed over them."""
     torch.manual_seed(0)
-    head = torch.nn.Linear(5, 5)
-    loss, values = swapped(kind, p=0.5), []
+    head, values = torch.nn.Linear(5, 5), []
     for _ in range(6):
         value = loss(head(x), head(y), 10.0)
         value.backward()
         values.append(value.detach())
-    torch.testing.assert_close(losses, torch.stack(values))
-    # Without gather_with_grad each process has the whole gradient of its own rows: the average is half of it.
-    torch.testing.assert_close(gradient if local else 2 * gradient, head.weight.grad)
+    return torch.stack(values), head.weight.grad
+
+
+def two_processes(rank, folder):
+    torch.distributed.init_process_group(
+        "gloo", init_method=f"file://{folder}/store", rank=rank, world_size=2
+    )
+    mine, results = slice(4 * rank, 4 * rank + 4), []
+    for kind, local in CASES:
+        inner = open_clip.ClipLoss(rank=rank, world_size=2, local_loss=local, gather_with_grad=local)
+        loss = swapping.SwappedLoss(inner, p=0.5, kind=kind)
+        averages = train_head(loss, *(f[mine] for f in features(8, 5, dtype=torch.float32)))
+        for tensor in averages:  # what DistributedDataParallel does to gradients
+            torch.distributed.all_reduce(tensor)
+        results.append([tensor / 2 for tensor in averages])
+    if rank == 0:
+        torch.save(results, f"{folder}/results.pt")
+    torch.distributed.destroy_process_group()
+
+
+def test_two_processes_compute_what_one_does(tmp_path):
+    torch.multiprocessing.spawn(two_processes, (str(tmp_path),), nprocs=2)
+    for (kind, local), (losses, gradient) in zip(CASES, torch.load(tmp_path / "results.pt"), strict=True):
+        expected = train_head(swapped(kind, p=0.5), *features(8, 5, dtype=torch.float32))
+        torch.testing.assert_close(losses, expected[0])
+        # Without gather_with_grad each process has the whole gradient of its own rows: the average is half of it.
+        torch.testing.assert_close(gradient if local else 2 * gradient, expected[1])
 
 
 # open_clip's training loop
