@@ -194,7 +194,7 @@ def test_two_processes_compute_what_one_does(tmp_path):
     for (kind, local), (losses, gradient) in zip(CASES, torch.load(tmp_path / "results.pt"), strict=True):
         expected = train_head(swapped(kind, p=0.5), *features(8, 5, dtype=torch.float32))
         torch.testing.assert_close(losses, expected[0])
-        # Without gather_with_grad a process has the whole gradient, of its own rows only: the average is half.
+        # Without gather_with_grad a process has the whole gradient, of its own rows: the average is half.
         torch.testing.assert_close(gradient if local else 2 * gradient, expected[1])
 
 
