@@ -135,7 +135,7 @@ def predicted_cosines(
     for _ in range(depth):
         uu, uv, _same = next_gram(activation, uu, uv, uu, width=width, bias=bias)
         curve.append(uv / uu)
-        if not bias and activation in _PIECEWISE:  # lengths only scale the result; left alone they would underflow
+        if not bias and activation in _PIECEWISE:  # lengths only scale; left alone they would underflow
             uu, uv = float(squared_norm), curve[-1] * squared_norm
     return np.array(curve)
 
