@@ -101,24 +101,16 @@ def _show(row: dict) -> None:
         return
     from IPython.display import publish_display_data
 
-    cells = "".join(
-        f"<td>{html.escape(str(v))}</td>"
-        for v in (
-            row["id"],
-            row["statement"],
-            paper,
-            row["here"],
-            row["data"],
-            row["seeds"],
-            row["verdict"] + tail,
-        )
+    facts = {"paper": paper, "here": row["here"], "data": row["data"], "seeds": row["seeds"]}
+    if tail:
+        facts["but"] = tail.strip()
+    listed = "".join(f"<dt>{k}</dt><dd>{html.escape(str(v))}</dd>" for k, v in facts.items())
+    card = (
+        f'<div class="mgap-claim" data-verdict="{row["verdict"]}">'
+        f"<p><strong>{row['id']} {row['verdict']}.</strong> "
+        f"{html.escape(row['statement'])}</p><dl>{listed}</dl></div>"
     )
-    head = "".join(f"<th>{t}</th>" for t in ("id", "claim", "paper", "here", "data", "seeds", "verdict"))
-    table = (
-        f'<table class="mgap-claim" data-verdict="{row["verdict"]}"><thead><tr>{head}</tr></thead>'
-        f"<tbody><tr>{cells}</tr></tbody></table>"
-    )
-    publish_display_data({"text/plain": plain, "text/html": table}, metadata={"mgaplib_claim": row})
+    publish_display_data({"text/plain": plain, "text/html": card}, metadata={"mgaplib_claim": row})
 
 
 def glue(name: str, value: float) -> None:
