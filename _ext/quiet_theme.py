@@ -1,11 +1,6 @@
 """Mend what the theme logs as an error on every page, so that an error in the console means something."""
 
 
-def choose_mode(app, config):
-    # Left empty, the theme reports an invalid mode and falls back to this one.
-    config.html_context.setdefault("default_mode", "auto")
-
-
 def drop_thebe(app, pagename, templatename, context, doctree):
     """Drop the scripts of Thebe, which the book does not use: declared twice, they fail on every page."""
     context["script_files"] = [
@@ -16,6 +11,5 @@ def drop_thebe(app, pagename, templatename, context, doctree):
 
 
 def setup(app):
-    app.connect("config-inited", choose_mode)
     app.connect("html-page-context", drop_thebe, priority=900)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

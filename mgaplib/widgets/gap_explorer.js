@@ -249,7 +249,7 @@ function render({ model, root, ends }) {
         landscape,
         ["Loss at every shift"],
         [
-          ["2.5px solid", "both ways"],
+          ["2.5px solid", "both"],
           [`2px dashed ${d.colors.image}`, "image → text"],
           [`2px dashed ${d.colors.text}`, "text → image"],
         ].map(([style, label]) => make("span", {}, dash(style), label)).concat(make("span", {}, "▲ lowest")),
@@ -474,8 +474,8 @@ function render({ model, root, ends }) {
     const own = words(engine.cosine(chosen, chosen, shift), 3);
     pairWords.replaceChildren(
       make("p", {}, thumb(chosen), `Pair ${named(chosen)}, cosine ${own}.`),
-      make("p", {}, `Nearest texts of its image: ${texts.map(named).join(", ")}.`),
-      make("p", {}, ...(d.thumbnails ? images.map(thumb) : []), `Nearest images of its text: ${images.map(named).join(", ")}.`),
+      make("p", {}, `Nearest texts of its image: ${texts.map(named).join(" · ")}.`),
+      make("p", {}, ...(d.thumbnails ? images.map(thumb) : []), `Nearest images of its text: ${images.map(named).join(" · ")}.`),
     );
   }
 

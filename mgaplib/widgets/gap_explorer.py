@@ -73,8 +73,15 @@ class GapExplorer(BookWidget):
         total = len(images)
         if (labels is None) != (class_embeddings is None):
             raise ValueError("labels and class_embeddings belong together: pass both or neither")
+        if max_pairs < 2:
+            raise ValueError(f"max_pairs is {max_pairs}; a gap needs at least 2 pairs")
         if labels is not None:
             class_embeddings = _checks.embeddings(class_embeddings, "class_embeddings")
+            if class_embeddings.shape[1] != images.shape[1]:
+                raise ValueError(
+                    f"class_embeddings has {class_embeddings.shape[1]} columns and images {images.shape[1]}; "
+                    "embed both with the same model"
+                )
             labels = _labels(labels, total, len(class_embeddings))
         thumbnails = None if thumbnails is None else _pictures(thumbnails, total)
         captions = None if captions is None else _captions(captions, total)
