@@ -5,9 +5,11 @@ from collections.abc import Iterator
 import numpy as np
 
 from mgaplib import _checks, kernels
+from mgaplib._initialisations import describe_cones, initialisation_share
 from mgaplib._solid_angle import log2_cap_share, log2_simplex_share
 
 __all__ = [
+    "describe_cones",
     "full_mean_cosine",
     "initialisation_share",
     "layer_products",
@@ -194,42 +196,6 @@ def layer_products(u, v, width: int, rng: np.random.Generator, *, law: str = "no
     z = weights @ pair / np.sqrt(width)
     relu = np.maximum(z, 0)
     return np.stack([z.prod(axis=-1).sum(axis=-1), 2 * relu.prod(axis=-1).sum(axis=-1)], axis=-1)
-
-
-def initialisation_share(features) -> np.ndarray:
-    """Return, per coordinate, the share of a feature's variance that the random initialisation decides.
-
-    The share is Var[E[h | weights]] / Var[h], estimated without bias in its two parts from several
-    initialisations that saw the same inputs. It is 0 where all initialisations have one mean and 1 where an
-    initialisation maps every input to one value; an estimate can be slightly negative.
-
-    Args:
-        features: Floating array of shape (initialisations, inputs, coordinates), at least two of each of the
-            first two.
-
-    Raises:
-        ValueError: If the shape is another.
-
-    Example:
-        >>> means = np.array([[0.0], [2.0]])  # two initialisations, each one point
-        >>> initialisation_share(np.repeat(means[:, None], 3, axis=1))
-        array([1.])
-
-    Source: Liang et al. (2022), Theorem 2.
-
-    Taught in chapter many_initialisations.
-    """
-    h = np.asarray(features, dtype=np.float64)
-    if h.ndim != 3 or h.shape[0] < 2 or h.shape[1] < 2:
-        raise ValueError(
-            f"features has shape {h.shape}; pass (initialisations, inputs, coordinates) with at least two "
-            "initialisations and two inputs"
-        )
-    within = h.var(axis=1, ddof=1).mean(axis=0)
-    between = (
-        h.mean(axis=1).var(axis=0, ddof=1) - within / h.shape[1]
-    )  # the mean of n inputs has noise of its own
-    return between / (between + within)
 
 
 def without_norms(model):

@@ -186,6 +186,25 @@ def test_theorem_2_for_a_random_network():
         assert share.mean() > beta
 
 
+def test_cones_of_known_place_and_width():
+    rng = np.random.default_rng(0)
+    axes = np.linalg.qr(rng.standard_normal((200, 5)))[0].T
+    h = axes[:, None] + 0.01 * rng.standard_normal((5, 40, 200))
+    found = cone.describe_cones(h, components=8)
+    assert len(found["distance"]) == 10 and found["own"] == [1.0] * 5
+    # A row has length sqrt(1 + 200 * 0.01^2); its distance from the mean is what the noise leaves.
+    length = np.sqrt(1.02)
+    np.testing.assert_allclose(found["distance"], np.sqrt(2) / length, rtol=0.02)
+    np.testing.assert_allclose(found["width"], np.sqrt(0.02) / length, rtol=0.05)
+    values = np.array(found["singular_values"])
+    assert values[3] > 10 * values[4]  # five centres span four directions once centred
+
+
+def test_initialisations_that_share_one_cone_are_not_told_apart():
+    h = np.random.default_rng(0).standard_normal((6, 50, 30)) + 1
+    assert np.mean(cone.describe_cones(h)["own"]) < 0.4
+
+
 # ------------------------------------------------------------------ how narrow a cone is
 
 
@@ -280,6 +299,7 @@ def test_without_norms_refuses_a_model_that_has_none():
             "law",
         ),
         (lambda: cone.initialisation_share(np.ones((3, 4))), ValueError, "at least two initialisations"),
+        (lambda: cone.describe_cones(np.zeros((2, 3, 4))), ValueError, "zero row"),
         (lambda: cone.log2_cap_share(4.0, 3), ValueError, "half_angle"),
         (lambda: cone.log2_cap_share(1.0, 1), ValueError, "2 dimensions"),
         (lambda: cone.log2_simplex_share(1.0, 3), ValueError, "between 0 and 1"),

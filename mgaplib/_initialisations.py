@@ -1,0 +1,94 @@
+"""What several random initialisations of one network make of the same inputs."""
+
+import numpy as np
+
+
+def initialisation_share(features) -> np.ndarray:
+    """Return, per coordinate, the share of a feature's variance that the random initialisation decides.
+
+    The share is Var[E[h | weights]] / Var[h], estimated without bias in its two parts from several
+    initialisations that saw the same inputs. It is 0 where all initialisations have one mean and 1 where an
+    initialisation maps every input to one value; an estimate can be slightly negative.
+
+    Args:
+        features: Floating array of shape (initialisations, inputs, coordinates), at least two of each of the
+            first two.
+
+    Raises:
+        ValueError: If the shape is another.
+
+    Example:
+        >>> means = np.array([[0.0], [2.0]])  # two initialisations, each one point
+        >>> initialisation_share(np.repeat(means[:, None], 3, axis=1))
+        array([1.])
+
+    Source: Liang et al. (2022), Theorem 2.
+
+    Taught in chapter many_initialisations.
+    """
+    h = _check(features)
+    within = h.var(axis=1, ddof=1).mean(axis=0)
+    between = (
+        h.mean(axis=1).var(axis=0, ddof=1) - within / h.shape[1]
+    )  # the mean of n inputs has noise of its own
+    return between / (between + within)
+
+
+def describe_cones(features, components: int = 50) -> dict[str, list[float]]:
+    """Return how far apart, and how wide, the cones of several initialisations are.
+
+    Args:
+        features: Array of shape (initialisations, inputs, coordinates); every row is scaled to unit length.
+        components: How many singular values to return.
+
+    Returns:
+        A dict of plain lists. `singular_values`: the largest ones of all rows together, centred. `width`: for
+        each initialisation, the root mean square distance of its rows from their mean. `distance`: between every
+        two of those means. `own`: for each initialisation, the share of its rows that are nearer to the mean of
+        its other rows than to the mean of any other initialisation.
+
+    Raises:
+        ValueError: If the shape is another, or a row is zero.
+
+    Example:
+        >>> axes = np.repeat(np.eye(3)[:, None], 4, axis=1)  # three initialisations, each one point
+        >>> round(describe_cones(axes)["distance"][0], 3)
+        1.414
+
+    Source: Liang et al. (2022), figure 2c and supplementary figure 7.
+
+    Taught in chapter many_initialisations.
+    """
+    h = _check(features)
+    lengths = np.linalg.norm(h, axis=2, keepdims=True)
+    if not lengths.all():
+        raise ValueError("features holds a zero row, which has no direction")
+    h = h / lengths
+    seeds, n, d = h.shape
+    centres = h.mean(axis=1)
+    rows = h.reshape(-1, d)
+    singular = np.linalg.svd(rows - rows.mean(axis=0), compute_uv=False)[:components]
+    width = np.sqrt(np.square(h - centres[:, None]).sum(axis=2).mean(axis=1))
+    upper = np.triu_indices(seeds, 1)
+    distance = np.linalg.norm(centres[upper[0]] - centres[upper[1]], axis=1)
+    own = []
+    for s in range(seeds):
+        others = np.linalg.norm(h[s][:, None] - np.delete(centres, s, axis=0), axis=2).min(axis=1)
+        left_out = (n * centres[s] - h[s]) / (n - 1)  # the mean of the other rows
+        own.append(float((np.linalg.norm(h[s] - left_out, axis=1) < others).mean()))
+    return {
+        "singular_values": singular.tolist(),
+        "width": width.tolist(),
+        "distance": distance.tolist(),
+        "own": own,
+    }
+
+
+def _check(features) -> np.ndarray:
+    h = np.asarray(features, dtype=np.float64)
+    if h.ndim != 3 or h.shape[0] < 2 or h.shape[1] < 2:
+        raise ValueError(
+            f"features has shape {h.shape}; pass (initialisations, inputs, coordinates) with at least two "
+            "initialisations and two inputs"
+        )
+    return h
