@@ -43,9 +43,9 @@ def describe_cones(features, components: int = 50) -> dict[str, list[float]]:
 
     Returns:
         A dict of plain lists. `singular_values`: the largest ones of all rows together, centred. `width`:
-        for each initialisation, the root mean square distance of its rows from their mean. `distance`: between
-        every two of those means. `own`: for each initialisation, the share of its rows that are nearer to the
-        mean of its other rows than to the mean of any other initialisation.
+        for each initialisation, the root mean square distance of its rows from their mean. `distance`:
+        between every two of those means. `own`: for each initialisation, the share of its rows that are
+        nearer to the mean of its other rows than to the mean of any other initialisation.
 
     Raises:
         ValueError: If the shape is another, or a row is zero.
