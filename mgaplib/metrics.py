@@ -108,7 +108,6 @@ def gap_report(images, texts, tau: float = 0.01, seed: int = 0):
         ),
         (
             "linear_separability",
-    "logit_entropy",
             linear_separability(x, y, seed),
             "accuracy",
             "0.5 to 1",
