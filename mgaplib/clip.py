@@ -1,11 +1,9 @@
 """Every open_clip model by one name: weights, preprocessing and tokenizer travel together."""
 
 import contextlib
-import inspect
 import logging
 import os
-import pickle
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,18 +12,12 @@ import torch
 from torch.nn.functional import normalize
 
 from mgaplib import _checks, _progress
-from mgaplib._torchvision import ensure_torchvision
+from mgaplib._checkpoints import load_weights, own_config
+from mgaplib._mini import MINI, build, mini_clip, own_tokenizer, seeded
+from mgaplib._open_clip import PreprocessCfg, image_transform_v2, open_clip
 
-ensure_torchvision()  # before open_clip imports it
+__all__ = ["MINI", "Clip", "load_clip", "mini_clip", "wrap"]
 
-import open_clip  # noqa: E402
-from open_clip.transform import PreprocessCfg, image_transform_v2  # noqa: E402
-
-#: The tiny architectures of this book, by name; `mini_clip` takes the same options.
-MINI = {
-    "MiniCLIP": {"width": 48, "image_size": 32},
-    "MiniCLIP-24": {"width": 32, "image_size": 24},
-}
 _WEIGHT_SUFFIXES = (".pt", ".pth", ".bin", ".safetensors", ".ckpt")
 
 
@@ -87,7 +79,9 @@ class Clip:
         if isinstance(images, np.ndarray):
             array = _as_uint8(images)
             config = open_clip.get_model_preprocess_cfg(self.model)
-            if array.shape[1:3] == (self.image_size,) * 2:  # nothing to resize or crop: one step for all of them
+            if (
+                array.shape[1:3] == (self.image_size,) * 2
+            ):  # nothing to resize or crop: one step for all of them
                 mean, std = (torch.tensor(config[k]).view(3, 1, 1) for k in ("mean", "std"))
                 return (torch.from_numpy(array).permute(0, 3, 1, 2).float() / 255 - mean) / std
             from PIL import Image
@@ -171,15 +165,15 @@ def load_clip(
     """
     path = None
     if Path(name).suffix in _WEIGHT_SUFFIXES:
-        config, path, name = _own_config(name), name, f"{Path(name).stem}"
-        model, tokenizer = _build_mini(config, image_size, seed)
+        config, path, name = own_config(name), name, f"{Path(name).stem}"
+        model, tokenizer = build(config, image_size, seed)
     elif name in MINI:
         model = mini_clip(**MINI[name] | ({"image_size": image_size} if image_size else {}), seed=seed)
-        tokenizer, path = _mini_tokenizer(model.config), pretrained
+        tokenizer, path = own_tokenizer(model.config), pretrained
     else:
         model, tokenizer, path = _build_open_clip(name, pretrained, image_size, context_length, seed)
     if path is not None:
-        _load_weights(model, path, name)
+        load_weights(model, path, name)
     label = name if pretrained is None else f"{name}, {Path(pretrained).stem if path else pretrained}"
     model = model.to(device or _best_device()).eval().requires_grad_(False)
     return wrap(model, tokenizer, label)
@@ -205,95 +199,11 @@ def wrap(model: torch.nn.Module, tokenizer: Callable | None = None, name: str = 
     if tokenizer is None:
         if not hasattr(model, "config"):
             raise ValueError("pass the model's tokenizer; only a MiniCLIP brings its own")
-        tokenizer = _mini_tokenizer(model.config)
-    preprocess = image_transform_v2(PreprocessCfg(**open_clip.get_model_preprocess_cfg(model)), is_train=False)
+        tokenizer = own_tokenizer(model.config)
+    preprocess = image_transform_v2(
+        PreprocessCfg(**open_clip.get_model_preprocess_cfg(model)), is_train=False
+    )
     return Clip(name, model, preprocess, tokenizer)
-
-
-def mini_clip(
-    *,
-    width: int = 48,
-    image_size: int = 32,
-    patch_size: int = 8,
-    layers: int = 2,
-    text_layers: int = 1,
-    embed_dim: int = 128,
-    context_length: int = 16,
-    tau: float = 0.07,
-    words: Sequence[str] | None = None,
-    seed: int = 0,
-) -> open_clip.CLIP:
-    """Return a real `open_clip.CLIP`, small enough to train in a page, with random weights.
-
-    Args:
-        width: Width of both towers; heads are 16 wide.
-        image_size: Side of a picture in pixels.
-        patch_size: Side of a patch in pixels.
-        layers: Blocks of the vision transformer.
-        text_layers: Blocks of the text transformer.
-        embed_dim: Dimension of the shared space.
-        context_length: Tokens a text.
-        tau: The temperature it starts from.
-        words: The vocabulary; ShapeWorld's if None.
-        seed: Seed of the weights; torch's own generator is left as it was.
-
-    Raises:
-        ValueError: If width is no multiple of 16, the patch does not divide the picture, or tau is not positive.
-
-    Example:
-        >>> sum(p.numel() for p in mini_clip().parameters()) < 200_000
-        True
-
-    Taught in chapter training.
-    """
-    if width % 16:
-        raise ValueError(f"width is {width}; heads are 16 wide, so pass a multiple of 16")
-    if image_size % patch_size:
-        raise ValueError(f"patch_size {patch_size} does not divide image_size {image_size}")
-    options = dict(locals(), tau=_checks.temperature(tau))
-    options["words"] = list(words) if words is not None else _shapeworld_words()
-    return _build_mini(options, None, options.pop("seed"))[0]
-
-
-def _build_mini(config: dict, image_size: int | None, seed: int) -> tuple[open_clip.CLIP, Callable]:
-    config = dict(config, **({"image_size": image_size} if image_size else {}))
-    tokenizer, width = _mini_tokenizer(config), config["width"]
-    with _seeded(seed):
-        model = open_clip.CLIP(
-            embed_dim=config["embed_dim"],
-            vision_cfg={
-                "layers": config["layers"],
-                "width": width,
-                "head_width": 16,
-                "patch_size": config["patch_size"],
-                "image_size": config["image_size"],
-            },
-            text_cfg={
-                "context_length": config["context_length"],
-                "vocab_size": tokenizer.vocab_size,
-                "width": width,
-                "heads": width // 16,
-                "layers": config["text_layers"],
-            },
-            init_logit_scale=float(-np.log(config["tau"])),
-        )
-    half = (0.5, 0.5, 0.5)
-    preprocess = {"size": config["image_size"], "mean": half, "std": half}
-    open_clip.model.set_model_preprocess_cfg(model, PreprocessCfg(**preprocess).__dict__)
-    model.config = config  # what a checkpoint needs to be read without being told the architecture
-    return model, tokenizer
-
-
-def _mini_tokenizer(config: dict) -> Callable:
-    from mgaplib.tokenizer import WordTokenizer
-
-    return WordTokenizer(config["words"], config["context_length"])
-
-
-def _shapeworld_words() -> list[str]:
-    from mgaplib import shapeworld
-
-    return shapeworld.vocabulary()
 
 
 def _build_open_clip(name, pretrained, image_size, context_length, seed):
@@ -304,7 +214,7 @@ def _build_open_clip(name, pretrained, image_size, context_length, seed):
             tag, path = _tag_or_path(name, pretrained)
     options = {"force_image_size": image_size, "force_context_length": context_length, "weights_only": True}
     quick = tag is not None and bool(open_clip.get_pretrained_cfg(name, tag).get("quick_gelu"))
-    with _seeded(seed), _without_the_random_weights_warning():
+    with seeded(seed), _without_the_random_weights_warning():
         # pretrained_text=False: a random model is random throughout, its Hugging Face text tower too.
         model = open_clip.create_model(
             name, pretrained=tag, force_quick_gelu=quick, pretrained_text=False, **options
@@ -324,56 +234,20 @@ def _tag_or_path(name: str, pretrained: str | Path) -> tuple[str | None, str | N
     return _checks.known(text, tags, f"pretrained tag of {name}"), None
 
 
-def _read(path: str | Path) -> dict:
-    """Return what a checkpoint file holds; nothing in it is executed."""
-    if not Path(path).is_file():
-        raise FileNotFoundError(f"there is no checkpoint {os.fspath(path)!r}")
-    if Path(path).suffix == ".safetensors":
-        from safetensors.torch import load_file
-
-        return load_file(path)
-    try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, EOFError, RuntimeError) as error:
-        raise ValueError(
-            f"{os.fspath(path)!r} is no checkpoint of plain weights (truncated, or it holds other objects): {error}"
-        ) from error
-    if not isinstance(checkpoint, dict):
-        raise ValueError(f"{os.fspath(path)!r} holds a {type(checkpoint).__name__}; a checkpoint is a dict")
-    return checkpoint
-
-
-def _own_config(path: str | Path) -> dict:
-    config = _read(path).get("model_config")
-    expected = set(inspect.signature(mini_clip).parameters) - {"seed"}
-    if not isinstance(config, dict) or set(config) != expected:
-        raise ValueError(
-            f"{os.fspath(path)!r} does not say its architecture; call load_clip(architecture, pretrained=path)"
-        )
-    return config
-
-
-def _load_weights(model: torch.nn.Module, path: str | Path, name: str) -> None:
-    _read(path)  # for its errors; open_clip then knows how to convert other projects' formats
-    try:
-        open_clip.load_checkpoint(model, os.fspath(path), weights_only=True)
-    except (RuntimeError, KeyError, AttributeError) as error:
-        first = str(error).split("\n", 2)
-        raise ValueError(
-            f"{os.fspath(path)!r} holds another architecture than {name!r}: {' '.join(first[1:2] or first).strip()}"
-        ) from error
-
-
 def _as_uint8(images: np.ndarray) -> np.ndarray:
     array = images[..., None].repeat(3, axis=-1) if images.ndim == 3 else images
     if array.ndim != 4 or array.shape[-1] != 3:
-        raise ValueError(f"images has shape {images.shape}; pass (n, height, width, 3) or grey (n, height, width)")
+        raise ValueError(
+            f"images has shape {images.shape}; pass (n, height, width, 3) or grey (n, height, width)"
+        )
     if array.dtype == np.uint8:
         return array
     if array.dtype.kind != "f":
         raise TypeError(f"images holds {array.dtype}; pass uint8, or floats in [0, 1]")
     if not (array.min() >= 0 and array.max() <= 1):
-        raise ValueError("images holds floats outside [0, 1]; scale them, or pass preprocessed input as a tensor")
+        raise ValueError(
+            "images holds floats outside [0, 1]; scale them, or pass preprocessed input as a tensor"
+        )
     return (array * 255).round().astype(np.uint8)
 
 
@@ -381,13 +255,6 @@ def _best_device() -> str:
     if torch.cuda.is_available():
         return "cuda"
     return "mps" if torch.backends.mps.is_available() else "cpu"
-
-
-@contextlib.contextmanager
-def _seeded(seed: int) -> Iterator[None]:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        yield
 
 
 @contextlib.contextmanager

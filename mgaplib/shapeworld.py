@@ -20,7 +20,9 @@ PALETTE = {
 SIZES = {"small": 0.22, "medium": 0.32, "large": 0.44}  # radius; the picture spans -1 to 1
 _ROWS, _COLUMNS = {"top": -0.48, "": 0.0, "bottom": 0.48}, {"left": -0.48, "": 0.0, "right": 0.48}
 POSITIONS = {
-    f"{row} {column}".strip() or "centre": (x, y) for row, y in _ROWS.items() for column, x in _COLUMNS.items()
+    f"{row} {column}".strip() or "centre": (x, y)
+    for row, y in _ROWS.items()
+    for column, x in _COLUMNS.items()
 }
 SHAPES = ("circle", "square", "triangle", "diamond", "cross", "ring")
 #: What a picture is drawn from, and a caption may mention, each with its values.
@@ -100,7 +102,11 @@ def vocabulary() -> list[str]:
 
     Taught in chapter training.
     """
-    phrases = [*(value for values in ATTRIBUTES.values() for value in values), *SYNONYMS.values(), _PROMPT_WORDS]
+    phrases = [
+        *(value for values in ATTRIBUTES.values() for value in values),
+        *SYNONYMS.values(),
+        _PROMPT_WORDS,
+    ]
     return sorted({word for phrase in phrases for word in phrase.split()})
 
 
@@ -111,6 +117,7 @@ def draw(
     split: str = "train",
     size: int = 32,
     mention: Sequence[str] = tuple(ATTRIBUTES),
+    omit: float = 0.1,
     synonyms: float = 0.0,
     style: str = "plain",
     mismatched: float = 0.0,
@@ -128,6 +135,7 @@ def draw(
         split: train, val or test; no two share a stream of random numbers.
         size: Side of a picture in pixels.
         mention: The attributes that captions mention.
+        omit: Probability that a caption leaves out one of them, as people do; 0 for complete captions.
         synonyms: Probability that a word gives way to its synonym.
         style: plain; noise (grain and uneven light, as in a photo); outline; inverted (a colourless shape on a
             coloured ground); or grey.
@@ -140,7 +148,7 @@ def draw(
 
     Example:
         >>> draw(2, seed=4).captions
-        ['a small orange circle at the top', 'a medium green square at the right']
+        ['a small green triangle at the bottom', 'a small red ring']
 
     Taught in chapter training.
     """
@@ -150,7 +158,7 @@ def draw(
         _checks.known(name, ATTRIBUTES, "attribute")
     if n < 1 or size < 8:
         raise ValueError(f"n is {n} and size {size}; at least 1 picture of 8 pixels is needed")
-    for name, share in (("synonyms", synonyms), ("mismatched", mismatched)):
+    for name, share in (("omit", omit), ("synonyms", synonyms), ("mismatched", mismatched)):
         if not 0 <= share <= 1:
             raise ValueError(f"{name} is {share}; it is a share between 0 and 1")
     streams = iter(np.random.SeedSequence([SPLITS.index(split), seed]).spawn(len(ATTRIBUTES) + 3))
@@ -163,13 +171,16 @@ def draw(
     described = np.arange(n)
     wrong = np.sort(pairs.permutation(n)[: round(mismatched * n)])
     described[wrong] = np.roll(wrong, 1)  # each gets its neighbour's caption: nobody keeps their own
-    captions = describe({name: values[described] for name, values in drawn.items()}, mention, synonyms, words)
+    told = {name: values[described] for name, values in drawn.items()}
+    captions = describe(told, mention, omit=omit, synonyms=synonyms, rng=words)
     return ShapeWorld(images, captions, drawn, described)
 
 
 def describe(
     attributes: Mapping[str, np.ndarray],
     mention: Sequence[str] = tuple(ATTRIBUTES),
+    *,
+    omit: float = 0.0,
     synonyms: float = 0.0,
     rng: np.random.Generator | None = None,
 ) -> list[str]:
@@ -178,11 +189,12 @@ def describe(
     Args:
         attributes: Indices into `ATTRIBUTES`, one array for each mentioned attribute.
         mention: The attributes to mention; an unmentioned shape is called "shape".
+        omit: Probability that a caption leaves out one of them, each by its own chance.
         synonyms: Probability that a word gives way to its synonym.
-        rng: Needed where `synonyms` is not 0.
+        rng: Needed where `omit` or `synonyms` is not 0.
 
     Raises:
-        ValueError: If an attribute is unknown, or synonyms are asked for without a generator.
+        ValueError: If an attribute is unknown, or chance is asked for without a generator.
 
     Example:
         >>> describe({"colour": np.array([0]), "shape": np.array([5])}, mention=["colour", "shape"])
@@ -192,29 +204,27 @@ def describe(
     """
     for name in mention:
         _checks.known(name, ATTRIBUTES, "attribute")
-    if synonyms and rng is None:
-        raise ValueError("synonyms are drawn at random: pass rng")
+    if (omit or synonyms) and rng is None:
+        raise ValueError("omissions and synonyms are drawn at random: pass rng")
     n = len(next(iter(attributes.values())))
-    parts = ["a"]
-    parts += [name for name in ("size", "colour") if name in mention]
-    parts += ["shape"] if "shape" in mention else []
-    columns = []
-    for part in parts:
-        columns.append(["a"] * n if part == "a" else _words(part, attributes[part], synonyms, rng))
-    if "shape" not in mention:
-        columns.append(["shape"] * n)
-    if "position" in mention:
-        columns += [["at the"] * n, _words("position", attributes["position"], synonyms, rng)]
-    return [" ".join(words) for words in zip(*columns, strict=True)]
+    words = {name: [""] * n for name in ATTRIBUTES}
+    for name in ATTRIBUTES:
+        if name not in mention:
+            continue
+        plain = ATTRIBUTES[name]
+        other = [" ".join(SYNONYMS.get(word, word) for word in value.split()) for value in plain]
+        swap = rng.random(n) < synonyms if synonyms else np.zeros(n, bool)
+        keep = rng.random(n) >= omit if omit else np.ones(n, bool)
+        words[name] = [
+            (other if s else plain)[v] if k else ""
+            for v, s, k in zip(attributes[name], swap, keep, strict=True)
+        ]
+    columns = zip(*(words[name] for name in ATTRIBUTES), strict=True)
+    return [_phrase(*values) for values in columns]
 
 
-def _words(name: str, values: np.ndarray, synonyms: float, rng) -> list[str]:
-    plain = ATTRIBUTES[name]
-    if not synonyms:
-        return [plain[v] for v in values]
-    other = [" ".join(SYNONYMS.get(word, word) for word in value.split()) for value in plain]
-    swap = rng.random(len(values)) < synonyms
-    return [other[v] if s else plain[v] for v, s in zip(values, swap, strict=True)]
+def _phrase(size: str, colour: str, shape: str, position: str) -> str:
+    return " ".join(filter(None, ("a", size, colour, shape or "shape", position and f"at the {position}")))
 
 
 def _values(name: str, n: int, rng: np.random.Generator, frequencies: Mapping, fixed: Mapping) -> np.ndarray:
@@ -224,8 +234,14 @@ def _values(name: str, n: int, rng: np.random.Generator, frequencies: Mapping, f
         if isinstance(value, str):
             return np.full(n, options.index(_checks.known(value, options, name)))
         values = np.asarray(value)
-        if values.shape != (n,) or values.dtype.kind != "i" or not ((values >= 0) & (values < len(options))).all():
-            raise ValueError(f"attributes[{name!r}] must be {n} indices below {len(options)}, or one value's name")
+        if (
+            values.shape != (n,)
+            or values.dtype.kind != "i"
+            or not ((values >= 0) & (values < len(options))).all()
+        ):
+            raise ValueError(
+                f"attributes[{name!r}] must be {n} indices below {len(options)}, or one value's name"
+            )
         return values.copy()
     weights = np.ones(len(options))
     if name in frequencies:
@@ -241,17 +257,23 @@ def _render(drawn: dict[str, np.ndarray], size: int, style: str, rng: np.random.
     n = len(drawn["size"])
     f32 = np.float32
     # What no caption mentions: exact place, size, slant and colour, and the paper's grey.
-    centre = np.array(list(POSITIONS.values()), f32)[drawn["position"]] + rng.uniform(-0.08, 0.08, (n, 2)).astype(f32)
+    centre = np.array(list(POSITIONS.values()), f32)[drawn["position"]] + rng.uniform(
+        -0.08, 0.08, (n, 2)
+    ).astype(f32)
     radius = np.array(list(SIZES.values()), f32)[drawn["size"]] * rng.uniform(0.92, 1.08, n).astype(f32)
     slant = rng.uniform(-0.25, 0.25, n).astype(f32)
-    colour = np.array(list(PALETTE.values()), f32)[drawn["colour"]] + rng.uniform(-0.06, 0.06, (n, 3)).astype(f32)
+    colour = np.array(list(PALETTE.values()), f32)[drawn["colour"]] + rng.uniform(-0.06, 0.06, (n, 3)).astype(
+        f32
+    )
     paper = rng.uniform(0.75, 1.0, (n, 1)).astype(f32).repeat(3, axis=1)
     if style == "inverted":
         colour, paper = paper, colour
     images = np.empty((n, size, size, 3), np.uint8)
     for start in range(0, n, 256):  # blocks that fit the cache
         rows = slice(start, start + 256)
-        ink = _ink(drawn["shape"][rows], centre[rows], radius[rows], slant[rows], size, style == "outline")[..., None]
+        ink = _ink(drawn["shape"][rows], centre[rows], radius[rows], slant[rows], size, style == "outline")[
+            ..., None
+        ]
         block = paper[rows, None, None] + ink * (colour - paper)[rows, None, None]
         if style == "noise":
             slope = rng.uniform(-0.2, 0.2, (len(block), 1, 1, 1)).astype(f32)

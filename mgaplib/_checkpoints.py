@@ -1,0 +1,53 @@
+"""Read checkpoints without executing anything in them."""
+
+import inspect
+import os
+import pickle
+from pathlib import Path
+
+import torch
+
+from mgaplib._mini import mini_clip
+from mgaplib._open_clip import open_clip
+
+
+def read(path: str | Path) -> dict:
+    """Return what a checkpoint file holds; nothing in it is executed."""
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"there is no checkpoint {os.fspath(path)!r}")
+    if Path(path).suffix == ".safetensors":
+        from safetensors.torch import load_file
+
+        return load_file(path)
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, EOFError, RuntimeError) as error:
+        raise ValueError(
+            f"{os.fspath(path)!r} is no checkpoint of plain weights (truncated, or it holds other objects): {error}"
+        ) from error
+    if not isinstance(checkpoint, dict):
+        raise ValueError(f"{os.fspath(path)!r} holds a {type(checkpoint).__name__}; a checkpoint is a dict")
+    return checkpoint
+
+
+def own_config(path: str | Path) -> dict:
+    """Return the architecture that a MiniCLIP's checkpoint carries."""
+    config = read(path).get("model_config")
+    expected = set(inspect.signature(mini_clip).parameters) - {"seed"}
+    if not isinstance(config, dict) or set(config) != expected:
+        raise ValueError(
+            f"{os.fspath(path)!r} does not say its architecture; call load_clip(architecture, pretrained=path)"
+        )
+    return config
+
+
+def load_weights(model: torch.nn.Module, path: str | Path, name: str) -> None:
+    """Fill a model with a checkpoint of any format that open_clip knows."""
+    read(path)  # for its errors; open_clip then knows how to convert other projects' formats
+    try:
+        open_clip.load_checkpoint(model, os.fspath(path), weights_only=True)
+    except (AssertionError, AttributeError, KeyError, RuntimeError) as error:
+        first = str(error).split("\n", 2)
+        raise ValueError(
+            f"{os.fspath(path)!r} holds another architecture than {name!r}: {' '.join(first[1:2] or first).strip()}"
+        ) from error
