@@ -26,7 +26,8 @@ class TrainConfig:
         steps: Optimiser steps.
         batch_size: Pairs a step, over all processes.
         lr: Peak learning rate of AdamW.
-        warmup: Steps of linear warm-up; a cosine to zero follows.
+        warmup: Steps of linear warm-up.
+        decay: Whether a cosine to zero follows; the rate stays at its peak otherwise.
         weight_decay: Of matrices; gains, biases and the temperature have none.
         clip_norm: Largest norm of the gradient.
         tau: The temperature to start from.
@@ -41,6 +42,7 @@ class TrainConfig:
     batch_size: int = 128
     lr: float = 2e-3
     warmup: int = 20
+    decay: bool = True
     weight_decay: float = 0.1
     clip_norm: float = 1.0
     tau: float = 0.07
@@ -391,9 +393,11 @@ def _set_temperature(model: torch.nn.Module, config: TrainConfig, step: int) -> 
 
 
 def _learning_rate(config: TrainConfig, step: int) -> float:
-    """Return the share of the peak learning rate: a linear warm-up, then a cosine to zero."""
+    """Return the share of the peak learning rate."""
     if step < config.warmup:
         return (step + 1) / config.warmup
+    if not config.decay:
+        return 1.0
     return 0.5 + 0.5 * np.cos(np.pi * (step - config.warmup) / max(config.steps - config.warmup, 1))
 
 
