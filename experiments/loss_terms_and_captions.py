@@ -89,8 +89,8 @@ def run(arm: str, seed: int) -> dict:
 if __name__ == "__main__":
     _record.main(
         __file__,
-        "MiniCLIP (24 px, 32 wide, two layers in each tower) for 400 steps of 128 pairs of 8000: loss terms, a "
-        "shared encoder, captions that mention m of 4 attributes; tau = 0.01 fixed, or learned from 0.07.",
+        "MiniCLIP (24 px, 32 wide, two layers in each tower) for 400 steps of 128 pairs of 8000: loss terms, "
+        "a shared encoder, captions that mention m of 4 attributes; tau = 0.01 fixed, or learned from 0.07.",
         [{"arm": arm} for arm in ARMS],
         run,
     )
