@@ -27,8 +27,8 @@ def run(model: str, seed: int) -> dict[str, float]:
 if __name__ == "__main__":
     main(
         __file__,
-        "Mean cosines and modality gap of open_clip models with random weights: 48 ShapeWorld pairs at 64 pixels and 32 "
-        "tokens.",
+        "Mean cosines and modality gap of open_clip models with random weights: 48 ShapeWorld pairs at "
+        "64 pixels and 32 tokens.",
         [{"model": name} for name in MODELS],
         run,
     )

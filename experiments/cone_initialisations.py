@@ -50,8 +50,8 @@ def _pixels(images: np.ndarray) -> torch.Tensor:
 if __name__ == "__main__":
     main(
         __file__,
-        "25 random initialisations each of ResNet-18, ViT-B/32 and CLIP's text transformer on the same 32 photographs or "
-        "sentences, or on the same noise, at 64 pixels and 32 tokens.",
+        "25 random initialisations each of ResNet-18, ViT-B/32 and CLIP's text transformer on the same 32 "
+        "photographs or sentences, or on the same noise, at 64 pixels and 32 tokens.",
         [{"encoder": e, "inputs": i} for e in ("ResNet-18", "ViT", "Text") for i in ("real", "noise")],
         run,
         seeds=(0,),

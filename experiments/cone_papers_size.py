@@ -37,8 +37,8 @@ def run(seed: int) -> dict[str, float]:
 if __name__ == "__main__":
     main(
         __file__,
-        "Mean cosine of ResNet-18, ViT-B/32 and CLIP's text transformer with random weights: 48 photographs or sentences, "
-        "or noise, at 224 pixels and 77 tokens.",
+        "Mean cosine of ResNet-18, ViT-B/32 and CLIP's text transformer with random weights: 48 photographs "
+        "or sentences, or noise, at 224 pixels and 77 tokens.",
         [{}],
         run,
     )

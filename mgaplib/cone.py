@@ -17,6 +17,7 @@ __all__ = [
     "log2_simplex_share",
     "mlp_layers",
     "raise_probability",
+    "random_resnet18",
     "without_norms",
 ]
 
@@ -196,6 +197,35 @@ def layer_products(u, v, width: int, rng: np.random.Generator, *, law: str = "no
     z = weights @ pair / np.sqrt(width)
     relu = np.maximum(z, 0)
     return np.stack([z.prod(axis=-1).sum(axis=-1), 2 * relu.prod(axis=-1).sum(axis=-1)], axis=-1)
+
+
+def random_resnet18(seed: int):
+    """Return torchvision's ResNet-18 up to its 512 pooled features, with its default random weights.
+
+    Args:
+        seed: Seed of the weights; torch's own generator is left as it was.
+
+    Example:
+        >>> import torch
+        >>> random_resnet18(0)(torch.zeros(2, 3, 32, 32)).shape
+        torch.Size([2, 512])
+
+    Source: Liang et al. (2022), figure 2a.
+
+    Taught in chapter random_networks.
+    """
+    import torch
+
+    from mgaplib._torchvision import ensure_torchvision
+
+    ensure_torchvision()
+    from torchvision.models import resnet18
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        resnet = resnet18(weights=None)
+    resnet.fc = torch.nn.Identity()
+    return resnet.eval().requires_grad_(False)
 
 
 def without_norms(model):

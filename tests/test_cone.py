@@ -264,6 +264,19 @@ def test_every_norm_becomes_an_identity_in_a_copy():
     torch.testing.assert_close(stripped(x), model.inner[0](x))
 
 
+def test_resnet_follows_its_seed_and_leaves_torchs_generator_alone():
+    import torch
+
+    torch.manual_seed(5)
+    expected = torch.rand(2)
+    torch.manual_seed(5)
+    pixels = torch.ones(1, 3, 32, 32)
+    a, b, c = (cone.random_resnet18(seed)(pixels) for seed in (0, 0, 1))
+    torch.testing.assert_close(torch.rand(2), expected)
+    torch.testing.assert_close(a, b)
+    assert not torch.allclose(a, c) and a.shape == (1, 512) and (a >= 0).all()
+
+
 def test_without_norms_refuses_a_model_that_has_none():
     from torch import nn
 
