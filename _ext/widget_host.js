@@ -92,6 +92,7 @@ function start(id) {
       if (!entry) throw new Error("the page holds no state for it");
       if (entry.model_module !== "anywidget") throw new Error("it needs a running kernel; run this chapter to use it");
       const state = withBuffers(entry);
+      if (!state._esm) throw new Error("its code is missing");
       const { default: exported } = await load(state._esm);
       const widget = typeof exported === "function" ? await exported() : exported;
       const model = new Model(state);

@@ -1,7 +1,10 @@
 """Where the built book lies, how it is served, and a page of it as a reader has it open."""
 
+import contextlib
+import functools
 import http.server
 import os
+import threading
 from pathlib import Path
 
 from playwright.sync_api import Page
@@ -34,6 +37,16 @@ class Handler(http.server.SimpleHTTPRequestHandler):
             self.end_headers()
         else:
             super().do_GET()
+
+
+@contextlib.contextmanager
+def serve(folder: Path):
+    """Serve a folder on loopback; yield its address."""
+    handler = functools.partial(Handler, directory=str(folder))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
 
 
 class Visit:

@@ -1,12 +1,9 @@
 """The built book in a real browser: served on loopback, every other address blocked and written down."""
 
-import functools
-import http.server
 import importlib.util
-import threading
 
 import pytest
-from built_book import BOOK, NOT_BUILT, ROOT, Handler, Visit, chapters
+from built_book import BOOK, NOT_BUILT, ROOT, Visit, chapters, serve
 from playwright.sync_api import sync_playwright
 
 
@@ -20,11 +17,8 @@ def site():
     """The address at which the built book is served."""
     if not (BOOK / "index.html").exists():
         pytest.fail(NOT_BUILT)
-    handler = functools.partial(Handler, directory=str(BOOK))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/"
-        server.shutdown()
+    with serve(BOOK) as address:
+        yield address
 
 
 @pytest.fixture(scope="session")
