@@ -10,8 +10,8 @@ import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 SECTIONS = ["Checks", "Limits", "Exercises", "What next"]
-#: The front page invites, the skeleton teaches; the notation has nothing to claim.
-FREE = {"index.md", "notation.md"}
+#: The front page invites, the skeleton teaches; these pages have nothing to claim, or say it in their own way.
+FREE = {"index.md", "notation.md", "benchmarks.md"}
 MAX_CELL_LINES = 25
 
 

@@ -1,4 +1,4 @@
-"""Write a Colab-ready notebook for each chapter: no outputs, plain Markdown, mgaplib installed by its first cell.
+"""Write each chapter as a notebook for Colab: no outputs, plain Markdown, a first cell that installs mgaplib.
 
 The same chapters give the same bytes, so a branch of notebooks changes only when a chapter does.
 """

@@ -1,6 +1,6 @@
 """Turn the book's MyST Markdown into plain Markdown, which every notebook front end shows.
 
-Anything that it does not know is an error that names the page, so no chapter can ship syntax that nobody renders.
+What it does not know is an error that names the page, so no chapter can ship syntax that nobody renders.
 """
 
 import re
@@ -329,7 +329,7 @@ class Page:
 
 
 def quote(lines: list[str]) -> list[str]:
-    """Return the lines as a blockquote, each block of maths on one line, since a `>` inside would be maths."""
+    """Return the lines as a blockquote, each block of maths on one line, for a `>` inside would be maths."""
     text = re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip("\n")
     text = re.sub(
         r"^\$\$\n(.*?)\n\$\$$", lambda m: "$$ " + " ".join(m[1].split("\n")) + " $$", text, flags=re.S | re.M
