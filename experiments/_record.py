@@ -40,8 +40,10 @@ def main(
     """
     options = argparse.ArgumentParser(description=about)
     options.add_argument("--verify", action="store_true", help="repeat one run and bless an unchanged record")
-    path = Path(script).resolve()
-    if options.parse_args().verify:
+    options.add_argument("--seeds", type=int, default=len(seeds), help="the first so many seeds only")
+    given, path = options.parse_args(), Path(script).resolve()
+    seeds = seeds[: given.seeds]
+    if given.verify:
         _verify(path, arms, run, seeds)
         return
     jobs = [(arm, seed) for seed in seeds for arm in arms]  # all arms of one seed first: useful early
