@@ -23,7 +23,8 @@ def read(path: str | Path) -> dict:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, EOFError, RuntimeError) as error:
         raise ValueError(
-            f"{os.fspath(path)!r} is no checkpoint of plain weights (truncated, or it holds other objects): {error}"
+            f"{os.fspath(path)!r} cannot be read: it is truncated, or holds more than plain weights, "
+            "and nothing else is ever loaded"
         ) from error
     if not isinstance(checkpoint, dict):
         raise ValueError(f"{os.fspath(path)!r} holds a {type(checkpoint).__name__}; a checkpoint is a dict")
@@ -36,7 +37,7 @@ def own_config(path: str | Path) -> dict:
     expected = set(inspect.signature(mini_clip).parameters) - {"seed"}
     if not isinstance(config, dict) or set(config) != expected:
         raise ValueError(
-            f"{os.fspath(path)!r} does not say its architecture; call load_clip(architecture, pretrained=path)"
+            f"{os.fspath(path)!r} does not say its architecture; use load_clip(name, pretrained=path)"
         )
     return config
 
@@ -47,7 +48,6 @@ def load_weights(model: torch.nn.Module, path: str | Path, name: str) -> None:
     try:
         open_clip.load_checkpoint(model, os.fspath(path), weights_only=True)
     except (AssertionError, AttributeError, KeyError, RuntimeError) as error:
-        first = str(error).split("\n", 2)
-        raise ValueError(
-            f"{os.fspath(path)!r} holds another architecture than {name!r}: {' '.join(first[1:2] or first).strip()}"
-        ) from error
+        lines = str(error).split("\n", 2)
+        reason = " ".join(lines[1:2] or lines).strip()
+        raise ValueError(f"{os.fspath(path)!r} holds another architecture than {name!r}: {reason}") from error

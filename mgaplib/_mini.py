@@ -45,7 +45,8 @@ def mini_clip(
         seed: Seed of the weights; torch's own generator is left as it was.
 
     Raises:
-        ValueError: If width is no multiple of 16, the patch does not divide the picture, or tau is not positive.
+        ValueError: If width is no multiple of 16, the patch does not divide the picture, or tau is not
+            positive.
 
     Example:
         >>> sum(p.numel() for p in mini_clip().parameters()) < 200_000

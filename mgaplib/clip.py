@@ -15,6 +15,7 @@ from mgaplib import _checks, _progress
 from mgaplib._checkpoints import load_weights, own_config
 from mgaplib._mini import MINI, build, mini_clip, own_tokenizer, seeded
 from mgaplib._open_clip import PreprocessCfg, image_transform_v2, open_clip
+from mgaplib._pixels import to_pixels
 
 __all__ = ["MINI", "Clip", "load_clip", "mini_clip", "wrap"]
 
@@ -62,35 +63,16 @@ class Clip:
         """Return the model's input for pictures.
 
         Args:
-            images: PIL images; an array of n pictures, (n, height, width, 3) or grey (n, height, width), as uint8 or
-                as floats in [0, 1]; or a float tensor (n, 3, size, size), which is taken as preprocessed already.
+            images: PIL images; an array of n pictures, (n, height, width, 3) or grey (n, height, width), as
+                uint8 or as floats in [0, 1]; or a float tensor (n, 3, size, size), which is taken as
+                preprocessed already.
 
         Raises:
             TypeError: If it is none of these.
             ValueError: If the shape is none of these, or floats lie outside [0, 1].
         """
-        if isinstance(images, torch.Tensor):
-            if images.ndim != 4 or images.shape[1] != 3 or not images.is_floating_point():
-                raise ValueError(
-                    f"images is a tensor of {images.dtype} and shape {tuple(images.shape)}; a tensor is taken as "
-                    "preprocessed: floats of shape (n, 3, size, size). Pass pictures as a NumPy array"
-                )
-            return images
-        if isinstance(images, np.ndarray):
-            array = _as_uint8(images)
-            config = open_clip.get_model_preprocess_cfg(self.model)
-            if (
-                array.shape[1:3] == (self.image_size,) * 2
-            ):  # nothing to resize or crop: one step for all of them
-                mean, std = (torch.tensor(config[k]).view(3, 1, 1) for k in ("mean", "std"))
-                return (torch.from_numpy(array).permute(0, 3, 1, 2).float() / 255 - mean) / std
-            from PIL import Image
-
-            images = [Image.fromarray(a) for a in array]
-        try:
-            return torch.stack([self.preprocess(image) for image in images])
-        except (AttributeError, TypeError) as error:
-            raise TypeError("images must be PIL images, an array of pictures or a tensor") from error
+        config = open_clip.get_model_preprocess_cfg(self.model)
+        return to_pixels(images, self.preprocess, self.image_size, config["mean"], config["std"])
 
     def encode_images(self, images, batch_size: int = 64, normalize: bool = True) -> np.ndarray:
         """Return one embedding a picture, float32, of unit length unless `normalize` is False.
@@ -143,9 +125,10 @@ def load_clip(
     """Return a frozen model with the preprocessing and the tokenizer that belong to it.
 
     Args:
-        name: An open_clip architecture such as "ViT-B-32", an `hf-hub:` or `local-dir:` address, "MiniCLIP" or
-            "MiniCLIP-24", or the path of a checkpoint that `mgaplib.train` wrote.
-        pretrained: An open_clip tag such as "openai", or the path of a local checkpoint; random weights if None.
+        name: An open_clip architecture such as "ViT-B-32", an `hf-hub:` or `local-dir:` address, "MiniCLIP"
+            or "MiniCLIP-24", or the path of a checkpoint that `mgaplib.train` wrote.
+        pretrained: An open_clip tag such as "openai", or the path of a local checkpoint; random weights if
+            None.
         image_size: Side of the input in pixels; the architecture's own if None.
         context_length: Tokens a text; the architecture's own if None.
         seed: Seed of random weights; torch's own generator is left as it was.
@@ -153,8 +136,8 @@ def load_clip(
 
     Raises:
         FileNotFoundError: If `pretrained` is the path of no file.
-        ValueError: If a name or tag is unknown (the nearest are named), or the checkpoint is of another architecture
-            or holds more than weights.
+        ValueError: If a name or tag is unknown (the nearest are named), or the checkpoint is of another
+            architecture or holds more than weights.
 
     Example:
         >>> clip = load_clip("MiniCLIP-24", seed=1)
@@ -232,23 +215,6 @@ def _tag_or_path(name: str, pretrained: str | Path) -> tuple[str | None, str | N
     if not tags:
         raise ValueError(f"open_clip knows no pretrained weights for {name!r}; pass the path of a checkpoint")
     return _checks.known(text, tags, f"pretrained tag of {name}"), None
-
-
-def _as_uint8(images: np.ndarray) -> np.ndarray:
-    array = images[..., None].repeat(3, axis=-1) if images.ndim == 3 else images
-    if array.ndim != 4 or array.shape[-1] != 3:
-        raise ValueError(
-            f"images has shape {images.shape}; pass (n, height, width, 3) or grey (n, height, width)"
-        )
-    if array.dtype == np.uint8:
-        return array
-    if array.dtype.kind != "f":
-        raise TypeError(f"images holds {array.dtype}; pass uint8, or floats in [0, 1]")
-    if not (array.min() >= 0 and array.max() <= 1):
-        raise ValueError(
-            "images holds floats outside [0, 1]; scale them, or pass preprocessed input as a tensor"
-        )
-    return (array * 255).round().astype(np.uint8)
 
 
 def _best_device() -> str:

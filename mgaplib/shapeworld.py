@@ -6,25 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from mgaplib import _checks
+from mgaplib._drawing import PALETTE, POSITIONS, SHAPES, SIZES, STYLES, render
 
-PALETTE = {
-    "red": (0.86, 0.10, 0.12),
-    "green": (0.10, 0.62, 0.18),
-    "blue": (0.10, 0.25, 0.85),
-    "yellow": (0.93, 0.83, 0.10),
-    "purple": (0.50, 0.12, 0.62),
-    "orange": (0.95, 0.50, 0.05),
-    "cyan": (0.10, 0.75, 0.80),
-    "brown": (0.45, 0.27, 0.10),
-}
-SIZES = {"small": 0.22, "medium": 0.32, "large": 0.44}  # radius; the picture spans -1 to 1
-_ROWS, _COLUMNS = {"top": -0.48, "": 0.0, "bottom": 0.48}, {"left": -0.48, "": 0.0, "right": 0.48}
-POSITIONS = {
-    f"{row} {column}".strip() or "centre": (x, y)
-    for row, y in _ROWS.items()
-    for column, x in _COLUMNS.items()
-}
-SHAPES = ("circle", "square", "triangle", "diamond", "cross", "ring")
 #: What a picture is drawn from, and a caption may mention, each with its values.
 ATTRIBUTES = {
     "size": tuple(SIZES),
@@ -54,12 +37,11 @@ SYNONYMS = {
     "top": "upper",
     "bottom": "lower",
 }
-STYLES = ("plain", "noise", "outline", "inverted", "grey")
 SPLITS = ("train", "val", "test")
 _PROMPT_WORDS = (
-    "a an the of at in on and is it this that there with photo picture image drawing sketch painting shape thing "
-    "object part edge corner side colour coloured sized noisy outlined inverted grey black white handwritten digit "
-    "number zero one two three four five six seven eight nine"
+    "a an the of at in on and is it this that there with photo picture image drawing sketch painting shape "
+    "thing object part edge corner side colour coloured sized noisy outlined inverted grey black white "
+    "handwritten digit number zero one two three four five six seven eight nine"
 )
 
 
@@ -126,8 +108,8 @@ def draw(
 ) -> ShapeWorld:
     """Draw n pictures, each of one shape, with their captions.
 
-    Every source of chance has its own stream: the same seed with another style, caption or fixed attribute gives the
-    same pictures otherwise, which makes minimal pairs.
+    Every source of chance has its own stream: the same seed with another style, caption or fixed attribute
+    gives the same pictures otherwise, which makes minimal pairs.
 
     Args:
         n: Number of pairs.
@@ -137,14 +119,15 @@ def draw(
         mention: The attributes that captions mention.
         omit: Probability that a caption leaves out one of them, as people do; 0 for complete captions.
         synonyms: Probability that a word gives way to its synonym.
-        style: plain; noise (grain and uneven light, as in a photo); outline; inverted (a colourless shape on a
-            coloured ground); or grey.
+        style: plain; noise (grain and uneven light, as in a photo); outline; inverted (a colourless shape on
+            a coloured ground); or grey.
         mismatched: Share of pairs that get the caption of another picture.
         frequencies: For an attribute, the relative frequency of its values; those not named get 0.
         attributes: Values to fix instead of drawing them: one value's name, or an array of n indices.
 
     Raises:
-        ValueError: If a name is unknown (the nearest are named), n or size too small, or a share not in [0, 1].
+        ValueError: If a name is unknown (the nearest are named), n or size too small, or a share not in
+            [0, 1].
 
     Example:
         >>> draw(2, seed=4).captions
@@ -167,7 +150,7 @@ def draw(
         for name in ATTRIBUTES
     }
     pixels, words, pairs = (np.random.default_rng(s) for s in streams)
-    images = _render(drawn, size, style, pixels)
+    images = render(drawn, size, style, pixels)
     described = np.arange(n)
     wrong = np.sort(pairs.permutation(n)[: round(mismatched * n)])
     described[wrong] = np.roll(wrong, 1)  # each gets its neighbour's caption: nobody keeps their own
@@ -237,10 +220,11 @@ def _values(name: str, n: int, rng: np.random.Generator, frequencies: Mapping, f
         if (
             values.shape != (n,)
             or values.dtype.kind != "i"
-            or not ((values >= 0) & (values < len(options))).all()
+            or values.min() < 0
+            or values.max() >= len(options)
         ):
             raise ValueError(
-                f"attributes[{name!r}] must be {n} indices below {len(options)}, or one value's name"
+                f"attributes[{name!r}] must be {n} indices below {len(options)}, or a value's name"
             )
         return values.copy()
     weights = np.ones(len(options))
@@ -251,68 +235,3 @@ def _values(name: str, n: int, rng: np.random.Generator, frequencies: Mapping, f
         if (weights < 0).any() or not weights.sum() > 0:
             raise ValueError(f"frequencies[{name!r}] must be non-negative, and one of them positive")
     return rng.choice(len(options), size=n, p=weights / weights.sum())
-
-
-def _render(drawn: dict[str, np.ndarray], size: int, style: str, rng: np.random.Generator) -> np.ndarray:
-    n = len(drawn["size"])
-    f32 = np.float32
-    # What no caption mentions: exact place, size, slant and colour, and the paper's grey.
-    centre = np.array(list(POSITIONS.values()), f32)[drawn["position"]] + rng.uniform(
-        -0.08, 0.08, (n, 2)
-    ).astype(f32)
-    radius = np.array(list(SIZES.values()), f32)[drawn["size"]] * rng.uniform(0.92, 1.08, n).astype(f32)
-    slant = rng.uniform(-0.25, 0.25, n).astype(f32)
-    colour = np.array(list(PALETTE.values()), f32)[drawn["colour"]] + rng.uniform(-0.06, 0.06, (n, 3)).astype(
-        f32
-    )
-    paper = rng.uniform(0.75, 1.0, (n, 1)).astype(f32).repeat(3, axis=1)
-    if style == "inverted":
-        colour, paper = paper, colour
-    images = np.empty((n, size, size, 3), np.uint8)
-    for start in range(0, n, 256):  # blocks that fit the cache
-        rows = slice(start, start + 256)
-        ink = _ink(drawn["shape"][rows], centre[rows], radius[rows], slant[rows], size, style == "outline")[
-            ..., None
-        ]
-        block = paper[rows, None, None] + ink * (colour - paper)[rows, None, None]
-        if style == "noise":
-            slope = rng.uniform(-0.2, 0.2, (len(block), 1, 1, 1)).astype(f32)
-            block += slope * np.linspace(-1, 1, size, dtype=f32)[:, None]
-            block += 0.08 * rng.standard_normal(block.shape, dtype=f32)
-        if style == "grey":
-            block = (block @ np.array([0.299, 0.587, 0.114], f32))[..., None].repeat(3, axis=-1)
-        images[rows] = (block * 255 + 0.5).clip(0, 255)
-    return images
-
-
-def _ink(shapes, centre, radius, slant, size: int, outline: bool) -> np.ndarray:
-    """Return how much of each pixel the shape covers: 1 inside, 0 outside, a ramp one pixel wide at the edge."""
-    axis = (np.arange(size, dtype=np.float32) + 0.5) * 2 / size - 1
-    x, y = axis[None, None, :] - centre[:, 0, None, None], axis[None, :, None] - centre[:, 1, None, None]
-    cos, sin = np.cos(slant)[:, None, None], np.sin(slant)[:, None, None]
-    x, y = cos * x + sin * y, cos * y - sin * x
-    distance = np.empty(x.shape, np.float32)
-    for i, name in enumerate(SHAPES):
-        at = shapes == i
-        if at.any():
-            distance[at] = _distance(name, x[at], y[at], radius[at, None, None])
-    if outline:
-        distance = np.abs(distance + 0.05) - 0.05
-    return np.clip(0.5 - distance * (size / 2), 0, 1)
-
-
-def _distance(name: str, x: np.ndarray, y: np.ndarray, r: np.ndarray) -> np.ndarray:
-    """Return the signed distance to the shape's edge, negative inside (exact near the edge, which is all we need)."""
-    if name == "circle":
-        return np.hypot(x, y) - r
-    if name == "ring":
-        return np.abs(np.hypot(x, y) - 0.78 * r) - 0.22 * r
-    ax, ay = np.abs(x), np.abs(y)
-    if name == "square":
-        return np.maximum(ax, ay) - 0.85 * r
-    if name == "diamond":
-        return (1.6 * ax + ay - r) / np.float32(np.hypot(1.6, 1))
-    if name == "cross":
-        return np.minimum(np.maximum(ax - 0.3 * r, ay - r), np.maximum(ax - r, ay - 0.3 * r))
-    root3 = np.float32(np.sqrt(3))
-    return np.maximum(y - 0.6 * r, (root3 * ax - y) / 2 - 0.5 * r)

@@ -11,8 +11,8 @@ from mgaplib import _checks
 class WordTokenizer:
     """One token a word, for worlds with a vocabulary of a hundred words.
 
-    Ids are as CLIP's text tower wants them: 0 pads, and the end-of-text id is the largest, for the tower reads its
-    output where the id is largest.
+    Ids are as CLIP's text tower wants them: 0 pads, and the end-of-text id is the largest, for the tower
+    reads its output where the id is largest.
 
     Args:
         words: The vocabulary; its order gives the ids.

@@ -18,7 +18,7 @@ class Record:
         id: Its name.
         about: What was run, in a sentence or two.
         runs: One dict a run: its arm, its seed and what was measured.
-        provenance: The script, the commit, the versions, the date, the machine's cores and the sources' hashes.
+        provenance: The script, commit, versions, date, the machine's cores and the sources' hashes.
     """
 
     id: str
@@ -27,7 +27,8 @@ class Record:
     provenance: dict
 
     def __repr__(self) -> str:
-        return f"Record({self.id!r}: {len(self.runs)} runs of {self.provenance['script']}, {self.provenance['date']})"
+        made = self.provenance
+        return f"Record({self.id!r}: {len(self.runs)} runs of {made['script']}, {made['date']})"
 
     def frame(self):
         """Return the runs as a DataFrame, one row a run."""
@@ -72,8 +73,8 @@ def load(id: str) -> Record:
 def stale(id: str) -> list[str]:
     """Return which of a record's sources have changed since it was made; none if it is up to date.
 
-    The script is compared where it is at hand, in a clone; an installed package has the modules only. A change of
-    comments, docstrings or layout is no change.
+    The script is compared where it is at hand, in a clone; an installed package has the modules only. A
+    change of comments, docstrings or layout is no change.
 
     Args:
         id: The record's name.
@@ -136,7 +137,12 @@ def imported_modules(path: Path) -> list[str]:
     while open_files:
         for name in _direct_imports(open_files.pop()) - found:
             file = _module_file(name)
-            if file is not None and name.rpartition(".")[2] not in ("mgaplib", "_checks", "_progress", "results"):
+            if file is not None and name.rpartition(".")[2] not in (
+                "mgaplib",
+                "_checks",
+                "_progress",
+                "results",
+            ):
                 found.add(name)
                 open_files.append(file)
     return sorted(found)
