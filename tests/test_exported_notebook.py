@@ -44,9 +44,9 @@ def succeed(*command, **options) -> str:
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory):
-    """The wheel, built from a copy, so that building leaves nothing in the repository."""
-    source, out = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("wheel")
+def source(tmp_path_factory):
+    """A copy of the library, so that building its wheel leaves nothing in the repository."""
+    source = tmp_path_factory.mktemp("source")
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         (source / name).write_bytes((ROOT / name).read_bytes())
     for file in (ROOT / "mgaplib").rglob("*"):
@@ -54,6 +54,12 @@ def wheel(tmp_path_factory):
             target = source / file.relative_to(ROOT)
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(file.read_bytes())
+    return source
+
+
+@pytest.fixture(scope="module")
+def wheel(source, tmp_path_factory):
+    out = tmp_path_factory.mktemp("wheel")
     build = [sys.executable, "-m", "pip", "wheel", source, "--no-deps", "--quiet", "--wheel-dir", out]
     if run(*build).returncode:  # the index cannot be reached: build with the setuptools at hand
         succeed(*build, "--no-build-isolation")
@@ -100,12 +106,12 @@ def test_the_environment_holds_the_wheel_and_nothing_of_the_repository(fresh_pyt
     assert ROOT not in Path(where).parents or ROOT in fresh_python.parents
 
 
-def test_the_wheel_brings_the_widgets_scripts_and_the_recorded_results(fresh_python, tmp_path):
+def test_the_wheel_brings_the_widgets_scripts_and_the_recorded_results(fresh_python, source, tmp_path):
     ask = "import json, importlib.resources as r; files = [p for d in ('widgets', 'results') "
     ask += "for p in (r.files('mgaplib') / d).iterdir()]; "
     ask += "print(json.dumps(sorted(p.name for p in files if p.is_file())))"
     inside = json.loads(succeed(fresh_python, "-c", ask, cwd=tmp_path))
-    here = [p for d in ("widgets", "results") for p in (ROOT / "mgaplib" / d).iterdir()]
+    here = [p for d in ("widgets", "results") for p in (source / "mgaplib" / d).iterdir()]
     assert inside == sorted(p.name for p in here if p.is_file())
 
 
