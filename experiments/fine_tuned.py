@@ -25,5 +25,8 @@ def run(steps: int, seed: int) -> dict:
 
 
 if __name__ == "__main__":
-    about = f"{ABOUT}, tau = 0.01; then 200 further steps on the same pairs at each of six fixed temperatures, AdamW 5e-4."
+    about = (
+        f"{ABOUT}, tau = 0.01; then 200 further steps on the same pairs at each of six fixed temperatures, "
+        "AdamW 5e-4."
+    )
     _record.main(__file__, about, [{"steps": 200}], run)

@@ -9,7 +9,7 @@ from mgaplib import clip, metrics
 
 
 def close_gap(model, pairs) -> float:
-    """Turn the text tower's output onto the pictures' (orthogonal Procrustes); return the gap that is left."""
+    """Turn the text tower's output onto the pictures' (orthogonal Procrustes); return what is left."""
     wrapped = clip.wrap(model)
     images, texts = wrapped.encode_images(pairs.images[:500]), wrapped.encode_texts(pairs.captions[:500])
     u, _, vt = np.linalg.svd(texts.T @ images)
@@ -27,5 +27,8 @@ def run(start: str, seed: int) -> dict:
 
 if __name__ == "__main__":
     arms = [{"start": "random"}, {"start": "procrustes"}]
-    about = f"{ABOUT}; tau learned from 0.01 as in the paper's code; the start as it is, or closed by Procrustes on 500 pairs."
+    about = (
+        f"{ABOUT}; tau learned from 0.01 as in the paper's code; the start as it is, "
+        "or closed by Procrustes on 500 pairs."
+    )
     _record.main(__file__, about, arms, run)

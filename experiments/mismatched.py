@@ -1,4 +1,4 @@
-"""E7 in a trained model: the gap against the share of wrong captions, temperature fixed at 0.01 or learned."""
+"""E7 in a trained model: the gap against the share of wrong captions."""
 
 import _record
 from _setting import ABOUT, curve, final, fit, fresh, world
@@ -15,5 +15,8 @@ def run(share: float, temperature: str, seed: int) -> dict:
 
 if __name__ == "__main__":
     arms = [{"share": s, "temperature": t} for s in SHARES for t in ("fixed", "learned")]
-    about = f"{ABOUT}; a share of the training pairs has another picture's caption; tau fixed at 0.01 or learned from 0.07."
+    about = (
+        f"{ABOUT}; a share of the training pairs has another picture's caption; "
+        "tau fixed at 0.01 or learned from 0.07."
+    )
     _record.main(__file__, about, arms, run)

@@ -14,5 +14,8 @@ def run(omit: float, temperature: str, seed: int) -> dict:
 
 if __name__ == "__main__":
     arms = [{"omit": o, "temperature": t} for o in (0.0, 0.3) for t in ("fixed", "learned")]
-    about = f"{ABOUT}; each caption leaves out each attribute with probability `omit`; tau fixed at 0.01 or learned from 0.07."
+    about = (
+        f"{ABOUT}; each caption leaves out each attribute with probability `omit`; "
+        "tau fixed at 0.01 or learned from 0.07."
+    )
     _record.main(__file__, about, arms, run)

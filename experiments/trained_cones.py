@@ -40,5 +40,8 @@ def _cones(what: str, models: np.ndarray) -> dict:
 
 if __name__ == "__main__":
     arms = [{"temperature": "fixed", "tau": 0.01}]
-    about = f"{ABOUT}; {MODELS} models trained from other weights on the same pairs, their held-out embeddings compared."
+    about = (
+        f"{ABOUT}; {MODELS} models trained from other weights on the same pairs, "
+        "their held-out embeddings compared."
+    )
     _record.main(__file__, about, arms, run, seeds=[0])

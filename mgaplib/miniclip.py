@@ -28,6 +28,7 @@ _MADE_BY = (
     "_config",
     "clip",
     "_mini",
+    "_pixels",
     "shapeworld",
     "_drawing",
     "tokenizer",
