@@ -1,7 +1,7 @@
 """Run an experiment's arms, one file a run until all are there, then write `mgaplib/results/<id>.json`.
 
-A script lists its arms and seeds and gives the function that makes one run. It may be stopped and started again
-at any time and loses at most one run; several copies of it share the work.
+A script lists its arms and seeds and gives the function that makes one run. It may be stopped and started
+again at any time and loses at most one run; several copies of it share the work.
 
     python experiments/fixed_tau.py            # what is missing, then the record
     python experiments/fixed_tau.py --verify   # repeat one run; if it agrees, bless the record anew

@@ -57,8 +57,8 @@ def curve(history: History, *names: str) -> dict[str, list[float]]:
 def competence(model, seed: int) -> dict[str, float]:
     """Return zero-shot and linear-probe accuracy, the mean over ShapeWorld's four attributes.
 
-    Zero-shot asks with one caption a class that mentions nothing else ("a red shape"); the probe is a logistic
-    regression on the embeddings of as many other pictures.
+    Zero-shot asks with one caption a class that mentions nothing else ("a red shape"); the probe is a
+    logistic regression on the embeddings of as many other pictures.
     """
     wrapped = clip.wrap(model)
     test = shapeworld.draw(PICTURES, seed=seed, split="test", size=SIZE)

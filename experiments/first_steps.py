@@ -19,7 +19,7 @@ def run(lr: float, seed: int) -> dict:
 
 if __name__ == "__main__":
     about = (
-        "MiniCLIP-24 from 100 initialisations (weights and order of the pairs), 10 steps of 128, AdamW 5e-4 without "
-        "schedule, tau learned from 0.07, gap on the same 512 held-out pairs."
+        "MiniCLIP-24 from 100 initialisations (weights and order of the pairs), 10 steps of 128, AdamW 5e-4 "
+        "without schedule, tau learned from 0.07, gap on the same 512 held-out pairs."
     )
     _record.main(__file__, about, [{"lr": 5e-4}], run, seeds=range(100))

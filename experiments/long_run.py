@@ -18,7 +18,7 @@ def run(steps: int, seed: int) -> dict:
 
 if __name__ == "__main__":
     about = (
-        "MiniCLIP-24 on 2048 ShapeWorld pairs, 4000 steps of 128, AdamW 5e-4 without schedule, tau learned from "
-        "0.07, gap on 512 held-out pairs."
+        "MiniCLIP-24 on 2048 ShapeWorld pairs, 4000 steps of 128, AdamW 5e-4 without schedule, tau learned "
+        "from 0.07, gap on 512 held-out pairs."
     )
     _record.main(__file__, about, [{"steps": 4000}], run, seeds=range(3))
