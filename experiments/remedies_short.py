@@ -1,4 +1,4 @@
-"""The remedies that the chapters train live, in the common setting of 400 steps; see remedies.py for the rest.
+"""The remedies that the chapters train live, in the common setting of 400 steps; remedies.py has the rest.
 
 About 8 minutes on one core. The chapters temperature and swapping read the record.
 """
