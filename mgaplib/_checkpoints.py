@@ -21,7 +21,7 @@ def read(path: str | Path) -> dict:
         return load_file(path)
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, EOFError, RuntimeError) as error:
+    except (pickle.UnpicklingError, EOFError, OSError, RuntimeError) as error:
         raise ValueError(
             f"{os.fspath(path)!r} cannot be read: it is truncated, or holds more than plain weights, "
             "and nothing else is ever loaded"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch import distributed
 from torch.nn.utils.parametrize import is_parametrized
 
 from mgaplib import _checks, metrics
@@ -42,6 +43,13 @@ class Run:
             out = out["image_features"], out["text_features"], out["logit_scale"]
         return self.loss(*out[:3])
 
+    def mean_over_processes(self, loss: torch.Tensor) -> float:
+        """Return the loss of the whole batch: each process sees the rows of its own share."""
+        if self.world > 1:
+            loss = loss.clone()
+            distributed.all_reduce(loss)
+        return float(loss) / self.world
+
     def step(self, step: int) -> float:
         """Take one optimiser step and return the loss before it."""
         began = time.perf_counter()
@@ -51,7 +59,7 @@ class Run:
         for group in self.optimizer.param_groups:
             group["lr"] = group["peak_lr"] * rate
         loss = self.batch_loss(step)
-        value = float(loss.detach())
+        value = self.mean_over_processes(loss.detach())
         if not math.isfinite(value):
             tau = temperature(self.model)
             raise FloatingPointError(

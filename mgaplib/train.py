@@ -83,7 +83,7 @@ def train(
     run = Run(model, network, optimizer, loss, config, pairs, held_out, history, rank, world)
     if start == 0:
         with torch.no_grad():
-            run.record(0, float(run.batch_loss(0)))
+            run.record(0, run.mean_over_processes(run.batch_loss(0)))
     noted = {config.steps, *config.record_at, *config.snapshots}
     for step in _progress.bar(range(start, config.steps), "train"):
         value, done = run.step(step), step + 1
