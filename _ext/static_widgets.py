@@ -10,7 +10,8 @@ from pathlib import Path
 from docutils import nodes
 from sphinx.transforms.post_transforms import SphinxPostTransform
 
-HOST = Path(__file__).with_name("widget_host.js")
+# With the widgets, so that an installed mgaplib can put it into a report of its own.
+HOST = Path(__file__).parent.parent / "mgaplib" / "widgets" / "widget_host.js"
 VIEW = "application/vnd.jupyter.widget-view+json"
 
 

@@ -21,7 +21,7 @@ class Hits(NamedTuple):
 class MixedIndex:
     """An exact faiss index by cosine over documents that are an image, a text, or both.
 
-    Documents are numbered in the order in which they are added. `faiss` is the index itself, for whatever else
+    Documents are numbered in the order in which they are added. `faiss` is the index itself, for what else
     faiss can do with it. Needs faiss (`pip install mgaplib[search]`).
 
     Args:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from built_book import ROOT, Visit, serve
 from ipywidgets import IntSlider, embed
+from playwright.sync_api import expect
 
 from mgaplib.widgets import GapExplorer
 
@@ -70,7 +71,7 @@ def show(tmp_path, browser):
     visits, servers = [], []
 
     def show_page(models, places, errors=()):
-        shutil.copy(ROOT / "_ext/widget_host.js", tmp_path)
+        shutil.copy(ROOT / "mgaplib/widgets/widget_host.js", tmp_path)
         state = json.dumps({"version_major": 2, "version_minor": 0, "state": models}).replace("</", "<\\/")
         views = "".join(
             f'<div><script type="{KIND}view+json">{json.dumps({"model_id": place})}</script>'
@@ -179,8 +180,7 @@ def test_the_explorer_lives_here_too_and_reads_captions_as_text(show, saved, exp
         accuracy = view.locator("[data-metric=zero_shot_accuracy]").inner_text()
         assert accuracy == f"{explorer.metrics['zero_shot_accuracy']:.3f}"
     first.get_by_role("slider", name="Shift").press("End")
-    page.wait_for_timeout(100)
-    assert second.get_by_role("slider", name="Shift").get_attribute("aria-valuetext") == "1.50"
+    expect(second.get_by_role("slider", name="Shift")).to_have_attribute("aria-valuetext", "1.50")
 
 
 BROKEN = {
