@@ -8,6 +8,7 @@ from pathlib import Path
 import jupytext
 import nbformat
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,9 +19,8 @@ import make_notebooks  # noqa: E402
 from plain_markdown import Book, Page, Target  # noqa: E402
 
 URL = "https://github.com/owner/name"
-CHAPTERS = [
-    p for p in sorted((ROOT / "chapters").rglob("*.md")) if "{code-cell}" in p.read_text(encoding="utf-8")
-]
+PAGES = [ROOT / f"{name}.md" for name in make_notebooks.pages_of_book(ROOT)]
+CHAPTERS = [path for path in PAGES if "{code-cell}" in path.read_text(encoding="utf-8")]
 
 HEADER = """\
 ---
@@ -103,6 +103,9 @@ BIB = """
 @pytest.fixture
 def root(tmp_path):
     (tmp_path / "chapters" / "part").mkdir(parents=True)
+    files = ["chapters/part/two", "chapters/plain"]
+    toc = {"root": "chapters/one", "parts": [{"chapters": [{"file": name} for name in files]}]}
+    (tmp_path / "_toc.yml").write_text(yaml.safe_dump(toc))
     (tmp_path / "chapters" / "one.md").write_text(ONE)
     (tmp_path / "chapters" / "part" / "two.md").write_text(TWO)
     (tmp_path / "chapters" / "plain.md").write_text("(ch-plain)=\n# Plain\n")
@@ -175,13 +178,12 @@ def test_without_an_address_the_first_cell_says_what_is_missing(root, monkeypatc
 
 
 def test_the_command_line_writes_where_it_is_told(tmp_path, capsys):
-    if CHAPTERS:
-        assert make_notebooks.main(["--repo-url", URL + ".git", "--ref", "v1", "--out", str(tmp_path)]) == 0
-        assert f"wrote {len(CHAPTERS)} notebooks to {tmp_path}" in capsys.readouterr().out
-        written = sorted(str(p.relative_to(tmp_path).with_suffix("")) for p in tmp_path.rglob("*.ipynb"))
-        assert written == sorted(str(p.relative_to(ROOT).with_suffix("")) for p in CHAPTERS)
-        text = (tmp_path / written[0]).with_suffix(".ipynb").read_text()
-        assert f"git+{URL}@v1" in text and "https://owner.github.io/name/" in text
+    assert make_notebooks.main(["--repo-url", URL + ".git", "--ref", "v1", "--out", str(tmp_path)]) == 0
+    assert f"wrote {len(CHAPTERS)} notebooks to {tmp_path}" in capsys.readouterr().out
+    written = sorted(str(p.relative_to(tmp_path).with_suffix("")) for p in tmp_path.rglob("*.ipynb"))
+    assert written == sorted(str(p.relative_to(ROOT).with_suffix("")) for p in CHAPTERS)
+    text = (tmp_path / written[0]).with_suffix(".ipynb").read_text()
+    assert f"git+{URL}@v1" in text and "https://owner.github.io/name/" in text
 
 
 @pytest.mark.parametrize(

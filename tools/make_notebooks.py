@@ -10,6 +10,7 @@ from pathlib import Path
 
 import jupytext
 import nbformat
+import yaml
 from pybtex.database import parse_file
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -126,13 +127,17 @@ def export(chapter: Path, name: str, book: Book, repo_url: str, ref: str):
     return notebook
 
 
+def pages_of_book(root: Path) -> list[str]:
+    """Return the pages that the table of contents names, without suffix, in its order."""
+    toc = yaml.safe_load((root / "_toc.yml").read_text(encoding="utf-8"))
+    return [toc["root"], *(entry["file"] for part in toc["parts"] for entry in part["chapters"])]
+
+
 def export_all(
     out: Path, repo_url: str = "", ref: str = "main", pages_url: str = "", root: Path = ROOT
 ) -> list[Path]:
     """Write the notebook of every chapter below `out` and return their paths."""
-    chapters = {
-        str(p.relative_to(root).with_suffix("")): p for p in sorted((root / "chapters").rglob("*.md"))
-    }
+    chapters = {name: root / f"{name}.md" for name in pages_of_book(root)}
     book = Book(citations(root / "chapters" / "references.bib"), pages_url, strict=False)
     runnable = []
     for name, path in chapters.items():
