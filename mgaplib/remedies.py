@@ -20,7 +20,7 @@ def alignment_term(images: torch.Tensor, texts: torch.Tensor) -> torch.Tensor:
         >>> alignment_term(torch.eye(2), -torch.eye(2))
         tensor(4.)
 
-    Taught in chapter post_hoc.
+    Taught in chapter explanations.
     """
     return (images - texts).pow(2).sum(dim=1).mean()
 
@@ -38,7 +38,7 @@ def uniformity_term(x: torch.Tensor, t: float = 2.0) -> torch.Tensor:
         >>> uniformity_term(torch.eye(3))
         tensor(-4.)
 
-    Taught in chapter post_hoc.
+    Taught in chapter explanations.
     """
     n = len(x)
     above = torch.triu_indices(n, n, offset=1, device=x.device)
@@ -59,7 +59,7 @@ def cross_uniformity_term(images: torch.Tensor, texts: torch.Tensor, t: float = 
         >>> cross_uniformity_term(torch.eye(3), torch.eye(3))
         tensor(-4.)
 
-    Taught in chapter post_hoc.
+    Taught in chapter explanations.
     """
     different = ~torch.eye(len(images), dtype=torch.bool, device=images.device)
     return _log_mean_weight((images @ texts.T)[different], t)
@@ -93,7 +93,7 @@ class SpreadLoss(torch.nn.Module):
         >>> loss(torch.eye(2), -torch.eye(2), 1.0)
         tensor(3.)
 
-    Taught in chapter post_hoc.
+    Taught in chapter explanations.
     """
 
     def __init__(
@@ -163,7 +163,7 @@ def share_encoder(model: torch.nn.Module) -> torch.nn.Module:
         >>> model.transformer is model.visual.transformer
         True
 
-    Taught in chapter post_hoc.
+    Taught in chapter explanations.
     """
     image_tower = getattr(model.visual, "transformer", None)
     if image_tower is None or not hasattr(model, "transformer"):
