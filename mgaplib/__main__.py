@@ -1,0 +1,164 @@
+"""The command line: `python -m mgaplib report IMAGES TEXTS -o report.html`, `python -m mgaplib compare A B`.
+
+Exit status: 0 if all went well, 2 if the input makes no sense or a file cannot be read or written.
+"""
+
+import argparse
+import contextlib
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from mgaplib import files
+
+_FILES = "a .npy, .npz, .parquet or .safetensors file, or FILE::NAME for one array of several"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line and return its exit status.
+
+    Args:
+        arguments: What follows the program's name; the process's own if None.
+
+    Example:
+        >>> main(["report", "missing.npy", "texts.npy"])  # says why on standard error
+        2
+
+    Taught in chapter your_embeddings.
+    """
+    try:
+        options = _parser().parse_args(arguments)
+    except SystemExit as end:  # argparse has said why
+        return int(end.code or 0)
+    try:
+        options.run(options)
+    except (OSError, ValueError, TypeError, ImportError) as error:
+        print(f"mgaplib: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("mgaplib: stopped", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="mgaplib", description="Measure the modality gap of your embeddings."
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    report = commands.add_parser("report", help="measure one set of pairs", description=_report.__doc__)
+    report.add_argument("images", nargs="?", help=f"the images: {_FILES}")
+    report.add_argument("texts", nargs="?", help="the texts; left out if the first file holds both")
+    report.add_argument(
+        "-o", "--output", metavar="FILE", type=Path, help="write one self-contained HTML page"
+    )
+    report.add_argument(
+        "--pairs", metavar="FOLDER", help="pictures and captions.csv (image,caption), to embed"
+    )
+    report.add_argument(
+        "--model", metavar="NAME", help="open_clip architecture for --pairs, such as ViT-B-32"
+    )
+    report.add_argument("--pretrained", metavar="TAG", help="its weights: a tag of open_clip or a checkpoint")
+    report.add_argument("--score", type=float, help="a cosine of yours: is it high?")
+    report.add_argument("--tau", type=float, help="temperature of the loss (the model's own, else 0.01)")
+    report.add_argument(
+        "--rate", type=float, default=0.01, help="false-positive rate of the thresholds (0.01)"
+    )
+    report.set_defaults(run=_report)
+    compare = commands.add_parser("compare", help="two sets side by side", description=_compare.__doc__)
+    compare.add_argument("first", metavar="A", help="a file that holds images and texts")
+    compare.add_argument("second", metavar="B", help="another")
+    compare.set_defaults(run=_compare)
+    for command in (report, compare):
+        command.add_argument(
+            "--json", action="store_true", help="print JSON; all else goes to standard error"
+        )
+        command.add_argument("--max-pairs", type=int, default=2000, help="measure at most as many (2000)")
+        command.add_argument("--seed", type=int, default=0, help="of the drawing and the splits (0)")
+    return parser
+
+
+def _report(options) -> None:
+    """Print what can be said about a set of pairs, and write it as a page if asked to."""
+    from mgaplib.report import measure
+
+    if options.output is not None and not options.output.parent.is_dir():  # said before minutes of work
+        raise FileNotFoundError(f"there is no folder {str(options.output.parent)!r} to write the report into")
+    with _aside(options.json):
+        images, texts, extras, tau = _pairs(options)
+        found = measure(
+            images,
+            texts,
+            tau=tau if options.tau is None else options.tau,
+            false_positive_rate=options.rate,
+            score=options.score,
+            max_pairs=options.max_pairs,
+            seed=options.seed,
+        )
+        if options.output is not None:
+            files.write_whole(options.output, found.to_html(**extras).encode())
+    print(json.dumps(found.to_dict(), indent=1) if options.json else found)
+    if options.output is not None and not options.json:
+        print(f"\nThe page is {options.output}.")
+
+
+def _pairs(options) -> tuple:
+    """Return images, texts, what belongs to each pair, and the temperature."""
+    if options.pairs is None:
+        if options.model or options.pretrained:
+            raise ValueError("--model embeds a folder: name it with --pairs FOLDER")
+        if options.images is None:
+            raise ValueError(
+                "name the files of the images and the texts, or a folder with --pairs and --model"
+            )
+        return *files.read_pairs(options.images, options.texts), {}, 0.01
+    if options.images is not None:
+        raise ValueError("pass either files or --pairs, not both")
+    if options.model is None:
+        raise ValueError("--pairs needs --model, such as --model ViT-B-32 --pretrained openai")
+    from mgaplib.folder import embed_folder
+
+    folder = embed_folder(options.pairs, options.model, options.pretrained)
+    return (
+        folder.images,
+        folder.texts,
+        {"captions": folder.captions, "thumbnails": folder.thumbnails},
+        folder.tau,
+    )
+
+
+def _compare(options) -> None:
+    """Print the metrics of two sets of pairs side by side, in pools of one size."""
+    import pandas as pd
+
+    from mgaplib import _checks, metrics
+
+    sets = {name: files.read_pairs(name) for name in (options.first, options.second)}
+    if len(sets) < 2:
+        raise ValueError(f"A and B are both {options.first}; pass two files")
+    # Recall falls with the pool, and a gap of few pairs is too long: only equal numbers can be compared.
+    n = min(options.max_pairs, *(len(images) for images, _ in sets.values()))
+    rng, found = np.random.default_rng(options.seed), {}
+    for name, (images, texts) in sets.items():
+        rows = np.sort(rng.choice(len(images), n, replace=False))
+        pairs = _checks.pairs(images[rows], texts[rows], min_rows=4)
+        with _aside(options.json):
+            found[name] = metrics.gap_report(*pairs, seed=options.seed).value
+    table = pd.DataFrame(found)
+    table["difference"] = table[options.second] - table[options.first]
+    if options.json:
+        print(json.dumps({"pairs": n, "metrics": table.to_dict(orient="index")}, indent=1))
+    else:
+        print(f"{n} pairs of each")
+        print(table.round(4).to_string())
+
+
+def _aside(wanted: bool):
+    """Send what would be printed, progress for instance, to standard error."""
+    return contextlib.redirect_stdout(sys.stderr) if wanted else contextlib.nullcontext()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
