@@ -11,10 +11,16 @@ from mgaplib._mini import mini_clip
 from mgaplib._open_clip import open_clip
 
 
-def read(path: str | Path) -> dict:
-    """Return what a checkpoint file holds; nothing in it is executed."""
+def require(path: str | Path) -> str:
+    """Return the path of a file that is there."""
     if not Path(path).is_file():
         raise FileNotFoundError(f"there is no checkpoint {os.fspath(path)!r}")
+    return os.fspath(path)
+
+
+def read(path: str | Path) -> dict:
+    """Return what a checkpoint file holds; nothing in it is executed."""
+    require(path)
     if Path(path).suffix == ".safetensors":
         from safetensors.torch import load_file
 

@@ -60,12 +60,7 @@ class Run:
             group["lr"] = group["peak_lr"] * rate
         loss = self.batch_loss(step)
         value = self.mean_over_processes(loss.detach())
-        if not math.isfinite(value):
-            tau = temperature(self.model)
-            raise FloatingPointError(
-                f"the loss is {value} at step {step} (lr {self.config.lr:g}, tau {tau:.3g}); lower lr, "
-                "lengthen warmup, or look for pictures that are not finite"
-            )
+        self.require_finite(value, step)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip_norm)
@@ -76,9 +71,19 @@ class Run:
         self.history.seconds += time.perf_counter() - began
         return value
 
+    def require_finite(self, value: float, step: int) -> None:
+        """Stop a run that has diverged, with what may cure it."""
+        if not math.isfinite(value):
+            tau = temperature(self.model)
+            raise FloatingPointError(
+                f"loss or embeddings are {value} at step {step} (lr {self.config.lr:g}, tau {tau:.3g}); lower lr, "
+                "lengthen warmup, or look for pictures that are not finite"
+            )
+
     def record(self, step: int, loss: float) -> None:
         """Measure the validation pairs, and keep their embeddings where a snapshot is wanted."""
         images, texts = embed(self.model, self.held_out)
+        self.require_finite(float(images.sum() + texts.sum() + loss), step)
         entry = {"step": step, "loss": loss, "tau": temperature(self.model), **measure(images, texts)}
         self.history.records.append(entry)
         if step in self.config.snapshots:

@@ -12,7 +12,7 @@ import torch
 from torch.nn.functional import normalize
 
 from mgaplib import _checks, _progress
-from mgaplib._checkpoints import load_weights, own_config
+from mgaplib._checkpoints import load_weights, own_config, require
 from mgaplib._mini import MINI, build, mini_clip, own_tokenizer, seeded
 from mgaplib._open_clip import PreprocessCfg, image_transform_v2, open_clip
 from mgaplib._pixels import to_pixels
@@ -151,8 +151,9 @@ def load_clip(
         config, path, name = own_config(name), name, f"{Path(name).stem}"
         model, tokenizer = build(config, image_size, seed)
     elif name in MINI:
+        path = require(pretrained) if pretrained else None
         model = mini_clip(**MINI[name] | ({"image_size": image_size} if image_size else {}), seed=seed)
-        tokenizer, path = own_tokenizer(model.config), pretrained
+        tokenizer = own_tokenizer(model.config)
     else:
         model, tokenizer, path = _build_open_clip(name, pretrained, image_size, context_length, seed)
     if path is not None:
@@ -211,7 +212,7 @@ def _tag_or_path(name: str, pretrained: str | Path) -> tuple[str | None, str | N
     if text in tags:
         return text, None
     if Path(text).suffix in _WEIGHT_SUFFIXES or os.sep in text:
-        return None, text
+        return None, require(text)
     if not tags:
         raise ValueError(f"open_clip knows no pretrained weights for {name!r}; pass the path of a checkpoint")
     return _checks.known(text, tags, f"pretrained tag of {name}"), None
