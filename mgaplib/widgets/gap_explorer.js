@@ -201,7 +201,7 @@ function render({ model, root, ends }) {
   });
   const jump = (label, target) => {
     const button = make("button", { type: "button" }, label);
-    button.addEventListener("click", () => glide(target()));
+    button.addEventListener("click", () => glide(shiftAt(stopAt(target())))); // a stop, so that what is read is what is
     return button;
   };
   const key = (name) => make("i", { class: "mgap-key", style: `background:${d.colors[name]}`, "aria-hidden": "true" });
@@ -247,12 +247,12 @@ function render({ model, root, ends }) {
       panel(scatter, [key("image"), "images and ", key("text"), "texts"], [`${n} pairs, joined; the bar is the gap`]),
       panel(
         landscape,
-        ["Loss at every shift"],
+        ["Loss at every shift ", make("span", {}, "▲ lowest")],
         [
           ["2.5px solid", "both"],
           [`2px dashed ${d.colors.image}`, "image → text"],
           [`2px dashed ${d.colors.text}`, "text → image"],
-        ].map(([style, label]) => make("span", {}, dash(style), label)).concat(make("span", {}, "▲ lowest")),
+        ].map(([style, label]) => make("span", {}, dash(style), label)),
       ),
     ),
     tiles,

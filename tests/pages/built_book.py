@@ -54,6 +54,7 @@ class Visit:
 
     def __init__(self, page: Page, site: str):
         self.page, self.outside, self.errors = page, [], []
+        page.set_default_timeout(120_000)  # a busy machine is slow, not wrong
         page.context.route("**/*", lambda route: self._let_through(route, site))
         page.on("pageerror", lambda error: self.errors.append(str(error)))
         page.on("console", lambda message: self._note(message))

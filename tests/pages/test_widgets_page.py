@@ -1,12 +1,16 @@
 """The GapExplorer on the built pages: alive without a kernel, its numbers the library's."""
 
+import re
+
 import pytest
 from built_book import BOOK, NOT_BUILT
+from playwright.sync_api import expect
 
 from mgaplib import landscape, metrics
 from mgaplib.datasets import load_embeddings
 
 PAGES = ["chapters/index.html", "chapters/dynamics/loss_landscape.html"]
+expect.set_options(timeout=60_000)
 DESKTOP = {"viewport": {"width": 1280, "height": 900}}
 PHONE = {
     "viewport": {"width": 390, "height": 844},
@@ -133,11 +137,12 @@ def test_mouse_drags_the_slider_the_landscape_and_presses_the_buttons(open_explo
     explorer.settle()
     assert explorer.shift < 0
     assert explorer.numbers() == pytest.approx(expected(clip, explorer.shift, explorer.tau), abs=1e-4)
-    explorer.root.get_by_role("button", name="Close the gap").click()
-    explorer.page.wait_for_timeout(900)  # it glides there
-    assert explorer.numbers()["gap"] < 0.05
-    explorer.root.get_by_role("button", name="As trained").click()
-    explorer.page.wait_for_timeout(900)
+    for name, words in (("Close the gap", r"^0\.(49|50|51)$"), ("As trained", r"^0\.00$")):
+        explorer.root.get_by_role("button", name=name).click()
+        expect(explorer.slider("Shift")).to_have_attribute(
+            "aria-valuetext", re.compile(words)
+        )  # it glides there
+        assert explorer.numbers() == pytest.approx(expected(clip, explorer.shift, explorer.tau), abs=1e-4)
     assert explorer.shift == 0
 
 
@@ -212,8 +217,7 @@ def test_tells_a_screen_reader_what_it_shows(open_explorer):
     status = explorer.root.get_by_role("status")
     before = status.inner_text()
     explorer.press("Shift", "ArrowRight", times=30)
-    explorer.page.wait_for_timeout(700)  # it speaks once the slider rests
-    assert status.inner_text() != before
+    expect(status).not_to_have_text(before)  # it speaks once the slider rests
 
 
 def test_answers_a_slider_event_in_time(open_explorer, record_property, capsys):
