@@ -109,11 +109,7 @@ def _rounded(value):
 
 
 def _sources(script: Path) -> dict:
-    modules = results.imported_modules(script)
-    return {
-        "script_hash": results.code_hash(script),
-        "modules": {name: results.code_hash(results._module_file(name)) for name in modules},
-    }
+    return {"script_hash": results.code_hash(script), "modules": results.imported_modules(script)}
 
 
 def _provenance(script: Path, sources: dict) -> dict:

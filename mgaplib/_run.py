@@ -76,8 +76,8 @@ class Run:
         if not math.isfinite(value):
             tau = temperature(self.model)
             raise FloatingPointError(
-                f"loss or embeddings are {value} at step {step} (lr {self.config.lr:g}, tau {tau:.3g}); lower lr, "
-                "lengthen warmup, or look for pictures that are not finite"
+                f"loss or embeddings are {value} at step {step} (lr {self.config.lr:g}, tau {tau:.3g}); "
+                "lower lr, lengthen warmup, or look for pictures that are not finite"
             )
 
     def record(self, step: int, loss: float) -> None:

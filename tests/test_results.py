@@ -55,9 +55,13 @@ def test_a_change_of_code_makes_a_record_stale_and_a_comment_does_not(tmp_path, 
 
 def test_imports_are_followed_through_modules(tmp_path):
     script = tmp_path / "script.py"
-    script.write_text("import numpy\nfrom mgaplib.train import train\nfrom mgaplib import plots\n")
+    script.write_text("import numpy\nimport beside\nfrom mgaplib import plots\n")
+    (tmp_path / "beside.py").write_text("from mgaplib.train import train\n")
     found = results.imported_modules(script)
-    assert {"mgaplib.train", "mgaplib.clip", "mgaplib.shapeworld", "mgaplib.plots"} <= set(found)
+    assert {"mgaplib.train", "mgaplib._run", "mgaplib.clip", "mgaplib.shapeworld", "mgaplib.plots"} <= set(
+        found
+    )
+    assert f"{tmp_path.name}/beside.py" in found
     assert "mgaplib.corrections" not in found and "mgaplib._checks" not in found
 
 

@@ -89,14 +89,11 @@ def stale(id: str) -> list[str]:
     Taught in chapter training.
     """
     provenance = load(id).provenance
-    changed = [name for name, made in provenance["modules"].items() if code_hash(_module_file(name)) != made]
-    script = Path(__file__).parents[2] / provenance["script"]
-    if script.is_file() and code_hash(script) != provenance["script_hash"]:
-        changed.insert(0, provenance["script"])
-    return changed
+    made = {provenance["script"]: provenance["script_hash"], **provenance["modules"]}
+    return [name for name, hash in made.items() if _at_hand(name) and code_hash(_file(name)) != hash]
 
 
-def code_hash(path: Path | None) -> str:
+def code_hash(path: Path) -> str:
     """Return a hash of a source file's syntax tree, without docstrings, or "missing".
 
     Args:
@@ -108,7 +105,7 @@ def code_hash(path: Path | None) -> str:
 
     Taught in chapter training.
     """
-    if path is None or not path.is_file():
+    if not path.is_file():
         return "missing"
     tree = ast.parse(path.read_text(encoding="utf-8"))
     for node in ast.walk(tree):
@@ -119,47 +116,59 @@ def code_hash(path: Path | None) -> str:
     return hashlib.sha256(ast.dump(tree).encode()).hexdigest()[:16]
 
 
-def imported_modules(path: Path) -> list[str]:
-    """Return every module of mgaplib that a file imports, directly or through another.
+def imported_modules(path: Path) -> dict[str, str]:
+    """Return the hash of everything that a script imports from this package or from its own folder.
 
-    Input checks and progress bars are left out: no number depends on them.
+    Imports are followed through modules. Input checks, progress bars and the keeping of records are left out:
+    no number depends on them.
 
     Args:
         path: A Python file.
 
     Example:
         >>> imported_modules(Path(__file__))
-        []
+        {}
 
     Taught in chapter training.
     """
-    found, open_files = set(), [path]
+    found, open_files = {}, [path]
     while open_files:
-        for name in _direct_imports(open_files.pop()) - found:
-            file = _module_file(name)
-            if file is not None and name.rpartition(".")[2] not in (
-                "mgaplib",
-                "_checks",
-                "_progress",
-                "results",
+        here = open_files.pop()
+        for name in _imports(here):
+            beside = here.parent / f"{name}.py"
+            name = f"{beside.parent.name}/{beside.name}" if beside.is_file() else name
+            if name in found or not (name.startswith("mgaplib.") or name.endswith(".py")):
+                continue
+            file = beside if name.endswith(".py") else _file(name)
+            if (
+                file.is_file()
+                and file.stem not in ("_checks", "_progress", "_record")
+                and name != "mgaplib.results"
             ):
-                found.add(name)
+                found[name] = code_hash(file)
                 open_files.append(file)
-    return sorted(found)
+    return dict(sorted(found.items()))
 
 
-def _direct_imports(path: Path) -> set[str]:
+def _imports(path: Path) -> set[str]:
     names = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-    return {name for name in names if name.partition(".")[0] == "mgaplib"}
+    return names
 
 
-def _module_file(name: str) -> Path | None:
-    """Return a module's file without importing it; None for what is no module."""
-    root = Path(__file__).parents[1]
-    path = root.joinpath(*name.split(".")[1:])
-    return next((p for p in (path.with_suffix(".py"), path / "__init__.py") if p.is_file()), None)
+def _file(name: str) -> Path:
+    """Return the file of a module of this package, or of a script in the clone; it need not exist."""
+    package = Path(__file__).parents[1]
+    if name.endswith(".py"):
+        return package.parent / name
+    path = package.joinpath(*name.split(".")[1:])
+    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+
+
+def _at_hand(name: str) -> bool:
+    """Return whether a source can be compared: scripts are not installed with the package."""
+    return not name.endswith(".py") or _file(name).parent.is_dir()
