@@ -16,7 +16,7 @@ VIEW = "application/vnd.jupyter.widget-view+json"
 
 
 def serve_host(app, config):
-    # A single file, named here and not in a static folder: Jupyter Book puts every script of those on every page.
+    # One file, named here: Jupyter Book would put every script of a static folder on every page.
     config.html_static_path.append(str(HOST))
     config.nb_ipywidgets_js = {HOST.name: {"type": "module"}}
 

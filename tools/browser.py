@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 NAMES = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"]
-HELP = """No Chromium that starts was found, and none could be installed; the pages cannot be tested without one.
+HELP = """No Chromium that starts was found and none could be installed; the pages cannot be tested without.
 Install one of these and run again:
   - Debian or Ubuntu: apt-get install chromium
   - macOS: brew install --cask chromium
@@ -62,7 +62,8 @@ def debians() -> str | None:
         return None
     say("installing the system package chromium")
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    for command in (["apt-get", "update"], ["apt-get", "install", "-y", "--no-install-recommends", "chromium"]):
+    for arguments in (["update"], ["install", "-y", "--no-install-recommends", "chromium"]):
+        command = ["apt-get", *arguments]
         done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
         if done.returncode:
             say(f"{' '.join(command)} failed: {done.stderr.strip()[-300:]}")

@@ -8,9 +8,9 @@ import anywidget
 _FOLDER = Path(__file__).parent
 
 
-def front_end(name: str) -> str:
-    """Return the module of a widget: the shared pieces, then its own file."""
-    parts = [_FOLDER / "_shared.js", _FOLDER / f"{name}.js"]
+def front_end(*names: str) -> str:
+    """Return the module of a widget: the shared pieces, then its own files."""
+    parts = [_FOLDER / f"{name}.js" for name in ("_shared", *names)]
     return "\n".join(part.read_text(encoding="utf-8") for part in parts)
 
 

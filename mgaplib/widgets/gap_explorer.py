@@ -41,8 +41,8 @@ class GapExplorer(BookWidget):
 
     Example:
         >>> rng = np.random.default_rng(0)
-        >>> x = rng.normal(size=(40, 8)) + [3] + [0] * 7
-        >>> explorer = GapExplorer(x, x - [6] + [0] * 7)
+        >>> images, axis = rng.normal(size=(40, 8)), np.eye(8)[0]
+        >>> explorer = GapExplorer(images + 3 * axis, images - 3 * axis)
         >>> explorer.shift = 0.5
         >>> explorer.metrics["gap"] < 0.1
         True
@@ -50,7 +50,7 @@ class GapExplorer(BookWidget):
     Taught in chapter index.
     """
 
-    _esm = front_end("gap_explorer")
+    _esm = front_end("_explorer_engine", "gap_explorer")
 
     shift = traitlets.Float(0.0).tag(sync=True)
     tau = traitlets.Float(0.01).tag(sync=True)
