@@ -8,7 +8,7 @@ import time
 
 
 def seconds(code: str, runs: int = 5) -> float:
-    """Return the median time of a fresh interpreter that runs the code, less that of one that runs nothing."""
+    """Return the median time of a fresh interpreter that runs the code, less that of an idle one."""
 
     def once(what: str) -> float:
         start = time.perf_counter()
