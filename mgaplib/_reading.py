@@ -15,7 +15,7 @@ def _normal(report) -> tuple[str, str]:
     matched, random = report.scores["matched pairs"], report.scores["random pairs"]
     return (
         f"A cosine of {matched['low']:.2f} is normal for a match here: matched pairs sit at "
-        f"{matched['mean']:.2f} (90 % between {matched['low']:.2f} and {matched['high']:.2f}), random pairs "
+        f"{matched['mean']:.2f} (90% between {matched['low']:.2f} and {matched['high']:.2f}), random pairs "
         f"at {random['mean']:.2f} ({random['low']:.2f} to {random['high']:.2f}). Read a score against these, "
         "not against 1.",
         "your_embeddings",
@@ -135,4 +135,4 @@ def _best_hit(report) -> tuple[str, str] | None:
 
 
 def _percent(share: float) -> str:
-    return f"{100 * share:.{0 if share >= 0.0995 else 1}f} %"
+    return f"{share:.0%}" if share >= 0.0995 else f"{share:.1%}"

@@ -33,7 +33,7 @@ _STYLE = """
 :root { color-scheme: light dark; --line: #8886; --soft: #8882; }
 body { font: 16px/1.55 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
 h1 { line-height: 1.2; } h2 { margin-top: 2.5rem; }
-figure { margin: 1rem 0; } figure img, .widget-picture img { max-width: 100%; background: white;
+figure { margin: 1rem 0; } figure img, .widget-picture img { width: 100%; background: white;
 border-radius: 6px; } figcaption, small { opacity: .8; font-size: .9rem; }
 .wide { overflow-x: auto; } table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { padding: .25rem .7rem; border-bottom: 1px solid var(--line); text-align: right; }

@@ -152,7 +152,7 @@ def _guarded(path: Path, read: Callable):
             f"{path.suffix} files need {error.name}; install it with pip install mgaplib[files]"
         ) from error
     except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile) as error:
-        if "pickle" in str(error):
+        if "pickle" in str(error) or "Python objects" in str(error):
             raise ValueError(
                 f"{path} holds pickled Python objects, which can run code when loaded; "
                 "save a plain array of floats with numpy.save"
