@@ -135,9 +135,9 @@ def _compare(options) -> None:
 
     from mgaplib import _checks, metrics
 
-    sets = {name: files.read_pairs(name) for name in (options.first, options.second)}
-    if len(sets) < 2:
+    if options.first == options.second:
         raise ValueError(f"A and B are both {options.first}; pass two files")
+    sets = {name: files.read_pairs(name) for name in (options.first, options.second)}
     # Recall falls with the pool, and a gap of few pairs is too long: only equal numbers can be compared.
     n = min(options.max_pairs, *(len(images) for images, _ in sets.values()))
     rng, found = np.random.default_rng(options.seed), {}

@@ -133,7 +133,7 @@ def test_a_threshold_lets_no_more_strangers_pass_than_asked(n, per, rate, seed):
     strangers = slow_strangers(q, c, per)
     np.testing.assert_allclose(threshold.background, np.sort(strangers), atol=1e-12)
     passed = threshold.measure(q, c)["false_positive_rate"]
-    assert passed == np.mean(threshold.background > threshold.value) <= rate
+    assert passed == np.mean(threshold.background > threshold.value) <= rate + 1e-9
     assert passed > rate - 2 / len(strangers)  # and it is not needlessly strict
 
 
@@ -159,7 +159,7 @@ def test_a_rate_that_the_pairs_cannot_show():
 
 
 def test_a_trial_judges_on_pairs_that_it_did_not_fit():
-    x, y = pairs(200, 64, noise=2.0)
+    x, y = pairs(200, 64, gap=12.0, noise=2.0)
     trial = trials.try_corrections(x, y, splits=2).groupby("correction").mean()
     # Procrustes learns its pairs by heart: in-sample it would be far ahead of centring.
     assert trial.recall_image_to_text["Procrustes"] < trial.recall_image_to_text["Centring"]

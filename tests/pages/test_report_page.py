@@ -1,4 +1,4 @@
-"""A report's page in a real browser, opened as a file: the explorer lives, and nothing is asked of anybody."""
+"""A report's page in a real browser, opened as a file: the explorer lives, nobody is asked for anything."""
 
 import numpy as np
 from playwright.sync_api import expect
