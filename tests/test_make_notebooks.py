@@ -9,7 +9,7 @@ import jupytext
 import nbformat
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -303,6 +303,7 @@ def test_what_it_does_not_know_is_an_error_that_names_the_page(page, myst, messa
         page.render(myst)
 
 
+@settings(deadline=None)
 @given(
     st.text(
         alphabet=st.characters(blacklist_characters="{}`:~$%[]()=\r\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029"),
