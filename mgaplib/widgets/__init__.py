@@ -5,7 +5,11 @@ They are loaded when they are first used: `import mgaplib.widgets` costs nothing
 
 import importlib
 
-_PLACES = {"GapExplorer": "gap_explorer"}
+_PLACES = {
+    "ConeExplorer": "cone_explorer",
+    "GapExplorer": "gap_explorer",
+    "SphereExplorer": "sphere_explorer",
+}
 __all__ = sorted(_PLACES)
 
 

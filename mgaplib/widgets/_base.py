@@ -1,6 +1,7 @@
 """What the book's widgets have in common: where their front ends lie, and the picture shown without one."""
 
 import base64
+import io
 from pathlib import Path
 
 import anywidget
@@ -17,6 +18,16 @@ def front_end(*names: str) -> str:
 def style() -> str:
     """Return the style sheet that all widgets share."""
     return (_FOLDER / "_shared.css").read_text(encoding="utf-8")
+
+
+def png(figure) -> bytes:
+    """Return a matplotlib figure as a small PNG of at most 64 colours."""
+    from PIL import Image
+
+    drawn, small = io.BytesIO(), io.BytesIO()
+    figure.savefig(drawn, format="png")
+    Image.open(drawn).convert("RGB").quantize(64).save(small, "PNG", optimize=True)
+    return small.getvalue()
 
 
 class BookWidget(anywidget.AnyWidget):

@@ -1,6 +1,11 @@
 // What every widget of the book shares: text-only elements, binary arrays, theme, sliders, sharp canvases.
 // Python puts this file in front of each widget's own module.
 
+const FONT = '12px system-ui, -apple-system, "Segoe UI", Roboto, sans-serif';
+
+/** Write a number with a true minus sign, and never as minus zero. */
+const words = (number, digits) => number.toFixed(digits).replace("-", "−").replace(/^−(0\.?0*)$/, "$1");
+
 /** Make an element; strings become text nodes, so nothing a reader supplies is ever read as HTML. */
 function make(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);
@@ -145,4 +150,106 @@ function interpolate(table, start, step, at) {
     (c * t * (t - 1) * (t - 3)) / 2 +
     (d * t * (t - 1) * (t - 2)) / 6
   );
+}
+
+/** A picture under its title and a line that says what is drawn. */
+function panel(canvas, title, line) {
+  return make("div", {}, make("p", { class: "mgap-title" }, title), make("p", { class: "mgap-line" }, ...line), canvas);
+}
+
+/** A coloured dot, for the line under a picture's title. */
+function dot(color) {
+  return make("i", { class: "mgap-key", style: `background:${color}`, "aria-hidden": "true" });
+}
+
+/** The numbers of a widget, each under its title; `specs` holds name, title, digits and unit of each. */
+function tileList(specs) {
+  const shown = specs.map(([name]) => make("span", { "data-metric": name }));
+  const tiles = specs.map(([, title], k) => make("div", {}, make("dt", {}, title), make("dd", {}, shown[k])));
+  return {
+    element: make("dl", { class: "mgap-numbers" }, ...tiles),
+    show(numbers) {
+      for (const [k, [name, , digits, unit = ""]] of specs.entries()) {
+        shown[k].textContent = words(numbers[name], digits) + unit;
+        shown[k].dataset.value = numbers[name];
+      }
+    },
+  };
+}
+
+/** A line between two points. */
+function rule(c, x0, y0, x1, y1, stroke, { wide = 1, dash = [] } = {}) {
+  c.setLineDash(dash);
+  c.beginPath();
+  c.moveTo(x0, y0);
+  c.lineTo(x1, y1);
+  c.strokeStyle = stroke;
+  c.lineWidth = wide;
+  c.stroke();
+  c.setLineDash([]);
+}
+
+/** A disc with an outline, which keeps it apart from what lies below. */
+function disc(c, x, y, radius, fill, outline) {
+  c.beginPath();
+  c.arc(x, y, radius, 0, 2 * Math.PI);
+  c.fillStyle = fill;
+  c.fill();
+  c.strokeStyle = outline;
+  c.lineWidth = 1.5;
+  c.stroke();
+}
+
+/** Lead from one number to another in about half a second; at once for a reader who wants no motion. */
+function tween(from, to, apply) {
+  if (matchMedia("(prefers-reduced-motion: reduce)").matches) {
+    apply(to);
+    return () => {};
+  }
+  const start = performance.now();
+  let frame;
+  const step = (now) => {
+    const t = Math.min(Math.max((now - start) / 600, 0), 1);
+    apply(t < 1 ? from + (to - from) * t * t * (3 - 2 * t) : to);
+    if (t < 1) frame = requestAnimationFrame(step);
+  };
+  frame = requestAnimationFrame(step);
+  return () => cancelAnimationFrame(frame);
+}
+
+/** Call a function at most once a frame; `end` forgets what is still to come. */
+function oncePerFrame(draw) {
+  let frame = 0;
+  const schedule = () => {
+    frame ||= requestAnimationFrame(() => {
+      frame = 0;
+      draw();
+    });
+  };
+  return { schedule, end: () => cancelAnimationFrame(frame) };
+}
+
+/** Say a sentence once the reader has stopped, not at every step. */
+function announcer(place) {
+  let waiting = 0;
+  const say = (sentence) => {
+    clearTimeout(waiting);
+    waiting = setTimeout(() => (place.textContent = sentence), place.textContent ? 400 : 0);
+  };
+  return { say, end: () => clearTimeout(waiting) };
+}
+
+/** Drag sideways over a picture: `onShare` hears how far across its plot, 0 left to 1 right. */
+function dragAcross(canvas, box, onShare) {
+  const move = (event) => {
+    if (!event.buttons) return;
+    const area = canvas.getBoundingClientRect();
+    const share = (event.clientX - area.left - box.left) / (area.width - box.left - box.right);
+    onShare(Math.min(Math.max(share, 0), 1));
+  };
+  canvas.addEventListener("pointerdown", (event) => {
+    canvas.setPointerCapture(event.pointerId);
+    move(event);
+  });
+  canvas.addEventListener("pointermove", move);
 }

@@ -9,8 +9,6 @@ const TILES = [
   ["recall_text_to_image", "R@1, text → image", []],
   ["zero_shot_accuracy", "Zero-shot accuracy", []],
 ];
-const words = (number, digits) => number.toFixed(digits).replace("-", "−").replace(/^−(0\.?0*)$/, "$1");
-const FONT = '12px system-ui, -apple-system, "Segoe UI", Roboto, sans-serif';
 
 function render({ model, root, ends }) {
   const d = readData(model.get("data"));

@@ -1,14 +1,12 @@
 """The GapExplorer: shift the two modalities along the gap and watch distance, loss and retrieval answer."""
 
-import io
-
 import numpy as np
 import traitlets
 
 from mgaplib import _checks, plots
 from mgaplib.landscape import ShiftLandscape
 from mgaplib.widgets import _explorer_data
-from mgaplib.widgets._base import BookWidget, front_end
+from mgaplib.widgets._base import BookWidget, front_end, png
 
 
 class GapExplorer(BookWidget):
@@ -158,7 +156,6 @@ class GapExplorer(BookWidget):
     def picture(self) -> bytes:
         """Return a PNG of the points and the loss landscape as they stand, for where no widget can run."""
         from matplotlib.figure import Figure
-        from PIL import Image
 
         figure = Figure(figsize=(8, 3.4), dpi=110, layout="constrained")
         left, right = figure.subplots(1, 2)
@@ -170,10 +167,7 @@ class GapExplorer(BookWidget):
         right.set(xlabel="shift, in gaps", ylabel="loss", title=f"loss at temperature {self.tau:g}")
         for axes in (left, right):
             axes.spines[["top", "right"]].set_visible(False)
-        drawn, small = io.BytesIO(), io.BytesIO()
-        figure.savefig(drawn, format="png")
-        Image.open(drawn).convert("RGB").quantize(64).save(small, "PNG", optimize=True)
-        return small.getvalue()
+        return png(figure)
 
 
 def _labels(labels, n: int, classes: int) -> np.ndarray:

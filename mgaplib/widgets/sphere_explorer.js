@@ -1,0 +1,289 @@
+// The SphereExplorer: six pairs on a globe that can be turned, two captions swapped, and the loss of lifting the texts.
+// Six points need no tables: every number is computed here.
+
+const DEGREE = Math.PI / 180;
+const STEPS = 180; // one stop a degree, from -90 to 90
+
+/** The angles along the equator of six images and of their texts, as `mgaplib.sphere.six_pairs`. */
+function azimuths(spacing, mismatched) {
+  const images = [-1, 0, 1, 2, 3, 4].map((k) => k * spacing * DEGREE);
+  const order = mismatched ? [1, 0, 2, 3, 4, 5] : [0, 1, 2, 3, 4, 5];
+  return { images, texts: order.map((k) => images[k]) };
+}
+
+const point = (elevation, azimuth) => [
+  Math.cos(elevation) * Math.cos(azimuth),
+  Math.cos(elevation) * Math.sin(azimuth),
+  -Math.sin(elevation),
+];
+const mean = (points) => [0, 1, 2].map((k) => points.reduce((sum, p) => sum + p[k], 0) / points.length);
+
+/** Contrastive loss of both directions, of a table of cosines whose diagonal holds the pairs. */
+function contrastiveLoss(cosines, tau) {
+  const n = cosines.length;
+  let loss = 0;
+  for (let i = 0; i < n; i++) {
+    let [row, column] = [0, 0];
+    for (let j = 0; j < n; j++) {
+      row += Math.exp((cosines[i][j] - 1) / tau);
+      column += Math.exp((cosines[j][i] - 1) / tau);
+    }
+    loss += (Math.log(row) + Math.log(column)) / 2 - (cosines[i][i] - 1) / tau;
+  }
+  return loss / n;
+}
+
+/** All numbers of a setting: elevation in degrees, temperature, and whether two captions are swapped. */
+function measure(spacing, elevation, tau, mismatched) {
+  const { images, texts } = azimuths(spacing, mismatched);
+  const along = images.map((a) => texts.map((b) => Math.cos(a - b)));
+  const lossAt = (degrees) => {
+    const factor = Math.cos(degrees * DEGREE); // lifting the texts shrinks every cosine by the same factor
+    return contrastiveLoss(along.map((row) => row.map((c) => factor * c)), tau);
+  };
+  const curve = Array.from({ length: STEPS + 1 }, (_, k) => lossAt(k - 90));
+  let best = 90; // both sides are alike: the one at or below the equator is named
+  for (let k = 91; k <= STEPS; k++) if (curve[k] < curve[best] - 1e-12) best = k;
+  const centres = [mean(images.map((a) => point(0, a))), mean(texts.map((b) => point(elevation * DEGREE, b)))];
+  const gap = Math.hypot(...[0, 1, 2].map((k) => centres[0][k] - centres[1][k]));
+  const numbers = { gap, loss: lossAt(elevation), best_elevation: best - 90, best_loss: curve[best] };
+  return { numbers, curve, images, texts };
+}
+
+function render({ model, root, ends }) {
+  const d = model.get("data");
+  if (!(d?.taus?.length && Number.isFinite(d.spacing))) throw new Error("the data lack taus or spacing");
+  root.classList.add("mgap-sphere");
+  const color = palette(root);
+  const front = { yaw: 1.5 * d.spacing, pitch: 20 }; // degrees; the middle of the six faces the reader
+  const view = { ...front };
+  let state;
+  let stop = () => {};
+
+  const tauStop = (tau) => {
+    const distance = d.taus.map((t) => Math.abs(Math.log(t / tau)));
+    return distance.indexOf(Math.min(...distance));
+  };
+  const set = (name, value) => {
+    model.set(name, value);
+    model.save_changes();
+  };
+  const lift = (elevation) => {
+    stop();
+    set("elevation", elevation);
+  };
+
+  // --- the parts
+  const elevationSlider = slider({
+    label: "Texts off the equator Δθ",
+    hint: "in degrees; the images stay on it",
+    stops: STEPS + 1,
+    onInput: (at) => lift(at - 90),
+  });
+  const tauSlider = slider({
+    label: "Temperature τ",
+    hint: "of the loss; CLIP ends its training at 1/100",
+    stops: d.taus.length,
+    onInput: (at) => set("tau", d.taus[at]),
+  });
+  const swapped = make("input", { type: "checkbox" });
+  swapped.addEventListener("change", () => set("mismatched", swapped.checked));
+  const button = (label, act) => {
+    const element = make("button", { type: "button" }, label);
+    element.addEventListener("click", act);
+    return element;
+  };
+  const glide = (target) => {
+    stop();
+    stop = tween(model.get("elevation"), target, (value) => set("elevation", value));
+  };
+  const globe = make("canvas", { tabindex: 0, role: "application", "aria-roledescription": "globe that arrow keys turn" });
+  const landscape = make("canvas", { role: "img" });
+  const status = make("p", { class: "mgap-status", role: "status" });
+  const tiles = tileList([
+    ["gap", "Gap", 3],
+    ["loss", "Loss", 4],
+    ["best_elevation", "Lowest loss at ±", 0, "°"],
+    ["best_loss", "Lowest loss", 4],
+  ]);
+  root.append(
+    make("div", { class: "mgap-controls" }, elevationSlider.row, tauSlider.row),
+    make(
+      "div",
+      { class: "mgap-buttons" },
+      make("label", { class: "mgap-toggle" }, swapped, "swap the captions of pairs 1 and 2"),
+      button("On the equator", () => glide(0)),
+      button("Lowest loss", () => glide((model.get("elevation") < 0 ? -1 : 1) * state.numbers.best_elevation)),
+      button("Face the pairs", () => {
+        Object.assign(view, front);
+        globeView.redraw();
+      }),
+    ),
+    status,
+    make(
+      "div",
+      { class: "mgap-panels" },
+      panel(globe, "Six pairs on a sphere", [
+        make("span", {}, dot(d.colors.image), "images, ", dot(d.colors.text), "texts; drag or use the arrow keys to turn it"),
+      ]),
+      panel(landscape, "Loss at every Δθ", ["▲ lowest; drag to lift the texts"]),
+    ),
+    tiles.element,
+  );
+
+  // --- the globe: seen from afar, the near half drawn over the far one
+  const globeView = sharpCanvas(root, globe, (c, width, height) => {
+    const radius = Math.min(width, height) / 2 - 18;
+    const [yaw, pitch] = [view.yaw * DEGREE, view.pitch * DEGREE];
+    /** Where a point of the sphere is seen: right, up and towards the reader. */
+    const seen = ([x, y, z]) => {
+      const right = -x * Math.sin(yaw) + y * Math.cos(yaw);
+      const out = x * Math.cos(yaw) + y * Math.sin(yaw);
+      const up = z * Math.cos(pitch) - out * Math.sin(pitch);
+      return [width / 2 + radius * right, height / 2 - radius * up, out * Math.cos(pitch) + z * Math.sin(pitch)];
+    };
+    disc(c, width / 2, height / 2, radius, color("card"), color("line"));
+    const circle = (at, strong) => {
+      for (const near of [false, true]) {
+        c.beginPath();
+        let drawing = false;
+        for (let k = 0; k <= 72; k++) {
+          const [x, y, depth] = seen(at(5 * k * DEGREE));
+          if (depth >= 0 === near) drawing ? c.lineTo(x, y) : c.moveTo(x, y);
+          drawing = depth >= 0 === near;
+        }
+        c.strokeStyle = strong ? color("soft") : color("line");
+        c.globalAlpha = near ? 1 : 0.35;
+        c.lineWidth = strong ? 1.4 : 0.8;
+        c.stroke();
+      }
+      c.globalAlpha = 1;
+    };
+    for (const latitude of [-60, -30, 30, 60]) circle((a) => point(latitude * DEGREE, a), false);
+    for (let longitude = 0; longitude < 180; longitude += 30) circle((a) => point(a, longitude * DEGREE), false);
+    circle((a) => point(0, a), true);
+    const elevation = model.get("elevation") * DEGREE;
+    const images = state.images.map((a) => seen(point(0, a)));
+    const texts = state.texts.map((b) => seen(point(elevation, b)));
+    for (const k of images.keys()) {
+      const crossed = k < 2 && model.get("mismatched");
+      const [wide, stroke] = crossed ? [2.5, color("ink")] : [1.2, color("soft")];
+      rule(c, images[k][0], images[k][1], texts[k][0], texts[k][1], stroke, { wide });
+    }
+    c.font = FONT;
+    c.textAlign = "center";
+    const balls = [
+      ...images.map((at, k) => ({ at, k, radius: 7, fill: d.colors.image, below: -12 })),
+      ...texts.map((at, k) => ({ at, k, radius: 5, fill: d.colors.text, below: 20 })),
+    ].sort((a, b) => a.at[2] - b.at[2]);
+    for (const { at, k, radius: size, fill, below } of balls) {
+      c.globalAlpha = at[2] < 0 ? 0.35 : 1;
+      disc(c, at[0], at[1], size, fill, color("face"));
+      c.fillStyle = color("ink");
+      c.fillText(String(k + 1), at[0], at[1] + (elevation < 0 ? 8 - below : below));
+    }
+    c.globalAlpha = 1;
+  });
+
+  function turn(right, up) {
+    view.yaw = (view.yaw - right + 360) % 360;
+    view.pitch = Math.min(Math.max(view.pitch + up, -90), 90);
+    globeView.redraw();
+    describeGlobe();
+  }
+  globe.addEventListener("keydown", (event) => {
+    const by = { ArrowLeft: [-5, 0], ArrowRight: [5, 0], ArrowUp: [0, -5], ArrowDown: [0, 5] }[event.key];
+    if (!by) return;
+    event.preventDefault();
+    turn(...by);
+  });
+  globe.addEventListener("pointerdown", (event) => globe.setPointerCapture(event.pointerId));
+  globe.addEventListener("pointermove", (event) => {
+    if (event.buttons) turn(event.movementX * 0.5, event.movementY * 0.5);
+  });
+
+  // --- the loss of lifting the texts, the marker on it, its minima
+  const box = { left: 46, right: 14, top: 12, bottom: 26 };
+  const landscapeView = sharpCanvas(root, landscape, (c, width, height) => {
+    const { curve, numbers } = state;
+    const [bottom, top] = [Math.min(...curve), Math.max(...curve)];
+    const room = (top - bottom || 1) * 0.1;
+    const x = (degrees) => box.left + ((degrees + 90) / STEPS) * (width - box.left - box.right);
+    const y = (loss) => height - box.bottom - ((loss - bottom + room) / (top - bottom + 2 * room)) * (height - box.top - box.bottom);
+    c.font = FONT;
+    c.fillStyle = color("soft");
+    c.textAlign = "right";
+    for (const tick of ticks(bottom, top, 5)) {
+      rule(c, box.left, y(tick), width - box.right, y(tick), color("line"));
+      c.fillText(String(tick), box.left - 6, y(tick) + 4);
+    }
+    c.textAlign = "center";
+    for (const tick of [-90, -45, 0, 45, 90]) c.fillText(`${words(tick, 0)}°`, x(tick), height - 6);
+    rule(c, x(0), box.top, x(0), height - box.bottom, color("soft"), { dash: [3, 4] });
+    c.beginPath();
+    for (const [k, loss] of curve.entries()) c.lineTo(x(k - 90), y(loss));
+    c.strokeStyle = color("ink");
+    c.lineWidth = 2.2;
+    c.lineJoin = "round";
+    c.stroke();
+    for (const side of numbers.best_elevation ? [-1, 1] : [1]) {
+      const [mx, my] = [x(side * numbers.best_elevation), y(numbers.best_loss)];
+      c.beginPath();
+      c.moveTo(mx, my + 3);
+      c.lineTo(mx - 6, my + 13);
+      c.lineTo(mx + 6, my + 13);
+      c.closePath();
+      c.fillStyle = color("ink");
+      c.fill();
+    }
+    disc(c, x(model.get("elevation")), y(numbers.loss), 7, color("accent"), color("face"));
+  });
+  dragAcross(landscape, box, (share) => lift(Math.round(share * STEPS) - 90));
+
+  // --- what is said of it
+  const speaker = announcer(status);
+  const named = (tau) => (Math.abs(1 / tau - Math.round(1 / tau)) < 1e-6 * (1 / tau) && tau < 1 ? `1/${Math.round(1 / tau)}` : String(tau));
+  function sentence() {
+    const { best_elevation: best, best_loss: least, loss } = state.numbers;
+    const captions = model.get("mismatched") ? "Two captions are swapped" : "All captions are right";
+    const lowest = best
+      ? `The loss is lowest, ${words(least, 3)}, with the texts ${best}° off the equator, on either side: a gap pays.`
+      : `The loss is lowest, ${words(least, 3)}, with the texts on the equator: no gap.`;
+    return `${captions}; the temperature is ${named(model.get("tau"))}. Here the loss is ${words(loss, 3)}. ${lowest}`;
+  }
+  function describeGlobe() {
+    const lifted = words(model.get("elevation"), 0);
+    globe.setAttribute(
+      "aria-label",
+      `Six images on the equator of a globe and their texts ${lifted} degrees off it, seen from longitude ${Math.round(view.yaw)}, latitude ${Math.round(view.pitch)}`,
+    );
+  }
+  function refresh() {
+    const [elevation, tau, mismatched] = ["elevation", "tau", "mismatched"].map((name) => model.get(name));
+    state = measure(d.spacing, elevation, tau, mismatched);
+    tiles.show(state.numbers);
+    elevationSlider.show(Math.round(elevation) + 90, `${words(elevation, 0)}°`);
+    tauSlider.show(tauStop(tau), named(tau));
+    swapped.checked = mismatched;
+    model.set("metrics", state.numbers);
+    model.save_changes();
+    globeView.redraw();
+    landscapeView.redraw();
+    describeGlobe();
+    landscape.setAttribute(
+      "aria-label",
+      `The loss from -90 to 90 degrees: ${words(state.numbers.loss, 3)} here, lowest ${words(state.numbers.best_loss, 3)} at ${state.numbers.best_elevation} degrees`,
+    );
+    speaker.say(sentence());
+  }
+  const drawing = oncePerFrame(refresh);
+  for (const name of ["elevation", "tau", "mismatched"]) model.on(`change:${name}`, drawing.schedule);
+  ends.push(() => {
+    for (const name of ["elevation", "tau", "mismatched"]) model.off(`change:${name}`, drawing.schedule);
+    stop();
+    for (const part of [drawing, speaker, globeView, landscapeView]) part.end();
+  });
+  refresh();
+}
+
+export default { render: guarded(render) };

@@ -1,0 +1,268 @@
+"""The smaller explorers in a browser, on a page made here and on the book's own: numbers, keys, touch."""
+
+import json
+import shutil
+
+import pytest
+from built_book import BOOK, NOT_BUILT, ROOT, Visit, serve
+from ipywidgets import embed
+from playwright.sync_api import expect
+
+from mgaplib import metrics, sphere
+from mgaplib.widgets import ConeExplorer, SphereExplorer
+
+KIND = "application/vnd.jupyter.widget-"
+DESKTOP = {"viewport": {"width": 1000, "height": 900}, "reduced_motion": "reduce"}
+PHONE = {
+    "viewport": {"width": 390, "height": 844},
+    "has_touch": True,
+    "is_mobile": True,
+    "device_scale_factor": 2,
+    "color_scheme": "dark",
+}
+
+
+class Shown:
+    """A widget on a page, handled as a reader would."""
+
+    def __init__(self, page, kind):
+        self.page, self.root = page, page.locator(f".static-widget .{kind}").first
+        self.root.scroll_into_view_if_needed()
+        self.settle()
+
+    def settle(self):
+        """Wait until the last movement has been drawn."""
+        self.page.evaluate(
+            "() => new Promise(r => requestAnimationFrame(() => requestAnimationFrame(() => r(null))))"
+        )
+
+    def slider(self, label):
+        return self.root.get_by_role("slider", name=label)
+
+    def said(self, label) -> str:
+        return self.slider(label).get_attribute("aria-valuetext").replace("−", "-")
+
+    def press(self, label, key, times=1):
+        self.slider(label).focus()
+        for _ in range(times):
+            self.slider(label).press(key)
+        self.settle()
+
+    def numbers(self) -> dict[str, float]:
+        self.settle()
+        return self.root.evaluate(
+            "root => Object.fromEntries([...root.querySelectorAll('[data-metric]')]"
+            ".map(e => [e.dataset.metric, Number(e.dataset.value)]))"
+        )
+
+    def canvas(self, number):
+        canvas = self.root.locator("canvas").nth(number)
+        canvas.scroll_into_view_if_needed()
+        return canvas.bounding_box()
+
+    def drawn(self, number) -> str:
+        return self.root.locator("canvas").nth(number).evaluate("canvas => canvas.toDataURL()")
+
+    def fits(self) -> bool:
+        """Tell whether nothing reaches beyond the window's right edge."""
+        return self.root.evaluate(
+            "root => document.documentElement.scrollWidth <= innerWidth &&"
+            " [...root.querySelectorAll('*')].every(e => e.getBoundingClientRect().right <= innerWidth)"
+        )
+
+
+@pytest.fixture
+def show(tmp_path, browser):
+    """Serve a page with some widgets and open it; nothing may fail on it and no other host be asked."""
+    visits, servers = [], []
+
+    def show_page(*widgets, errors=0, spoil=None, **options):
+        states = embed.dependency_state(list(widgets), drop_defaults=False)
+        if spoil:
+            spoil(states[widgets[0].model_id])
+        state = json.dumps({"version_major": 2, "version_minor": 0, "state": states}).replace("</", "<\\/")
+        views = "".join(
+            f'<div><script type="{KIND}view+json">{json.dumps({"model_id": widget.model_id})}</script></div>'
+            for widget in widgets
+        )
+        shutil.copy(ROOT / "mgaplib/widgets/widget_host.js", tmp_path)
+        (tmp_path / "index.html").write_text(
+            '<!doctype html><html lang="en"><meta charset="utf-8"><title>widgets</title>'
+            '<meta name="viewport" content="width=device-width">'
+            f'<script type="{KIND}state+json">{state}</script>'
+            f'<script type="module" src="widget_host.js"></script><body>{views}</body></html>',
+            encoding="utf-8",
+        )
+        servers.append(serve(tmp_path))
+        site = servers[-1].__enter__()
+        visits.append((Visit(browser.new_context(**{**DESKTOP, **options}).new_page(), site), errors))
+        return visits[-1][0].go(site)
+
+    yield show_page
+    for visit, errors in visits:
+        assert (visit.outside, len(visit.errors)) == ([], errors), visit.errors
+        visit.page.context.close()
+    for server in servers:
+        server.__exit__(None, None, None)
+
+
+# --- SphereExplorer
+
+
+def sphere_numbers(shown) -> dict[str, float]:
+    """What the library says of the setting that a SphereExplorer shows."""
+    elevation = float(shown.said("Texts off").rstrip("°"))
+    upper, _, lower = shown.said("Temperature").partition("/")
+    tau = float(upper) / float(lower or 1)
+    mismatched = shown.root.get_by_role("checkbox").is_checked()
+    pairs = sphere.six_pairs(elevation, mismatched=mismatched)
+    curve = sphere.loss_curve(lambda e: sphere.six_pairs(e, mismatched=mismatched), range(91), tau)
+    return {
+        "gap": metrics.modality_gap(*pairs),
+        "loss": metrics.contrastive_loss(*pairs, tau),
+        "best_elevation": curve.argmin(),
+        "best_loss": curve.min(),
+    }
+
+
+def assert_sphere_is_the_librarys(shown):
+    assert shown.numbers() == pytest.approx(sphere_numbers(shown), abs=1e-4)
+
+
+def test_sphere_numbers_are_the_librarys_under_keys_toggle_and_buttons(show):
+    shown = Shown(show(SphereExplorer()), "mgap-sphere")
+    assert_sphere_is_the_librarys(shown)
+    shown.press("Texts off", "ArrowRight", times=6)
+    shown.press("Temperature", "ArrowLeft", times=3)
+    assert_sphere_is_the_librarys(shown)
+    for key in ("Home", "End"):
+        shown.press("Texts off", key)
+        shown.press("Temperature", key)
+        assert_sphere_is_the_librarys(shown)
+    shown.press("Temperature", "Home")
+    before = shown.numbers()
+    shown.root.get_by_label("swap the captions").click()
+    assert shown.numbers()["best_elevation"] == 0 != before["best_elevation"]
+    assert_sphere_is_the_librarys(shown)
+    shown.root.get_by_role("button", name="Lowest loss").click()
+    assert shown.numbers()["gap"] == pytest.approx(0, abs=1e-9)
+
+
+def test_globe_turns_by_arrow_keys_and_by_dragging_and_turns_back(show):
+    shown = Shown(show(SphereExplorer(elevation=30.0)), "mgap-sphere")
+    globe = shown.root.locator("canvas").first
+    pictures, labels = [shown.drawn(0)], [globe.get_attribute("aria-label")]
+    for key in ("ArrowLeft", "ArrowDown"):
+        globe.press(key)
+        pictures.append(shown.drawn(0))
+        labels.append(globe.get_attribute("aria-label"))
+    box = shown.canvas(0)
+    shown.page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 80)
+    shown.page.mouse.down()
+    shown.page.mouse.move(box["x"] + box["width"] / 2 + 60, box["y"] + 110, steps=3)
+    shown.page.mouse.up()
+    pictures.append(shown.drawn(0))
+    assert len(set(pictures)) == 4 and len(set(labels)) == 3
+    assert_sphere_is_the_librarys(shown)  # turning changes no number
+    shown.root.get_by_role("button", name="Face the pairs").click()
+    assert shown.drawn(0) == pictures[0]
+
+
+def test_sphere_answers_touch_on_a_dark_phone(show):
+    shown = Shown(show(SphereExplorer(), **PHONE), "mgap-sphere")
+    assert shown.root.get_attribute("data-theme") == "dark"
+    box = shown.canvas(1)
+    shown.page.touchscreen.tap(box["x"] + box["width"] * 0.8, box["y"] + 80)
+    shown.settle()
+    assert float(shown.said("Texts off").rstrip("°")) > 20
+    assert_sphere_is_the_librarys(shown)
+    assert shown.fits()
+
+
+def test_sphere_tells_a_screen_reader_what_it_shows(show):
+    shown = Shown(show(SphereExplorer()), "mgap-sphere")
+    status = shown.root.get_by_role("status")
+    expect(status).to_contain_text("Two captions are swapped")
+    shown.root.get_by_role("checkbox").click()
+    expect(status).to_contain_text("All captions are right")
+    assert "lowest" in shown.root.get_by_role("img").get_attribute("aria-label")
+
+
+def test_sphere_without_its_data_says_so_in_its_place(show):
+    page = show(SphereExplorer(), errors=1, spoil=lambda model: model["state"].update(data={}))
+    assert "the data lack taus or spacing" in page.get_by_role("alert").inner_text()
+
+
+# --- ConeExplorer
+
+
+def narrowing(**options):
+    return ConeExplorer(["relu", "tanh"], depth=6, width=32, **options)
+
+
+def test_cone_numbers_are_the_librarys_under_keys_and_choice(show):
+    explorer = narrowing()
+    shown = Shown(show(explorer), "mgap-cone")
+    assert shown.numbers() == pytest.approx(explorer.metrics, abs=1e-4)
+    drawn = {shown.drawn(0)}
+    for key, layer in (("End", 6), ("ArrowLeft", 5), ("Home", 0)):
+        shown.press("Depth", key)
+        explorer.layer = layer
+        assert shown.numbers() == pytest.approx(explorer.metrics, abs=1e-4)
+        drawn.add(shown.drawn(0))
+    shown.press("Depth", "End")
+    shown.root.get_by_label("Activation").select_option("tanh")
+    explorer.layer, explorer.activation = 6, "tanh"
+    assert shown.numbers() == pytest.approx(explorer.metrics, abs=1e-4)
+    assert len(drawn) == 3  # layer 5 is where it began
+
+
+def test_cone_answers_touch_on_a_dark_phone(show):
+    explorer = narrowing()
+    shown = Shown(show(explorer, **PHONE), "mgap-cone")
+    box = shown.canvas(2)
+    shown.page.touchscreen.tap(box["x"] + box["width"] - 20, box["y"] + 60)
+    explorer.layer = 6
+    assert shown.numbers() == pytest.approx(explorer.metrics, abs=1e-4)
+    assert shown.root.get_attribute("data-theme") == "dark"
+    assert shown.fits()
+
+
+def test_cone_tells_a_screen_reader_what_it_shows(show):
+    shown = Shown(show(narrowing()), "mgap-cone")
+    assert "half-angle" in shown.root.get_by_role("img").nth(1).get_attribute("aria-label")
+    shown.press("Depth", "Home")
+    expect(shown.root.get_by_role("status")).to_contain_text("Before the first layer")
+
+
+def test_two_cones_and_a_globe_stand_on_one_page(show):
+    page = show(narrowing(), narrowing(seed=1), SphereExplorer())
+    first, second = page.locator(".mgap-cone").all()
+    first.get_by_role("slider").press("Home")
+    assert first.get_by_role("slider").input_value() == "0"
+    assert second.get_by_role("slider").input_value() == "5"
+
+
+def test_cone_whose_tables_are_cut_says_so_in_its_place(show):
+    def cut(model):
+        [counts] = [buffer for buffer in model["buffers"] if buffer["path"][-1] == "counts"]
+        counts["data"] = counts["data"][:400]
+
+    page = show(narrowing(), errors=1, spoil=cut)
+    assert "counts holds 300 bytes" in page.get_by_role("alert").inner_text()
+
+
+# --- on the book's own pages
+
+WIRED = [("chapters/dynamics/mismatched_pairs.html", "mgap-sphere", sphere_numbers)]
+
+
+@pytest.mark.parametrize("path, kind, library", WIRED, ids=[kind for _, kind, _ in WIRED])
+def test_stands_on_its_chapters_page_with_the_librarys_numbers(visitor, path, kind, library):
+    if not (BOOK / path).exists():
+        pytest.fail(NOT_BUILT)
+    visit = visitor(path)
+    shown = Shown(visit.page, kind)
+    assert shown.numbers() == pytest.approx(library(shown), abs=1e-4)
+    assert (visit.outside, visit.errors) == ([], [])
+    visit.page.context.close()
