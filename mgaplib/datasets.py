@@ -12,6 +12,7 @@ import pooch
 import requests
 
 from mgaplib import _checks
+from mgaplib._stand_in import stand_in
 
 _COMMIT = "8e20cb24efa4c5f89aad694f2f65eb43ffc46d10"
 _URL = f"https://raw.githubusercontent.com/Weixin-Liang/Modality-Gap/{_COMMIT}/Figure_1_Modality_Gap/"
@@ -79,7 +80,7 @@ class Embeddings:
         label: The model's name as its authors write it, with "(random)" for an untrained one.
         modalities: What the two arrays hold: image, video or protein, and text.
         source: Where the numbers come from, in one sentence.
-        stand_in: Whether they are drawn, since the published ones were out of reach.
+        stand_in: Whether they stand in for the published ones, which were out of reach.
 
     Taught in chapter index.
     """
@@ -98,7 +99,8 @@ def load_embeddings(name: str, trained: bool = True) -> Embeddings:
 
     The file is read from the folder that the environment variable MGAPLIB_DATA names, else from the cache
     (MGAPLIB_CACHE, or the user's own cache folder), else downloaded; its SHA-256 is checked each time. Where
-    none can be reached, drawn embeddings take their place, and a line of output says so.
+    none can be reached, the book's own MiniCLIP takes its place, or drawn embeddings where torch is not
+    installed, and a line of output says so.
 
     Args:
         name: clip, convirt, videoclip or clasp.
@@ -125,9 +127,9 @@ def load_embeddings(name: str, trained: bool = True) -> Embeddings:
     modalities = (model.modality, "text")
     content, reason = _published(f"features_{name}{'' if trained else '_random'}.npy")
     if content is None:
-        print(f"Shown instead of {label}: a drawn stand-in, no measurement, because {reason}.")
-        images, texts = _stand_in(name, trained)
-        source = f"drawn at random in place of {label}: two cones with a gap, no measurement"
+        images, texts, what = stand_in(NAMES.index(name), model.shape, trained)
+        print(f"Shown instead of {label}: {what}, no measurement of {label}, because {reason}.")
+        source = f"{what}, in place of {label}"
         return Embeddings(images, texts, name, label, modalities, source, True)
     images, texts = np.load(io.BytesIO(content), allow_pickle=False).astype(np.float32, copy=False)
     weights = model.weights if trained else model.untrained
@@ -198,24 +200,3 @@ def _download(file: str) -> tuple[bytes | None, str]:
 
 def _intact(path: Path) -> bool:
     return path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == _SHA256[path.name]
-
-
-def _stand_in(name: str, trained: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Return drawn embeddings of the real ones' shape: two cones whose axes are a gap apart.
-
-    A row is a common direction, plus or minus half the gap, plus content: shared by the pair where the model
-    is trained, its own where it is not. The variances are CLIP's, rounded.
-    """
-    common, half_gap, shared, own = (0.34, 0.18, 0.15, 0.33) if trained else (0.35, 0.32, 0.0, 0.33)
-    n, d = _MODELS[name].shape
-    rng = np.random.default_rng([NAMES.index(name), trained])
-    # Content fills 100 directions, about the effective rank of CLIP's; two more hold the cones' axes.
-    basis = np.linalg.qr(rng.standard_normal((d, 102)))[0].T
-    axis = [np.sqrt(common) * basis[0] + sign * np.sqrt(half_gap) * basis[1] for sign in (1, -1)]
-    content = [rng.standard_normal((n, 100)) / 10 for _ in range(3)]
-    rows = [
-        a + (np.sqrt(shared) * content[2] + np.sqrt(own) * c) @ basis[2:]
-        for a, c in zip(axis, content[:2], strict=True)
-    ]
-    images, texts = [(r / np.linalg.norm(r, axis=1, keepdims=True)).astype(np.float32) for r in rows]
-    return images, texts
