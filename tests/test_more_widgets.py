@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from ipywidgets import embed
 
 from mgaplib import cone, kernels, metrics, sphere
-from mgaplib.widgets import ConeExplorer, SphereExplorer
+from mgaplib._config import History
+from mgaplib.widgets import ConeExplorer, SphereExplorer, TrainingScrubber
 
 
 def saved_size(widget) -> int:
@@ -186,3 +187,118 @@ def test_cone_is_small_self_contained_and_has_a_picture(narrowing):
     assert saved_size(narrowing) < 60_000
     assert_front_end_is_self_contained(narrowing)
     assert_shows_a_picture(narrowing)
+
+
+# --- TrainingScrubber
+
+
+def draw_history(seed=0, n=20, d=6, steps=(0, 5, 10)):
+    """A run as `train` records it: more records than snapshots, a gap that shrinks."""
+    rng = np.random.default_rng(seed)
+    meaning, history = rng.normal(size=(n, d)), History(pool=n)
+    for step in (*steps, steps[-1] + 5):
+        offset = (3 - 0.2 * step) * np.eye(d)[0]
+        images, texts = (meaning + 0.3 * rng.normal(size=(n, d)) + sign * offset for sign in (1, -1))
+        images, texts = (x / np.linalg.norm(x, axis=1, keepdims=True) for x in (images, texts))
+        gap, loss = metrics.modality_gap(images, texts), metrics.contrastive_loss(images, texts, 0.1)
+        history.records.append({"step": step, "gap": gap, "tau": 0.1 / (step + 1), "loss": loss})
+        if step in steps:
+            history.snapshots[step] = images.astype(np.float32), texts.astype(np.float32)
+    return history
+
+
+@pytest.fixture(scope="module")
+def histories():
+    return {"cold": draw_history(0), "warm": draw_history(1)}
+
+
+@pytest.fixture(scope="module")
+def scrubber(histories):
+    return TrainingScrubber(histories)
+
+
+def sent_points(scrubber):
+    data = scrubber.data
+    shape = len(data["runs"]), len(data["steps"]), 2, data["n"], 2
+    return np.frombuffer(data["points"], "<i2").reshape(shape) / data["scale"]
+
+
+@pytest.mark.parametrize("step", [0, 5, 10])
+def test_scrubber_metrics_are_the_records(scrubber, histories, step):
+    scrubber.step = step
+    for name, history in histories.items():
+        [record] = [record for record in history.records if record["step"] == step]
+        assert scrubber.metrics[name] == {what: record[what] for what in ("gap", "tau", "loss")}
+
+
+def test_scrubber_sends_a_fixed_projection_along_and_across_the_mean_gap(scrubber, histories):
+    for points, history in zip(sent_points(scrubber), histories.values(), strict=True):
+        steps = history.snapshots.values()
+        gaps = [metrics.gap_vector(images, texts) for images, texts in steps]
+        axis = np.mean(gaps, axis=0) / np.linalg.norm(np.mean(gaps, axis=0))
+        for frame, pair in zip(points, steps, strict=True):
+            assert frame[..., 0] == pytest.approx(np.stack(pair) @ axis, abs=1e-4)
+        flat = np.concatenate([x for pair in steps for x in pair])
+        flat = flat - np.outer(flat @ axis, axis)
+        most = np.linalg.svd(flat - flat.mean(axis=0), full_matrices=False)[2][0]
+        across = points[..., 1].ravel()
+        signs = [np.abs(across - sign * (flat @ most)).max() for sign in (1, -1)]
+        assert min(signs) < 1e-3
+
+
+def test_scrubber_without_any_gap_falls_back_on_principal_components():
+    x = np.eye(4)
+    records = [{"step": step, "gap": 0.0, "tau": 0.1, "loss": 1.0} for step in (0, 1)]
+    scrubber = TrainingScrubber({"a": History(records, {0: (x, x), 1: (-x, -x)})})
+    assert np.isfinite(sent_points(scrubber)).all()
+
+
+def test_scrubber_draws_some_of_many_pairs_and_says_so(histories):
+    scrubber = TrainingScrubber(histories, max_pairs=7)
+    assert (scrubber.data["n"], scrubber.data["pool"]) == (7, 20)
+    assert sent_points(scrubber).shape == (2, 3, 2, 7, 2)
+
+
+def test_scrubber_hears_a_front_end(scrubber, histories):
+    scrubber.set_state({"step": 5})
+    assert scrubber.metrics["warm"]["gap"] == histories["warm"].records[1]["gap"]
+
+
+def test_scrubber_refuses_a_step_without_a_snapshot(scrubber):
+    scrubber.step = 10
+    with pytest.raises(traitlets.TraitError, match="step is 7; pass one of 0, 5, 10"):
+        scrubber.step = 7
+    assert scrubber.step == 10
+
+
+def without_record(history):
+    return History(history.records[1:], history.snapshots)
+
+
+BAD_RUNS = {
+    "no run": (lambda: {}, "histories is empty"),
+    "one snapshot": (lambda: {"a": draw_history(steps=(0,))}, "has 1 snapshots"),
+    "unlike steps": (lambda: {"a": draw_history(), "b": draw_history(steps=(0, 10))}, "different steps"),
+    "unlike pairs": (lambda: {"a": draw_history(), "b": draw_history(n=9)}, "unlike numbers"),
+    "no record": (lambda: {"a": without_record(draw_history())}, "no record of step 0"),
+}
+
+
+@pytest.mark.parametrize("kind", BAD_RUNS)
+def test_scrubber_names_bad_input(kind):
+    build, message = BAD_RUNS[kind]
+    with pytest.raises(ValueError, match=message):
+        TrainingScrubber(build())
+
+
+def test_scrubber_needs_two_pairs(histories):
+    with pytest.raises(ValueError, match="max_pairs is 1"):
+        TrainingScrubber(histories, max_pairs=1)
+
+
+def test_scrubber_is_small_self_contained_and_has_a_picture(scrubber):
+    steps = tuple(range(0, 200, 10))
+    large = {str(seed): draw_history(seed, n=300, d=8, steps=steps) for seed in range(3)}
+    assert saved_size(TrainingScrubber(large)) < 250_000  # 150 pairs, 20 snapshots, 3 runs
+    assert_front_end_is_self_contained(scrubber)
+    assert_shows_a_picture(scrubber)

@@ -57,9 +57,9 @@ function render({ model, root, ends }) {
   const status = make("p", { class: "mgap-status", role: "status" });
   const tiles = tileList([
     ["mean_cosine", "Mean cosine", 4],
-    ["predicted_cosine", "Predicted", 4],
+    ["predicted_cosine", "Predicted cosine", 4],
     ["half_angle", "Half-angle", 1, "°"],
-    ["predicted_half_angle", "Predicted", 1, "°"],
+    ["predicted_half_angle", "Predicted half-angle", 1, "°"],
   ]);
   const swatch = (style) => make("i", { class: "mgap-dash", style: `border-top: ${style}`, "aria-hidden": "true" });
   const measuredKey = make("span", {}, swatch("2.5px solid var(--mgap-accent)"), "measured");
@@ -100,7 +100,7 @@ function render({ model, root, ends }) {
     c.font = FONT;
     c.fillStyle = color("soft");
     c.textAlign = "center";
-    for (const tick of [-1, -0.5, 0, 0.5, 1]) c.fillText(words(tick, 1), Math.min(x(tick), width - 12), height - 6);
+    for (const tick of [-1, -0.5, 0, 0.5, 1]) c.fillText(words(tick, 1), Math.min(Math.max(x(tick), 14), width - 12), height - 6);
   });
 
   // --- the cone: side view, its rim seen at a slant
@@ -177,7 +177,7 @@ function render({ model, root, ends }) {
   function sentence() {
     const [layer, activation] = [model.get("layer"), named(model.get("activation"))];
     const place = layer ? `After ${layer} random ${activation} ${layer === 1 ? "layer" : "layers"}` : "Before the first layer";
-    return `${place} two inputs have a mean cosine of ${words(numbers.mean_cosine, 3)}; an infinitely wide network would give ${words(numbers.predicted_cosine, 3)}. They fill a cone of half-angle ${words(numbers.half_angle, 0)}°.`;
+    return `${place} two inputs have a mean cosine of ${words(numbers.mean_cosine, 3)}; an infinitely wide network would give ${words(numbers.predicted_cosine, 3)}. They lie in a cone of half-angle ${words(numbers.half_angle, 0)}°.`;
   }
   function refresh() {
     const layer = model.get("layer");

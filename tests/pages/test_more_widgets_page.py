@@ -3,13 +3,15 @@
 import json
 import shutil
 
+import numpy as np
 import pytest
 from built_book import BOOK, NOT_BUILT, ROOT, Visit, serve
 from ipywidgets import embed
 from playwright.sync_api import expect
 
 from mgaplib import metrics, sphere
-from mgaplib.widgets import ConeExplorer, SphereExplorer
+from mgaplib._config import History
+from mgaplib.widgets import ConeExplorer, SphereExplorer, TrainingScrubber
 
 KIND = "application/vnd.jupyter.widget-"
 DESKTOP = {"viewport": {"width": 1000, "height": 900}, "reduced_motion": "reduce"}
@@ -252,9 +254,94 @@ def test_cone_whose_tables_are_cut_says_so_in_its_place(show):
     assert "counts holds 300 bytes" in page.get_by_role("alert").inner_text()
 
 
+# --- TrainingScrubber
+
+NASTY = "<img src=x onerror=document.body.dataset.hacked=1>"
+
+
+def run(seed, steps=(0, 5, 10, 15)):
+    rng, history = np.random.default_rng(seed), History(pool=12)
+    for step in steps:
+        images, texts = (rng.normal(size=(12, 4)) + sign * np.eye(4)[0] for sign in (2, -2))
+        history.snapshots[step] = images, texts
+        gap = metrics.modality_gap(images, texts)
+        history.records.append({"step": step, "gap": gap, "tau": 0.01 * (seed + 1), "loss": 4.0 / (step + 1)})
+    return history
+
+
+def scrubbing():
+    return TrainingScrubber({"cold": run(0), NASTY: run(1)})
+
+
+def run_numbers(shown) -> dict[str, dict[str, float]]:
+    shown.settle()
+    return shown.root.evaluate(
+        "root => Object.fromEntries([...root.querySelectorAll('[data-run]')].map(part => [part.dataset.run,"
+        " Object.fromEntries([...part.querySelectorAll('[data-metric]')]"
+        ".map(e => [e.dataset.metric, Number(e.dataset.value)]))]))"
+    )
+
+
+def test_scrubber_shows_the_records_under_keys_and_names_runs_as_plain_text(show):
+    scrubber = scrubbing()
+    shown = Shown(show(scrubber), "mgap-scrubber")
+    drawn = {shown.drawn(0)}
+    for key, step in (("ArrowRight", 5), ("End", 15), ("ArrowLeft", 10)):
+        shown.press("Step of training", key)
+        scrubber.step = step
+        assert shown.said("Step of training") == f"{step} of 15"
+        assert run_numbers(shown) == {
+            name: pytest.approx(m, abs=1e-9) for name, m in scrubber.metrics.items()
+        }
+        drawn.add(shown.drawn(0))
+    assert len(drawn) == 4
+    assert NASTY in shown.root.inner_text()
+    assert shown.page.evaluate("document.body.dataset.hacked") is None
+
+
+@pytest.mark.parametrize("motion", ["reduce", "no-preference"])
+def test_scrubber_plays_only_when_asked_and_stops_at_the_end(show, motion):
+    shown = Shown(show(scrubbing(), reduced_motion=motion), "mgap-scrubber")
+    shown.page.wait_for_timeout(1200)
+    assert shown.said("Step of training") == "0 of 15"
+    shown.root.get_by_role("button", name="Play").click()
+    shown.root.get_by_role("button", name="Pause").click()
+    expect(shown.slider("Step of training")).not_to_have_attribute("aria-valuetext", "15 of 15")
+    shown.root.get_by_role("button", name="Play").click()
+    expect(shown.slider("Step of training")).to_have_attribute("aria-valuetext", "15 of 15")
+    expect(shown.root.get_by_role("button")).to_have_text("Play")
+
+
+def test_scrubber_answers_touch_on_a_dark_phone(show):
+    shown = Shown(show(scrubbing(), **PHONE), "mgap-scrubber")
+    box = shown.canvas(2)
+    shown.page.touchscreen.tap(box["x"] + box["width"] * 0.7, box["y"] + 50)
+    shown.settle()
+    assert shown.said("Step of training") == "10 of 15"
+    assert shown.fits()
+
+
+def test_scrubber_tells_a_screen_reader_what_it_shows(show):
+    shown = Shown(show(scrubbing()), "mgap-scrubber")
+    shown.press("Step of training", "ArrowRight")
+    expect(shown.root.get_by_role("status")).to_contain_text("Step 5. Gap:")
+    assert "cold, step 5" in shown.root.get_by_role("img").first.get_attribute("aria-label")
+
+
+def test_a_removed_scrubber_stops_playing(show):
+    page = show(scrubbing(), scrubbing())
+    page.get_by_role("button", name="Play").first.click()
+    page.evaluate("document.querySelector('.static-widget').remove()")
+    page.wait_for_timeout(1000)  # what still ran would fail on the page
+    assert page.locator(".mgap-scrubber").count() == 1
+
+
 # --- on the book's own pages
 
-WIRED = [("chapters/dynamics/mismatched_pairs.html", "mgap-sphere", sphere_numbers)]
+WIRED = [
+    ("chapters/dynamics/mismatched_pairs.html", "mgap-sphere", sphere_numbers),
+    ("chapters/cone/depth_and_activation.html", "mgap-cone", lambda shown: ConeExplorer(["relu"]).metrics),
+]
 
 
 @pytest.mark.parametrize("path, kind, library", WIRED, ids=[kind for _, kind, _ in WIRED])

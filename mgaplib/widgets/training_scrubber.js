@@ -1,0 +1,178 @@
+// The TrainingScrubber: recorded training runs side by side, played or moved through step by step.
+// The snapshots' coordinates and the records come from Python; here they are looked up and drawn.
+
+const FRAME_MS = 450;
+
+/** Check what Python sent and read the points: for each run and step the images, then the texts, as x and y. */
+function readPoints(d) {
+  if (!(d?.steps?.length > 1 && d.runs?.length && d.n > 0)) throw new Error("the data lack steps, runs or n");
+  const size = 4 * d.n; // numbers in one frame of one run
+  const points = typed(Int16Array, d.points, d.runs.length * d.steps.length * size, "points");
+  const extent = [Infinity, -Infinity, Infinity, -Infinity];
+  for (let k = 0; k < points.length; k += 2) {
+    extent[0] = Math.min(extent[0], points[k]);
+    extent[1] = Math.max(extent[1], points[k]);
+    extent[2] = Math.min(extent[2], points[k + 1]);
+    extent[3] = Math.max(extent[3], points[k + 1]);
+  }
+  return { extent, frame: (run, at) => points.subarray((run * d.steps.length + at) * size, (run * d.steps.length + at + 1) * size) };
+}
+
+function render({ model, root, ends }) {
+  const d = model.get("data");
+  const { extent, frame } = readPoints(d);
+  root.classList.add("mgap-scrubber");
+  const color = palette(root);
+  const last = d.steps.length - 1;
+  const now = () => Math.max(d.steps.indexOf(model.get("step")), 0);
+  let timer = 0;
+  const go = (at) => {
+    model.set("step", d.steps[at]);
+    model.save_changes();
+  };
+
+  // --- the parts
+  const stepSlider = slider({
+    label: "Step of training",
+    hint: "",
+    stops: d.steps.length,
+    onInput: (at) => {
+      pause();
+      go(at);
+    },
+  });
+  const playing = make("button", { type: "button" }, "Play");
+  const status = make("p", { class: "mgap-status", role: "status" });
+  const runs = d.runs.map((run, k) => {
+    const canvas = make("canvas", { role: "img" });
+    const tiles = tileList([["gap", "Gap", 3], ["tau", "τ", 3], ["loss", "Loss", 2]]);
+    const part = panel(canvas, run.name, [make("span", {}, dot(run.color), "its curve below")]);
+    part.append(tiles.element);
+    part.dataset.run = run.name;
+    return { run, canvas, tiles, part, view: sharpCanvas(root, canvas, (c, width, height) => drawRun(c, width, height, k)) };
+  });
+  const curve = make("canvas", { role: "img", class: "mgap-low" });
+  const some = d.n < d.pool ? `${d.n} of ${d.pool} validation pairs are drawn; the numbers are those of all.` : `${d.n} validation pairs.`;
+  root.append(
+    make("div", { class: "mgap-controls" }, stepSlider.row),
+    make("div", { class: "mgap-buttons" }, playing),
+    status,
+    make("p", { class: "mgap-line" }, make("span", {}, dot(d.colors.image), "images"), make("span", {}, dot(d.colors.text), "texts"), "→ along the run's mean gap, ↑ across it"),
+    make("div", { class: "mgap-runs" }, ...runs.map(({ part }) => part)),
+    panel(curve, "Gap through training", ["drag to choose the step"]),
+    make("p", { class: "mgap-note" }, `${some} The loss is that of one training batch.`),
+  );
+
+  // --- one run: images and texts in its own plane, all runs on one scale
+  function drawRun(c, width, height, k) {
+    const unit = Math.min((width - 14) / (extent[1] - extent[0] || 1), (height - 14) / (extent[3] - extent[2] || 1));
+    const x = (value) => width / 2 + (value - (extent[0] + extent[1]) / 2) * unit;
+    const y = (value) => height / 2 - (value - (extent[2] + extent[3]) / 2) * unit;
+    const points = frame(k, now());
+    const texts = 2 * d.n;
+    c.beginPath();
+    for (let i = 0; i < texts; i += 2) {
+      c.moveTo(x(points[i]), y(points[i + 1]));
+      c.lineTo(x(points[texts + i]), y(points[texts + i + 1]));
+    }
+    c.strokeStyle = color("pair");
+    c.lineWidth = 0.7;
+    c.stroke();
+    const centres = [0, texts].map((start) => {
+      c.beginPath();
+      const centre = [0, 0];
+      for (let i = start; i < start + texts; i += 2) {
+        const [px, py] = [x(points[i]), y(points[i + 1])];
+        centre[0] += px / d.n;
+        centre[1] += py / d.n;
+        c.moveTo(px + 1.7, py);
+        c.arc(px, py, 1.7, 0, 7);
+      }
+      c.fillStyle = start ? d.colors.text : d.colors.image;
+      c.fill();
+      return centre;
+    });
+    rule(c, ...centres[0], ...centres[1], color("face"), { wide: 6 });
+    rule(c, ...centres[0], ...centres[1], color("ink"), { wide: 2.5 });
+    disc(c, ...centres[0], 5.5, d.colors.image, color("face"));
+    disc(c, ...centres[1], 5.5, d.colors.text, color("face"));
+  }
+
+  // --- the gaps through training
+  const box = { left: 40, right: 14, top: 10, bottom: 24 };
+  const total = d.steps[last] - d.steps[0];
+  const curveView = sharpCanvas(root, curve, (c, width, height) => {
+    const top = Math.max(...d.runs.flatMap(({ gaps }) => gaps)) * 1.05 || 1;
+    const x = (step) => box.left + ((step - d.steps[0]) / total) * (width - box.left - box.right);
+    const y = (gap) => height - box.bottom - (gap / top) * (height - box.top - box.bottom);
+    c.font = FONT;
+    c.fillStyle = color("soft");
+    c.textAlign = "right";
+    for (const tick of ticks(0, top, 4)) {
+      rule(c, box.left, y(tick), width - box.right, y(tick), color("line"));
+      c.fillText(String(tick), box.left - 8, y(tick) + 4);
+    }
+    c.textAlign = "center";
+    for (const tick of ticks(d.steps[0], d.steps[last], 4)) c.fillText(String(tick), Math.min(x(tick), width - 16), height - 6);
+    rule(c, x(d.steps[now()]), box.top, x(d.steps[now()]), height - box.bottom, color("soft"), { dash: [3, 4] });
+    for (const { run } of runs) {
+      c.beginPath();
+      for (const [k, step] of run.recorded.entries()) {
+        if (step >= d.steps[0] && step <= d.steps[last]) c.lineTo(x(step), y(run.gaps[k]));
+      }
+      c.strokeStyle = run.color;
+      c.lineWidth = 2.2;
+      c.lineJoin = "round";
+      c.stroke();
+    }
+    for (const { run } of runs) disc(c, x(d.steps[now()]), y(run.gap[now()]), 6, run.color, color("face"));
+  });
+  dragAcross(curve, box, (share) => {
+    pause();
+    const wanted = d.steps[0] + share * total;
+    const distance = d.steps.map((step) => Math.abs(step - wanted));
+    go(distance.indexOf(Math.min(...distance)));
+  });
+
+  // --- playing: only when asked, and one picture after another, with no motion between them
+  function pause() {
+    clearInterval(timer);
+    timer = 0;
+    playing.textContent = "Play";
+  }
+  playing.addEventListener("click", () => {
+    if (timer) return pause();
+    if (now() === last) go(0);
+    playing.textContent = "Pause";
+    timer = setInterval(() => {
+      if (now() < last) go(now() + 1);
+      if (now() === last) pause();
+    }, FRAME_MS);
+  });
+
+  const speaker = announcer(status);
+  function refresh() {
+    const at = now();
+    for (const { run, canvas, tiles, view } of runs) {
+      tiles.show({ gap: run.gap[at], tau: run.tau[at], loss: run.loss[at] });
+      canvas.setAttribute("aria-label", `${run.name}, step ${d.steps[at]}: images and texts, their centroids ${words(run.gap[at], 2)} apart`);
+      view.redraw();
+    }
+    stepSlider.show(at, `${d.steps[at]} of ${d.steps[last]}`);
+    curve.setAttribute("aria-label", `The gap through training: ${d.runs.map((run) => `${run.name} ${words(run.gap[at], 2)}`).join(", ")} at step ${d.steps[at]}`);
+    curveView.redraw();
+    model.set("metrics", Object.fromEntries(d.runs.map(({ name, gap, tau, loss }) => [name, { gap: gap[at], tau: tau[at], loss: loss[at] }])));
+    model.save_changes();
+    speaker.say(`Step ${d.steps[at]}. Gap: ${d.runs.map((run) => `${words(run.gap[at], 2)} (${run.name})`).join(", ")}.`);
+  }
+  const drawing = oncePerFrame(refresh);
+  model.on("change:step", drawing.schedule);
+  ends.push(() => {
+    model.off("change:step", drawing.schedule);
+    clearInterval(timer);
+    for (const part of [drawing, speaker, curveView, ...runs.map(({ view }) => view)]) part.end();
+  });
+  refresh();
+}
+
+export default { render: guarded(render) };
