@@ -27,6 +27,8 @@ help:  ## list the targets
 setup: .venv/ready  ## the virtual environment, with the pinned requirements
 
 chapters: .venv/ready
+	@echo "== the small CLIP that chapters share, trained once and kept in the cache (a minute the first time)"
+	$(PY) -m mgaplib.miniclip
 	@echo "== executing the chapters that are not in the cache, two at a time"
 	$(PY) tools/execute.py
 

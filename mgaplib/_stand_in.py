@@ -8,8 +8,8 @@ MINICLIP = "MiniCLIP's embeddings of ShapeWorld pictures"
 DRAWN = "a drawn stand-in"
 
 
-def stand_in(seed: int, shape: tuple[int, int], trained: bool) -> tuple[np.ndarray, np.ndarray, str]:
-    """Return images and texts, and what they are.
+def stand_in(seed: int, shape: tuple[int, int], trained: bool) -> tuple[np.ndarray, np.ndarray, str, str]:
+    """Return images and texts, what they are in words, and the kind of data that claims about them rest on.
 
     Args:
         seed: Another seed gives other pairs, and other random weights.
@@ -17,8 +17,8 @@ def stand_in(seed: int, shape: tuple[int, int], trained: bool) -> tuple[np.ndarr
         trained: Whether it stands in for a trained model.
     """
     if importlib.util.find_spec("torch") and importlib.util.find_spec("open_clip"):
-        return *miniclip(seed, shape[0], trained), MINICLIP
-    return *drawn(seed, shape, trained), DRAWN
+        return *miniclip(seed, shape[0], trained), MINICLIP, "miniclip"
+    return *drawn(seed, shape, trained), DRAWN, "simulation"
 
 
 def miniclip(seed: int, n: int, trained: bool) -> tuple[np.ndarray, np.ndarray]:

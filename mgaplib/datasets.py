@@ -81,6 +81,7 @@ class Embeddings:
         modalities: What the two arrays hold: image, video or protein, and text.
         source: Where the numbers come from, in one sentence.
         stand_in: Whether they stand in for the published ones, which were out of reach.
+        data: What kind of data a claim about them rests on: real, miniclip or simulation.
 
     Taught in chapter index.
     """
@@ -92,6 +93,7 @@ class Embeddings:
     modalities: tuple[str, str]
     source: str
     stand_in: bool
+    data: str = "real"
 
 
 def load_embeddings(name: str, trained: bool = True) -> Embeddings:
@@ -127,10 +129,10 @@ def load_embeddings(name: str, trained: bool = True) -> Embeddings:
     modalities = (model.modality, "text")
     content, reason = _published(f"features_{name}{'' if trained else '_random'}.npy")
     if content is None:
-        images, texts, what = stand_in(NAMES.index(name), model.shape, trained)
+        images, texts, what, kind = stand_in(NAMES.index(name), model.shape, trained)
         print(f"Shown instead of {label}: {what}, no measurement of {label}, because {reason}.")
         source = f"{what}, in place of {label}"
-        return Embeddings(images, texts, name, label, modalities, source, True)
+        return Embeddings(images, texts, name, label, modalities, source, True, kind)
     images, texts = np.load(io.BytesIO(content), allow_pickle=False).astype(np.float32, copy=False)
     weights = model.weights if trained else model.untrained
     source = f"{model.pairs}, through {model.label} ({weights}); published by Liang et al. (2022)"

@@ -151,7 +151,7 @@ def test_a_closed_network_gives_a_stand_in_that_says_so(closed, capfd):
         "Shown instead of CLIP: a drawn stand-in, no measurement of CLIP, because 127.0.0.1"
     )
     assert "cannot be reached" in out and err == ""
-    assert stand_in.stand_in and "drawn" in stand_in.source
+    assert stand_in.data == "simulation" and "drawn" in stand_in.source
     assert files(closed) == []
 
 
@@ -200,7 +200,7 @@ def test_with_torch_miniclip_stands_in(closed, monkeypatch, capsys):
     monkeypatch.setattr(miniclip, "CONFIG", dataclasses.replace(miniclip.CONFIG, steps=100, warmup=10))
     e = datasets.load_embeddings("videoclip")
     assert "MiniCLIP" in e.source and "Shown instead of VideoCLIP: MiniCLIP" in capsys.readouterr().out
-    assert e.stand_in and e.images.shape == e.texts.shape == (100, 128)
+    assert e.data == "miniclip" and e.stand_in and e.images.shape == e.texts.shape == (100, 128)
     assert [path.suffix for path in closed.glob("miniclip-*.pt")] == [".pt"]
     random = datasets.load_embeddings("videoclip", trained=False)
     told = [np.diag(s.images @ s.texts.T).mean() - (s.images @ s.texts.T).mean() for s in (e, random)]
