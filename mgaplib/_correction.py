@@ -63,8 +63,8 @@ class Correction:
 
         Raises:
             TypeError: If they hold no floating-point numbers.
-            ValueError: If they are malformed, or a row is moved to the origin.
-            sklearn.exceptions.NotFittedError: If `fit` was not called.
+            ValueError: If they are malformed, a row is moved to the origin, or `fit` was not called (then it is
+                scikit-learn's NotFittedError).
         """
         return self._transform(images, "images", self._move_images)
 
