@@ -1,7 +1,7 @@
 """Time training against a plain open_clip loop on the same model, and drawing against one picture at a time.
 
-`python benchmarks/training.py` prints a JSON line each. Times are processor seconds on one thread; the ways that
-are compared take turns, and the shortest turn of each counts.
+`python benchmarks/training.py` prints a JSON line each. Times are processor seconds on one thread; the ways
+that are compared take turns, and the shortest turn of each counts.
 """
 
 import os
@@ -20,7 +20,7 @@ from mgaplib import clip, shapeworld
 from mgaplib.clip import open_clip
 from mgaplib.train import TrainConfig, train
 
-STEPS, BATCH, PAIRS, PICTURES = 60, 128, 4096, 20_000
+STEPS, BATCH, PAIRS, PICTURES = 120, 128, 4096, 20_000
 
 
 def in_turns(works: list[Callable[[], object]], turns: int = 3) -> list[float]:

@@ -29,13 +29,17 @@ class Run:
     history: History
     rank: int
     world: int
+    epoch: int = -1
+    order: np.ndarray | None = None  # of this epoch's pairs
 
     def batch_loss(self, step: int) -> torch.Tensor:
         """Return the loss on the step's batch, which depends on the seed and the step only."""
         size = self.config.batch_size
         epoch, place = divmod(step, len(self.pairs) // size)
-        order = np.random.default_rng([self.config.seed, epoch]).permutation(len(self.pairs))
-        share = order[place * size : (place + 1) * size][self.rank :: self.world]
+        if epoch != self.epoch:
+            self.epoch = epoch
+            self.order = np.random.default_rng([self.config.seed, epoch]).permutation(len(self.pairs))
+        share = self.order[place * size : (place + 1) * size][self.rank :: self.world]
         device = self.model.logit_scale.device
         images, texts = (part.to(device) for part in self.pairs.at(share))
         out = self.network(images, texts)
