@@ -63,7 +63,7 @@ class Correction:
 
         Raises:
             TypeError: If they hold no floating-point numbers.
-            ValueError: If they are malformed, a row is moved to the origin, or `fit` was not called (then it is
+            ValueError: If they are malformed, a row is moved to the origin, or `fit` was not called (then
                 scikit-learn's NotFittedError).
         """
         return self._transform(images, "images", self._move_images)
