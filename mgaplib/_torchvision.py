@@ -1,8 +1,8 @@
 """The one place that makes `import torchvision` work beside a torch built without CUDA.
 
-The registry's torchvision is linked to CUDA. Beside a CPU build of torch its compiled operators do not load, and
-its import stops at "operator torchvision::nms does not exist", although the transforms and datasets that we use
-need none of them. Declaring the two operators, without an implementation, lets the import pass.
+The registry's torchvision is linked to CUDA. Beside a CPU build of torch its compiled operators do not load,
+and its import stops at "operator torchvision::nms does not exist", although the transforms and datasets that
+we use need none of them. Declaring the two operators, without an implementation, lets the import pass.
 """
 
 import importlib

@@ -10,7 +10,7 @@ import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 SECTIONS = ["Checks", "Limits", "Exercises", "What next"]
-#: The front page invites, the skeleton teaches; these pages have nothing to claim, or say it in their own way.
+#: Pages that have nothing to claim, or say it in their own way.
 FREE = {"index.md", "notation.md", "benchmarks.md"}
 MAX_CELL_LINES = 25
 
@@ -74,7 +74,8 @@ def code_cell(cell) -> list[str]:
         ):
             if not str(where.get(key, "")).strip():
                 found.append(f"the figure of the cell that starts {first!r} has no {key}")
-        if lines and not lines[-1].rstrip().endswith(";"):  # its value would be a second output with the same name
+        # Its value would be a second output, of the same name.
+        if lines and not lines[-1].rstrip().endswith(";"):
             found.append(f"the figure's cell that starts {first!r} does not end with ;")
     elif re.search(r"plt\.(subplots|figure)\(|\.subplots\(", cell.source):
         found.append(f"the cell that starts {first!r} draws a figure without name, caption and alt text")
