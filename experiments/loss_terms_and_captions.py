@@ -1,6 +1,6 @@
 """Train a MiniCLIP with other loss terms, a shared encoder, and captions that say less; five seeds an arm.
 
-About 12 minutes on one core. The chapter explanations reads the record.
+About 14 minutes on one core. The chapter explanations reads the record.
 """
 
 import _record
