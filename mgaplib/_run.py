@@ -57,7 +57,6 @@ class Run:
     def step(self, step: int) -> float:
         """Take one optimiser step and return the loss before it."""
         began = time.perf_counter()
-        self.model.train()
         set_temperature(self.model, self.config, step)
         rate = learning_rate(self.config, step)
         for group in self.optimizer.param_groups:

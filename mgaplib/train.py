@@ -84,6 +84,7 @@ def train(
     if start == 0:
         with torch.no_grad():
             run.record(0, run.mean_over_processes(run.batch_loss(0)))
+    model.train()
     noted = {config.steps, *config.record_at, *config.snapshots}
     for step in _progress.bar(range(start, config.steps), "train"):
         value, done = run.step(step), step + 1
