@@ -39,7 +39,8 @@ def book(tmp_path):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "_config.yml", tmp_path)
     (tmp_path / "requirements.txt").write_text("one==1\n")
-    (tmp_path / "mgaplib").mkdir()
+    (tmp_path / "mgaplib/widgets").mkdir(parents=True)
+    shutil.copy(ROOT / "mgaplib/widgets/widget_host.js", tmp_path / "mgaplib/widgets")
     chapters = tmp_path / "chapters"
     chapters.mkdir()
     (chapters / "references.bib").write_text("@misc{a, title={A}, author={B, C}, year={2000}}\n")

@@ -31,9 +31,8 @@ def closed(monkeypatch, tmp_path):
     monkeypatch.setenv("MGAPLIB_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("NO_PROXY", "*")
     monkeypatch.setattr(datasets, "_unreachable", "")
-    monkeypatch.setattr(
-        datasets, "stand_in", lambda *a: (*_stand_in.drawn(*a), _stand_in.DRAWN)
-    )  # without torch
+    drawn = (_stand_in.DRAWN, "simulation")  # what there is without torch
+    monkeypatch.setattr(datasets, "stand_in", lambda *a: (*_stand_in.drawn(*a), *drawn))
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

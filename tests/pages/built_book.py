@@ -12,6 +12,7 @@ from playwright.sync_api import Page
 ROOT = Path(__file__).parents[2]
 BOOK = Path(os.environ.get("BOOK_HTML", ROOT / "_build/html"))
 NOT_CHAPTERS = {
+    "prf-prf.html",
     "genindex.html",
     "search.html",
     "py-modindex.html",
