@@ -182,7 +182,7 @@ def test_a_pickled_shard_is_refused_unread(tmp_path):
         def __reduce__(self):
             return os.mkdir, (str(tmp_path / "exploded"),)
 
-    np.save(tmp_path / "img_emb_0.npy", np.array([Bomb()], dtype=object), allow_pickle=True)
+    np.save(tmp_path / "img_emb_0.npy", np.array([Bomb()], dtype=object))
     np.save(tmp_path / "text_emb_0.npy", np.eye(3))
     with pytest.raises(ValueError, match="img_emb_0.npy"):
         shards.measure_shards(tmp_path)
