@@ -12,4 +12,4 @@ def run(embed_dim: int, temperature: str, seed: int) -> dict:
 if __name__ == "__main__":
     arms = [{"embed_dim": d, "temperature": t} for d in (64, 128, 256, 512) for t in ("fixed", "learned")]
     about = f"{ABOUT}; d = 64 to 512, tau fixed at 0.01 or learned from 0.07."
-    _record.main(__file__, about, arms, run, seeds=range(3))
+    _record.main(__file__, about, arms, run)
