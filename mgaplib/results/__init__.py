@@ -70,6 +70,36 @@ def load(id: str) -> Record:
     return Record(id, **json.loads(text))
 
 
+def foretold(seen, value: float, confidence: float = 0.999) -> bool:
+    """Return whether a value lies where one more run should, by the runs that were seen.
+
+    The interval is Student's prediction interval: the runs' mean, give or take their spread, a little wider
+    for being estimated from few.
+
+    Args:
+        seen: What the runs measured, at least two numbers.
+        value: What the new run measured.
+        confidence: How often one more run of the same kind lies inside.
+
+    Raises:
+        ValueError: If there are fewer than two runs.
+
+    Example:
+        >>> foretold([0.80, 0.82, 0.81], 0.83), foretold([0.80, 0.82, 0.81], 1.83)
+        (True, False)
+
+    Taught in chapter temperature.
+    """
+    import numpy as np
+    from scipy import stats
+
+    seen = np.asarray(seen, dtype=float)
+    if len(seen) < 2:
+        raise ValueError(f"seen holds {len(seen)} runs; a spread needs at least 2")
+    width = stats.t.ppf(0.5 + confidence / 2, len(seen) - 1) * seen.std(ddof=1) * np.sqrt(1 + 1 / len(seen))
+    return bool(abs(value - seen.mean()) <= width)
+
+
 def stale(id: str) -> list[str]:
     """Return which of a record's sources have changed since it was made; none if it is up to date.
 
