@@ -1,6 +1,7 @@
 """FairFace: its folder, the 21 prompts of Liang et al., and what their table prints."""
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
 from typing import ClassVar
@@ -47,8 +48,8 @@ class FairFace:
     #: For each kind of harm, the indices of its prompts among `FAIRFACE_PROMPTS`.
     HARMFUL: ClassVar[dict[str, tuple[int, ...]]] = {"crime": (18, 19, 20), "non_human": (14, 15, 16, 17)}
 
-    pictures: Pictures
-    people: object = field(repr=False)
+    pictures: Sequence
+    people: object  # a pandas DataFrame
     truth: np.ndarray
     races: np.ndarray
 
