@@ -80,7 +80,7 @@ def slow_table(x, y):
 
 
 def shared_first_places(scores):
-    """Recall at 1; a partner that shares the first place with k - 1 others, as of equal captions, counts 1 / k."""
+    """Recall at 1; a partner that shares the first place, as equal captions do, counts its share."""
     first = scores >= scores.max(axis=1, keepdims=True) - 1e-12
     return np.mean(np.diag(first) / first.sum(axis=1))
 
