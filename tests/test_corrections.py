@@ -41,7 +41,7 @@ def inner_recall(queries, candidates) -> float:
 
 
 def first_places(scores) -> float:
-    """Recall at 1 of scores; a partner that shares the first place, as equal captions do, counts its share."""
+    """Recall at 1; a partner that shares the first place, as equal captions do, counts its share."""
     first = scores >= scores.max(axis=1, keepdims=True) - 1e-6
     return float(np.mean(np.diag(first) / first.sum(axis=1)))
 
