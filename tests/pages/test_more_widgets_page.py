@@ -353,3 +353,33 @@ def test_stands_on_its_chapters_page_with_the_librarys_numbers(visitor, path, ki
     assert shown.numbers() == pytest.approx(library(shown), abs=1e-4)
     assert (visit.outside, visit.errors) == ([], [])
     visit.page.context.close()
+
+
+def test_scrubber_stands_in_chapter_training_with_the_numbers_of_its_table(visitor):
+    path = "chapters/dynamics/training.html"
+    if not (BOOK / path).exists():
+        pytest.fail(NOT_BUILT)
+    visit = visitor(path)
+    shown = Shown(visit.page, "mgap-scrubber")
+    table = visit.page.locator("table.dataframe", has_text="gap before").first.evaluate(
+        """table => {
+            const head = [...table.querySelectorAll("thead th")].map(cell => cell.textContent.trim());
+            return Object.fromEntries([...table.querySelectorAll("tbody tr")].map(row => {
+                const cells = [...row.children].map(cell => cell.textContent.trim());
+                return [cells[0], Object.fromEntries(head.map((name, k) => [name, Number(cells[k])]))];
+            }));
+        }"""
+    )
+    shown.press("Step of training", "End")
+    after = run_numbers(shown)
+    assert set(after) == set(table) == {"fixed 0.01", "fixed 0.1", "learned", "closed start"}
+    for name, row in table.items():
+        for what in ("gap", "tau", "loss"):
+            assert after[name][what] == pytest.approx(row[what], abs=5.1e-4), (name, what)
+    shown.press("Step of training", "Home")
+    before = run_numbers(shown)
+    assert {name: row["gap before"] for name, row in table.items()} == pytest.approx(
+        {name: numbers["gap"] for name, numbers in before.items()}, abs=5.1e-4
+    )
+    assert (visit.outside, visit.errors) == ([], [])
+    visit.page.context.close()
