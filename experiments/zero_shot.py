@@ -1,4 +1,4 @@
-"""E9: zero-shot accuracy of five competent MiniCLIPs on twenty tasks, after a shift that other pictures chose."""
+"""E9: zero-shot accuracy of five MiniCLIPs on twenty tasks, after a shift that other pictures chose."""
 
 import _record
 import numpy as np
@@ -21,8 +21,8 @@ def run(style: str, attribute: str, seed: int) -> dict:
 if __name__ == "__main__":
     arms = [{"style": s, "attribute": a} for s in shapeworld.STYLES for a in shapeworld.ATTRIBUTES]
     about = (
-        "The competent MiniCLIP-24 (1500 steps, tau fixed at 0.01) on four attributes in five rendering styles, "
-        f"all but one never trained on: {PICTURES} pictures to choose one of forty shifts, {PICTURES} others to "
-        "test it."
+        "The competent MiniCLIP-24 (1500 steps, tau fixed at 0.01) on four attributes in five rendering "
+        f"styles, all but one never trained on: {PICTURES} pictures to choose one of forty shifts, "
+        f"{PICTURES} others to test it."
     )
     _record.main(__file__, about, arms, run)
