@@ -2,20 +2,46 @@
 
 import ast
 import re
+import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-MODULES = sorted(path for path in (ROOT / "mgaplib").rglob("*.py"))
+MODULES = sorted((ROOT / "mgaplib").rglob("*.py"))
 
 
 def test_imports_keep_their_directions():
     linter = Path(sys.executable).with_name("lint-imports")
     result = subprocess.run([linter], cwd=ROOT, capture_output=True, text=True)
     assert result.returncode == 0, result.stdout
+
+
+def test_every_layer_below_the_models_is_kept_free_of_torch():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    layers, free, _ = project["tool"]["importlinter"]["contracts"]
+    names = [name for layer in layers["layers"] for name in layer.split(" : ")]
+    below = names[names.index("_torchvision") + 1 :]
+    assert layers["exhaustive"]
+    assert sorted(free["source_modules"]) == sorted(f"mgaplib.{name}" for name in below)
+
+
+def test_a_module_without_a_place_is_refused(tmp_path):
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    shutil.copytree(ROOT / "mgaplib", tmp_path / "mgaplib", ignore=shutil.ignore_patterns("*.json"))
+    (tmp_path / "mgaplib/newcomer.py").write_text("from mgaplib import report\n")
+    linter = Path(sys.executable).with_name("lint-imports")
+    result = subprocess.run([linter, "--no-cache"], cwd=tmp_path, capture_output=True, text=True)
+    assert result.returncode != 0
+    assert "newcomer" in result.stdout
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
+def test_a_module_holds_one_idea(path):
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 265  # about 250
 
 
 @pytest.mark.parametrize("module", ["mgaplib", "mgaplib.metrics", "mgaplib.landscape", "mgaplib.claims"])
