@@ -9,6 +9,7 @@ _PLACES = {
     "ConeExplorer": "cone_explorer",
     "GapExplorer": "gap_explorer",
     "SphereExplorer": "sphere_explorer",
+    "TrainingPanel": "training_panel",
     "TrainingScrubber": "training_scrubber",
 }
 __all__ = sorted(_PLACES)
