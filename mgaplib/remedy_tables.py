@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from io import StringIO
 
+import numpy as np
 import pandas as pd
+from scipy import stats
 
 from mgaplib import _checks, results
 
@@ -108,10 +110,18 @@ class Recorded:
             }
         return pd.DataFrame(rows).T
 
-    def versus(self, name: str, arms: Sequence[str], base: str = "Baseline") -> dict[str, float]:
-        """Return the mean difference of each arm to another, taken seed by seed."""
+    def versus(self, name: str, arms: Sequence[str], base: str = "Baseline") -> pd.DataFrame:
+        """Return each arm's difference to another, seed by seed: mean, and 95 % interval (low, high)."""
         wide = self.runs.pivot(index="seed", columns="arm", values=name)
-        return {arm: float((wide[arm] - wide[base]).mean()) for arm in arms}
+        apart = wide[list(arms)].sub(wide[base], axis=0)
+        half = stats.t.ppf(0.975, self.seeds - 1) * apart.std() / np.sqrt(self.seeds)
+        return pd.DataFrame({"mean": apart.mean(), "low": apart.mean() - half, "high": apart.mean() + half})
+
+    @staticmethod
+    def told(differences: pd.DataFrame) -> str:
+        """Return differences as text, for a claim."""
+        half = (differences.high - differences.low) / 2
+        return ", ".join(f"{m:+.3f} ± {h:.3f}" for m, h in zip(differences["mean"], half, strict=True))
 
     def row(self, name: str, arms: Sequence[str]) -> str:
         """Return the means of these arms as text, for a claim."""
@@ -122,7 +132,7 @@ def recorded() -> Recorded:
     """Return what was recorded of every arm.
 
     Example:
-        >>> bool(recorded().versus("gap", ["FLT 0.1"])["FLT 0.1"] < 0)
+        >>> bool(recorded().versus("gap", ["FLT 0.1"]).high["FLT 0.1"] < 0)
         True
 
     Taught in chapter temperature.

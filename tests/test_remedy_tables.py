@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from scipy import stats
 
 from mgaplib import remedy_tables, results
 
@@ -24,8 +25,11 @@ def test_the_record_has_every_arm_of_the_paper():
 def test_differences_are_taken_seed_by_seed():
     ours = remedy_tables.recorded()
     wide = {arm: runs.set_index("seed").gap for arm, runs in ours.runs.groupby("arm")}
-    expected = np.mean([wide["HS 1"][s] - wide["SLRT"][s] for s in range(ours.seeds)])
-    assert ours.versus("gap", ["HS 1"], base="SLRT")["HS 1"] == pytest.approx(expected)
+    apart = [wide["HS 1"][s] - wide["SLRT"][s] for s in range(ours.seeds)]
+    found = ours.versus("gap", ["HS 1"], base="SLRT").loc["HS 1"]
+    low, high = stats.ttest_1samp(apart, 0).confidence_interval(0.95)
+    assert found.tolist() == pytest.approx([np.mean(apart), low, high])
+    assert ours.told(found.to_frame().T) == f"{np.mean(apart):+.3f} ± {(high - low) / 2:.3f}"
     assert ours.row("gap", ["HS 1"]) == f"{ours.mean.gap['HS 1']:.3f}"
 
 
@@ -49,3 +53,19 @@ def test_one_more_run_lies_where_it_is_foretold_as_often_as_said():
     assert np.mean(inside) == pytest.approx(0.9, abs=0.015)
     with pytest.raises(ValueError, match="at least 2"):
         results.foretold([1.0], 1.0)
+
+
+def test_arms_that_spread_alike_narrow_what_is_foretold():
+    rng = np.random.default_rng(1)
+    draws = rng.normal(size=(3000, 6, 5)) + rng.normal(scale=9, size=(3000, 6, 1))  # six arms of five runs
+    value = draws[:, 0].mean(axis=1) + np.sqrt(1.2) * rng.normal(size=3000)
+    inside = [results.foretold(a[0], v, 0.9, alike=a[1:]) for a, v in zip(draws, value, strict=True)]
+    assert np.mean(inside) == pytest.approx(0.9, abs=0.02)
+
+
+def test_the_live_check_of_the_chapters_can_fail():
+    """A run without swaps is no run with swaps on a tenth of the steps."""
+    short = {arm: runs.gap for arm, runs in results.load("remedies_short").frame().groupby("arm")}
+    others = [runs for arm, runs in short.items() if arm != "HS 0.1"]
+    assert not results.foretold(short["HS 0.1"], short["Baseline"].mean(), alike=others)
+    assert results.foretold(short["HS 0.1"], short["HS 0.1"].mean(), alike=others)

@@ -70,16 +70,17 @@ def load(id: str) -> Record:
     return Record(id, **json.loads(text))
 
 
-def foretold(seen, value: float, confidence: float = 0.999) -> bool:
+def foretold(seen, value: float, confidence: float = 0.999, *, alike=()) -> bool:
     """Return whether a value lies where one more run should, by the runs that were seen.
 
-    The interval is Student's prediction interval: the runs' mean, give or take their spread, a little wider
-    for being estimated from few.
+    The interval is Student's prediction interval: the runs' mean, give or take their spread, wider for being
+    estimated from few. Five runs alone give a wide one; runs of other arms that spread alike narrow it.
 
     Args:
         seen: What the runs measured, at least two numbers.
         value: What the new run measured.
         confidence: How often one more run of the same kind lies inside.
+        alike: Other arms' runs, a sequence each, whose spread about their own means is pooled with it.
 
     Raises:
         ValueError: If there are fewer than two runs.
@@ -96,7 +97,10 @@ def foretold(seen, value: float, confidence: float = 0.999) -> bool:
     seen = np.asarray(seen, dtype=float)
     if len(seen) < 2:
         raise ValueError(f"seen holds {len(seen)} runs; a spread needs at least 2")
-    width = stats.t.ppf(0.5 + confidence / 2, len(seen) - 1) * seen.std(ddof=1) * np.sqrt(1 + 1 / len(seen))
+    around = [arm - arm.mean() for arm in (seen, *(np.asarray(arm, dtype=float) for arm in alike))]
+    free = sum(len(arm) - 1 for arm in around)
+    spread = np.sqrt(sum(arm @ arm for arm in around) / free)
+    width = stats.t.ppf(0.5 + confidence / 2, free) * spread * np.sqrt(1 + 1 / len(seen))
     return bool(abs(value - seen.mean()) <= width)
 
 
