@@ -1,11 +1,12 @@
 """Embed a folder of pictures with a table of captions through any open_clip model."""
 
 import csv
-from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+
+from mgaplib._pictures import Pictures
 
 TABLE = "captions.csv"
 _THUMBNAIL = 32  # pixels a side, for the explorer
@@ -43,7 +44,7 @@ def embed_folder(folder: str | Path, model: str, pretrained: str | None = None) 
     Taught in chapter your_embeddings.
     """
     names, captions = read_captions(folder)
-    pictures = _Pictures([Path(folder, name) for name in names])
+    pictures = _Thumbnailed([Path(folder, name) for name in names])
     from mgaplib.clip import load_clip  # torch takes seconds to import: bad tables are told before that
 
     try:
@@ -105,25 +106,16 @@ def read_captions(folder: str | Path) -> tuple[list[str], list[str]]:
     return [row["image"] for row in rows], [row["caption"] for row in rows]
 
 
-class _Pictures(Sequence):
-    """Picture files, opened when a batch is asked for, so that memory holds one; small copies are kept."""
+class _Thumbnailed(Pictures):
+    """Pictures of which small copies are kept when a batch is opened."""
 
     def __init__(self, paths: list[Path]):
-        self.paths, self.thumbnails = paths, []
-
-    def __len__(self) -> int:
-        return len(self.paths)
-
-    def __getitem__(self, rows):
-        return [self._open(path) for path in self.paths[rows]]
+        super().__init__(paths)
+        self.thumbnails = []
 
     def _open(self, path: Path):
-        from PIL import Image, ImageOps
+        from PIL import ImageOps
 
-        try:
-            with Image.open(path) as file:
-                picture = file.convert("RGB")
-        except (OSError, ValueError, Image.DecompressionBombError) as error:
-            raise ValueError(f"{path} is no picture that can be read: {error}") from error
+        picture = super()._open(path)
         self.thumbnails.append(np.asarray(ImageOps.fit(picture, (_THUMBNAIL, _THUMBNAIL))))
         return picture

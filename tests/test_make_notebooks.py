@@ -1,8 +1,10 @@
 """Exported notebooks: plain Markdown, the same bytes each time, a first cell that installs on Colab only."""
 
 import ast
+import importlib.metadata
 import re
 import sys
+import tomllib
 from pathlib import Path
 
 import jupytext
@@ -11,6 +13,8 @@ import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tools"))
@@ -160,7 +164,7 @@ def test_a_chapter_may_ask_for_an_accelerator(root):
 
 def test_the_first_cell_installs_on_colab_only(root):
     first = read(root, "one", repo_url=URL, ref="v1").cells[0].source
-    assert f'%pip install -q "mgaplib[models,umap] @ git+{URL}@v1"' in first
+    assert f'%pip install -q "mgaplib[{make_notebooks.EXTRAS}] @ git+{URL}@v1"' in first
     assert "numpy.__version__ != importlib.metadata.version" in first
     code = first.replace("%pip", "installed.append  #")
     elsewhere = {"installed": []}
@@ -366,3 +370,66 @@ def test_every_chapter_is_a_valid_notebook_with_all_its_code(exported):
         assert path.stem == chapter.stem
         code = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
         assert code[1:] == [cell.source for cell in jupytext.read(chapter).cells if cell.cell_type == "code"]
+
+
+# What the first cell installs
+
+
+def installed_with(requirements: list[str]) -> set[str]:
+    """Return the distributions that an installer brings for the requirements, theirs included."""
+    found, todo = set(), [(Requirement(line), "") for line in requirements]
+    while todo:
+        requirement, extra = todo.pop()
+        key = (canonicalize_name(requirement.name), frozenset(requirement.extras))
+        if key in found or (requirement.marker and not requirement.marker.evaluate({"extra": extra})):
+            continue
+        found.add(key)
+        try:
+            lines = importlib.metadata.requires(requirement.name) or []
+        except importlib.metadata.PackageNotFoundError:
+            continue
+        todo += [(Requirement(line), name) for line in lines for name in ("", *requirement.extras)]
+    return {name for name, _ in found}
+
+
+def imported(code: str) -> set[str]:
+    """Return the first names of what the code imports, wherever it does."""
+    nodes = list(ast.walk(ast.parse(code)))
+    names = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    names |= {node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.level == 0}
+    return {name.partition(".")[0] for name in names}
+
+
+def provided(extras: list[str]) -> set[str]:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    lines = [line for extra in extras for line in project["optional-dependencies"][extra]]
+    return installed_with(project["dependencies"] + lines)
+
+
+def lacking(codes: dict[str, str], extras: list[str]) -> list[str]:
+    """Return which import of which code no distribution provides that comes with the extras."""
+    distributions, here = importlib.metadata.packages_distributions(), provided(extras)
+    outside = {"mgaplib", "google", *sys.stdlib_module_names}
+    return [
+        f"{where}: {name}"
+        for where, code in codes.items()
+        for name in sorted(imported(code) - outside)
+        if not here & {canonicalize_name(d) for d in distributions.get(name, [])}
+    ]
+
+
+def test_the_first_cell_installs_all_that_a_chapter_and_the_library_import(exported):
+    codes = {
+        path.stem: "\n".join(
+            cell.source
+            for cell in nbformat.read(path, as_version=4).cells[1:]
+            if cell.cell_type == "code" and not cell.source.startswith("%")
+        )
+        for path in exported
+    }
+    codes |= {path.name: path.read_text(encoding="utf-8") for path in (ROOT / "mgaplib").rglob("*.py")}
+    first = nbformat.read(exported[0], as_version=4).cells[0].source
+    extras = re.search(r"mgaplib\[([\w,]+)\]", first)[1].split(",")
+    assert lacking(codes, extras) == []
+    without = lacking(codes, [extra for extra in extras if extra not in ("search", "fairness", "zeroshot")])
+    assert "index.py: faiss" in without and "fairness: statsmodels" in without

@@ -19,7 +19,8 @@ sys.path[:0] = [str(ROOT / "_ext"), str(ROOT / "tools")]
 from launch import repository_url  # noqa: E402
 from plain_markdown import Book, Page, Target  # noqa: E402
 
-EXTRAS = "models,umap"
+# What any chapter needs. Colab brings the large ones, so one list for all costs a minute at most.
+EXTRAS = "models,umap,scale,files,search,fairness,zeroshot"
 
 INSTALL = """\
 # @title Set-up: on Colab, this cell installs the book's library
