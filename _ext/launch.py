@@ -1,9 +1,11 @@
 """Give the pages their repository and Colab buttons when the repository's public address is known."""
 
+import html
 import os
 import re
 import subprocess
 
+PANEL = re.compile(r'<span class="mgap-run">.*?</span>')  # of a TrainingPanel that has no kernel
 GITHUB = re.compile(r"(?:https://github\.com/|git@github\.com:)([\w.-]+)/([\w.-]+?)(?:\.git)?/?")
 
 
@@ -45,7 +47,10 @@ def configure(app, config):
 
 
 def point_colab_at_notebooks(app, pagename, templatename, context, doctree):
-    """Colab opens only .ipynb files, which live on the branch `notebooks`; edit links stay as they are."""
+    """Colab opens only .ipynb files, which live on the branch `notebooks`; edit links stay as they are.
+
+    A training panel on the page, which cannot train there, points to Colab as well.
+    """
     for group in context.get("header_buttons", []):
         if group.get("label") != "launch-buttons":
             continue
@@ -53,6 +58,8 @@ def point_colab_at_notebooks(app, pagename, templatename, context, doctree):
             if button["text"] == "Colab":
                 url = re.sub(r"/blob/[^/]+/", "/blob/notebooks/", button["url"], count=1)
                 button["url"] = re.sub(r"\.md$", ".ipynb", url)
+                link = f'<a class="mgap-run" href="{html.escape(button["url"])}">run it in Colab</a>'
+                context["body"] = PANEL.sub(lambda _, link=link: link, context.get("body", ""))
 
 
 def setup(app):

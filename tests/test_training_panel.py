@@ -2,6 +2,7 @@
 
 import re
 import threading
+from pathlib import Path
 
 import ipywidgets
 import numpy as np
@@ -282,6 +283,22 @@ def test_the_static_form_shows_the_runs_and_the_way_to_a_live_panel(history, cap
     assert shown["text/plain"] == repr(panel) == f"Training panel, runs: {NASTY} (10 steps)."
     panel._ipython_display_()  # without a front end, its text
     assert "Training panel" in capsys.readouterr().out
+
+
+def test_the_book_turns_the_way_into_a_link_where_it_knows_its_repository(history, monkeypatch):
+    monkeypatch.syspath_prepend(str(Path(__file__).parent.parent / "_ext"))
+    import launch
+
+    body = TrainingPanel(runs={"mine": history}, live=False).static()["text/html"]
+    colab = "https://colab.research.google.com/github/someone/gap/blob"
+    button = {"text": "Colab", "url": f"{colab}/main/chapters/page.md"}
+    page = {"body": body, "header_buttons": [{"label": "launch-buttons", "buttons": [button]}]}
+    launch.point_colab_at_notebooks(None, "chapters/page", "page.html", page, None)
+    link = f'<a class="mgap-run" href="{colab}/notebooks/chapters/page.ipynb">run it in Colab</a>'
+    assert link in page["body"] and "<span" not in page["body"]
+    unknown = {"body": body, "header_buttons": []}
+    launch.point_colab_at_notebooks(None, "chapters/page", "page.html", unknown, None)
+    assert unknown["body"] == body
 
 
 def test_without_runs_the_static_form_says_how_to_get_one():
