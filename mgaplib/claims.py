@@ -42,10 +42,11 @@ def record(
         seeds: How many seeds stand behind `here`; 1 for a deterministic result.
         checks: What must be true, each in words, with whether it is.
         at_most: The best verdict that the data can give; "partly" for an analogue of the paper's data.
-        note: Why a check fails, or what limits the result.
+        note: Why a check fails, or what limits the result; needed where `at_most` lowers the verdict.
 
     Raises:
-        ValueError: If the id, source, data or `at_most` is unknown.
+        ValueError: If the id, source, data or `at_most` is unknown, or if `at_most` lowers the verdict and no
+            note says why.
 
     Example:
         >>> record("E5", source="liang2022", statement="The gap is a minimum.", paper=0.82, here=0.86,
@@ -67,7 +68,11 @@ def record(
         verdict = "not tested here"
     else:
         verdict = "holds" if all(true) else "partly" if any(true) else "fails"
-        if verdict == "holds":
+        if verdict == "holds" and at_most != "holds":
+            if not note.strip():
+                raise ValueError(
+                    f"{id}: all checks are true and at_most is {at_most!r}; give a note that says why"
+                )
             verdict = at_most
     failed = [words for words, v in checks.items() if not v]
     row = {

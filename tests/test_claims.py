@@ -23,8 +23,15 @@ def test_the_verdict_follows_from_the_checks(checks, verdict):
 
 
 def test_an_analogue_never_holds():
-    assert claims.record("E9", checks={"a": True}, at_most="partly", **ROW) == "partly"
+    assert claims.record("E9", checks={"a": True}, at_most="partly", note="shapes", **ROW) == "partly"
     assert claims.record("E9", checks={"a": False}, at_most="partly", **ROW) == "fails"
+
+
+@pytest.mark.parametrize("note", ["", " "])
+def test_a_verdict_is_not_lowered_without_a_reason(note):
+    with pytest.raises(ValueError, match="give a note"):
+        claims.record("E9", checks={"a": True}, at_most="partly", note=note, **ROW)
+    assert claims.record("E9", checks={"a": True, "b": False}, at_most="partly", note=note, **ROW) == "partly"
 
 
 def test_what_fails_is_printed(capsys):
