@@ -1,9 +1,9 @@
 """Time one move of the GapExplorer's slider in a real browser, with 500 pairs of 512 dimensions.
 
 `python benchmarks/explorer.py` prints a JSON line: seconds from the slider's input event until every number
-and both pictures stand, the median over a walk of the slider. The straightforward way computes the numbers
-of the same settings in the same browser from the embeddings themselves: shift, normalise, multiply, softmax. The floor is one
-exp over the 250,000 cosines. The budget is 8 ms.
+stands and both pictures are drawn, the median over a walk of the slider. The straightforward way computes the
+numbers of the same settings in the same browser from the embeddings: shift, normalise, multiply, softmax. The
+floor is one exp over the 250,000 cosines. The budget is 8 ms.
 """
 
 import os
