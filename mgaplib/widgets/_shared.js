@@ -152,9 +152,9 @@ function interpolate(table, start, step, at) {
   );
 }
 
-/** A picture under its title and a line that says what is drawn. */
+/** A picture under its title, in one piece or several, and a line that says what is drawn. */
 function panel(canvas, title, line) {
-  return make("div", {}, make("p", { class: "mgap-title" }, title), make("p", { class: "mgap-line" }, ...line), canvas);
+  return make("div", {}, make("p", { class: "mgap-title" }, ...[title].flat()), make("p", { class: "mgap-line" }, ...line), canvas);
 }
 
 /** A coloured dot, for the line under a picture's title. */

@@ -51,9 +51,7 @@ function render({ model, root, ends }) {
     button.addEventListener("click", () => glide(shiftAt(stopAt(target())))); // a stop, so that what is read is what is
     return button;
   };
-  const key = (name) => make("i", { class: "mgap-key", style: `background:${d.colors[name]}`, "aria-hidden": "true" });
   const dash = (style) => make("i", { class: "mgap-dash", style: `border-top: ${style}`, "aria-hidden": "true" });
-  const panel = (canvas, title, line) => make("div", {}, make("p", { class: "mgap-title" }, ...title), make("p", { class: "mgap-line" }, ...line), canvas);
   const scatter = make("canvas", { role: "img" });
   const landscape = make("canvas", { role: "img" });
   const shown = new Map(); // the name of a number -> where it stands
@@ -91,7 +89,7 @@ function render({ model, root, ends }) {
     make(
       "div",
       { class: "mgap-panels" },
-      panel(scatter, [key("image"), "images and ", key("text"), "texts"], [`${n} pairs, joined; the bar is the gap`]),
+      panel(scatter, [dot(d.colors.image), "images and ", dot(d.colors.text), "texts"], [`${n} pairs, joined; the bar is the gap`]),
       panel(
         landscape,
         ["Loss at every shift ", make("span", {}, "▲ lowest")],
@@ -108,188 +106,30 @@ function render({ model, root, ends }) {
   );
   if (d.note) root.append(make("p", { class: "mgap-note" }, d.note));
 
-  // --- the left picture: both modalities along the gap and across it
-  let extent = [0, 0, 0, 0];
-  for (const shift of [low, low / 2, 0, high / 2, high]) {
-    engine.places(shift, places);
-    for (let k = 0; k < places.length; k += 2) {
-      extent[0] = Math.min(extent[0], places[k]);
-      extent[1] = Math.max(extent[1], places[k]);
-      extent[2] = Math.min(extent[2], places[k + 1]);
-      extent[3] = Math.max(extent[3], places[k + 1]);
-    }
-  }
+  // --- the two pictures
+  const extent = extentOf(engine, places, [low, low / 2, 0, high / 2, high]);
   let onScreen = () => [0, 0];
   const scatterView = sharpCanvas(root, scatter, (c, width, height) => {
-    const margin = 22;
-    const unit = (width - 16) / (extent[1] - extent[0]);
-    const rise = Math.min((height - 2 * margin) / (extent[3] - extent[2]), 2 * unit);
-    const left = width / 2 - ((extent[0] + extent[1]) / 2) * unit;
-    const middle = height / 2 + ((extent[2] + extent[3]) / 2) * rise;
-    onScreen = (k) => [left + places[k] * unit, middle - places[k + 1] * rise];
-    c.font = FONT;
-    c.fillStyle = color("soft");
-    c.textAlign = "right";
-    c.fillText("along the gap →", width - 4, height - 4);
-    c.textAlign = "left";
-    c.fillText("↑ across it, where they vary most", 0, 12);
-    c.strokeStyle = color("pair");
-    c.lineWidth = 0.7;
-    c.beginPath();
-    for (let i = 0; i < n; i++) {
-      c.moveTo(...onScreen(4 * i));
-      c.lineTo(...onScreen(4 * i + 2));
-    }
-    c.stroke();
-    const centres = [0, 0, 0, 0];
-    for (const [start, fill] of [[0, d.colors.image], [2, d.colors.text]]) {
-      c.fillStyle = fill;
-      c.beginPath();
-      for (let i = 0; i < n; i++) {
-        const [x, y] = onScreen(4 * i + start);
-        centres[start] += x / n;
-        centres[start + 1] += y / n;
-        c.moveTo(x + 1.8, y);
-        c.arc(x, y, 1.8, 0, 7);
-      }
-      c.fill();
-    }
-    // The gap itself: the line between the two centroids.
-    const disc = (x, y, r, fill) => {
-      c.beginPath();
-      c.arc(x, y, r, 0, 7);
-      c.fillStyle = fill;
-      c.fill();
-      c.lineWidth = 2;
-      c.strokeStyle = color("face");
-      c.stroke();
-    };
-    for (const [stroke, wide] of [[color("face"), 6], [color("ink"), 2.5]]) {
-      c.beginPath();
-      c.moveTo(centres[0], centres[1]);
-      c.lineTo(centres[2], centres[3]);
-      c.strokeStyle = stroke;
-      c.lineWidth = wide;
-      c.stroke();
-    }
-    disc(centres[0], centres[1], 6.5, d.colors.image);
-    disc(centres[2], centres[3], 6.5, d.colors.text);
-    if (chosen >= 0) {
-      const [a, b] = [onScreen(4 * chosen), onScreen(4 * chosen + 2)];
-      c.beginPath();
-      c.moveTo(...a);
-      c.lineTo(...b);
-      c.strokeStyle = color("accent");
-      c.lineWidth = 2;
-      c.stroke();
-      for (const [at, fill] of [[a, d.colors.image], [b, d.colors.text]]) {
-        c.beginPath();
-        c.arc(...at, 5, 0, 7);
-        c.fillStyle = fill;
-        c.fill();
-        c.strokeStyle = color("accent");
-        c.stroke();
-      }
-    }
+    onScreen = drawPairs(c, width, height, { d, color, extent, places, chosen });
   });
-
-  // --- the right picture: the loss along the shift, the marker on it, its minimum
-  const box = { left: 54, right: 16, top: 14, bottom: 40 };
   const landscapeView = sharpCanvas(root, landscape, (c, width, height) => {
-    const mean = curves[0].map((value, k) => (value + curves[1][k]) / 2);
-    const all = [...curves[0], ...curves[1]];
-    const bottom = Math.min(...all, numbers.loss);
-    const top = Math.max(...all, numbers.loss);
-    const room = (top - bottom || 1) * 0.06;
-    const x = (shift) => box.left + ((shift - low) / (high - low)) * (width - box.left - box.right);
-    const y = (loss) => height - box.bottom - ((loss - bottom + room) / (top - bottom + 2 * room)) * (height - box.top - box.bottom);
-    c.font = FONT;
-    c.lineWidth = 1;
-    const rule = (x0, y0, x1, y1, stroke, dash = []) => {
-      c.setLineDash(dash);
-      c.beginPath();
-      c.moveTo(x0, y0);
-      c.lineTo(x1, y1);
-      c.strokeStyle = stroke;
-      c.stroke();
-      c.setLineDash([]);
-    };
-    c.textAlign = "right";
-    c.fillStyle = color("soft");
-    for (const tick of ticks(bottom, top, 5)) {
-      rule(box.left, y(tick), width - box.right, y(tick), color("line"));
-      c.fillText(String(tick), box.left - 8, y(tick) + 4);
-    }
-    c.textAlign = "center";
-    for (const tick of ticks(low, high, width < 300 ? 3 : 5)) {
-      c.fillText(words(tick, 1), x(tick), height - box.bottom + 17);
-      c.fillText(words(engine.gap(tick), 2), x(tick), height - box.bottom + 32);
-    }
-    c.textAlign = "left";
-    c.fillText("shift", 0, height - box.bottom + 17);
-    c.fillText("gap", 0, height - box.bottom + 32);
-    for (const [shift, words] of [[0, "as trained"], [closed, "closed"]]) {
-      rule(x(shift), box.top, x(shift), height - box.bottom, color("soft"), [3, 4]);
-      c.textAlign = shift ? "left" : "right";
-      c.fillText(words, x(shift) + (shift ? 4 : -4), box.top + 4);
-    }
-    const trace = (line, stroke, wide, dash = []) => {
-      c.setLineDash(dash);
-      c.beginPath();
-      for (let k = 0; k < line.length; k++) c.lineTo(x(engine.curveShift(k)), y(line[k]));
-      c.strokeStyle = stroke;
-      c.lineWidth = wide;
-      c.lineJoin = "round";
-      c.stroke();
-      c.setLineDash([]);
-    };
-    trace(curves[0], d.colors.image, 1.2, [5, 3]);
-    trace(curves[1], d.colors.text, 1.2, [5, 3]);
-    trace(mean, color("ink"), 2.2);
-    // The lowest point: a triangle from below, so that the marker can stand on it too.
-    const [mx, my] = [x(best.shift), y(best.value)];
-    c.beginPath();
-    c.moveTo(mx, my + 3);
-    c.lineTo(mx - 6, my + 13);
-    c.lineTo(mx + 6, my + 13);
-    c.closePath();
-    c.fillStyle = color("ink");
-    c.fill();
-    c.beginPath();
-    c.arc(x(model.get("shift")), y(numbers.loss), 7, 0, 7);
-    c.fillStyle = color("accent");
-    c.fill();
-    c.lineWidth = 2;
-    c.strokeStyle = color("face");
-    c.stroke();
+    const here = { shift: model.get("shift"), loss: numbers.loss };
+    drawLandscape(c, width, height, { d, color, engine, curves, here, best, closed });
   });
 
   // --- moving
-  const stillness = matchMedia("(prefers-reduced-motion: reduce)");
-  let frame = 0;
-  let flight = 0;
-  let announcement = 0;
-
+  let stopGliding = () => {};
   function set(name, value) {
     model.set(name, value);
     model.save_changes();
   }
   function move(shift) {
-    cancelAnimationFrame(flight);
+    stopGliding();
     set("shift", shift);
   }
-  /** Go to a shift in half a second, so that the eye can follow; at once if the reader wants no motion. */
   function glide(target) {
-    cancelAnimationFrame(flight);
-    const start = model.get("shift");
-    if (stillness.matches) return set("shift", target);
-    const from = performance.now();
-    const step = (now) => {
-      const t = Math.min(Math.max((now - from) / 600, 0), 1);
-      set("shift", t < 1 ? start + (target - start) * t * t * (3 - 2 * t) : target);
-      if (t < 1) flight = requestAnimationFrame(step);
-    };
-    flight = requestAnimationFrame(step);
+    stopGliding();
+    stopGliding = tween(model.get("shift"), target, (shift) => set("shift", shift));
   }
   function choose(pair) {
     chosen = pair;
@@ -339,7 +179,6 @@ function render({ model, root, ends }) {
   }
 
   function refresh() {
-    frame = 0;
     const started = performance.now();
     const [shift, tau] = [model.get("shift"), model.get("tau")];
     numbers = engine.metrics(shift, tau);
@@ -347,10 +186,7 @@ function render({ model, root, ends }) {
     if (tau !== refresh.tau) {
       refresh.tau = tau;
       curves = engine.curve(tau);
-      best = lowest(
-        curves[0].map((value, k) => (value + curves[1][k]) / 2),
-        engine.curveShift,
-      );
+      best = lowest(meanOf(curves), engine.curveShift);
       const trained = engine.metrics(0, tau);
       for (const [name, place] of before) place.textContent = words(trained[name], 3);
     }
@@ -372,46 +208,25 @@ function render({ model, root, ends }) {
     );
     performance.clearMeasures("mgap-explorer"); // the browser's own record, for whoever times it: the last one
     performance.measure("mgap-explorer", { start: started, end: performance.now() });
-    // Said once the reader has stopped, not at every step.
-    clearTimeout(announcement);
-    announcement = setTimeout(() => (status.textContent = sentence()), status.textContent ? 400 : 0);
+    speaker.say(sentence());
   }
-  const schedule = () => (frame ||= requestAnimationFrame(refresh));
+  const speaker = announcer(status);
+  const drawing = oncePerFrame(refresh);
 
   // --- pointing: the left picture picks a pair, the right one drags the shift
   function pick(event) {
-    const area = scatter.getBoundingClientRect();
-    const at = [event.clientX - area.left, event.clientY - area.top];
-    let [nearest, distance] = [-1, 18];
-    for (let k = 0; k < 2 * n; k++) {
-      const [x, y] = onScreen(2 * k);
-      const r = Math.hypot(x - at[0], y - at[1]);
-      if (r < distance) [nearest, distance] = [k >> 1, r];
-    }
-    if (nearest >= 0 && nearest !== chosen) choose(nearest);
+    const pair = pairAt(event, scatter, n, onScreen);
+    if (pair >= 0 && pair !== chosen) choose(pair);
   }
   scatter.addEventListener("pointermove", pick);
   scatter.addEventListener("pointerdown", pick);
-  function drag(event) {
-    if (!event.buttons) return;
-    const area = landscape.getBoundingClientRect();
-    const share = (event.clientX - area.left - box.left) / (area.width - box.left - box.right);
-    move(shiftAt(Math.round(Math.min(Math.max(share, 0), 1) * (d.stops - 1))));
-  }
-  landscape.addEventListener("pointerdown", (event) => {
-    landscape.setPointerCapture(event.pointerId);
-    drag(event);
-  });
-  landscape.addEventListener("pointermove", drag);
+  dragAcross(landscape, LANDSCAPE, (share) => move(shiftAt(Math.round(share * (d.stops - 1)))));
 
-  for (const name of ["shift", "tau"]) model.on(`change:${name}`, schedule);
+  for (const name of ["shift", "tau"]) model.on(`change:${name}`, drawing.schedule);
   ends.push(() => {
-    for (const name of ["shift", "tau"]) model.off(`change:${name}`, schedule);
-    cancelAnimationFrame(frame);
-    cancelAnimationFrame(flight);
-    clearTimeout(announcement);
-    scatterView.end();
-    landscapeView.end();
+    for (const name of ["shift", "tau"]) model.off(`change:${name}`, drawing.schedule);
+    stopGliding();
+    for (const part of [drawing, speaker, scatterView, landscapeView]) part.end();
   });
   pairSlider.show(0, "none");
   refresh();

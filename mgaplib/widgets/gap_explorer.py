@@ -48,7 +48,7 @@ class GapExplorer(BookWidget):
     Taught in chapter index.
     """
 
-    _esm = front_end("_explorer_engine", "gap_explorer")
+    _esm = front_end("_explorer_engine", "_explorer_pictures", "gap_explorer")
 
     shift = traitlets.Float(0.0).tag(sync=True)
     tau = traitlets.Float(0.01).tag(sync=True)

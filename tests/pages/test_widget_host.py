@@ -183,6 +183,50 @@ def test_the_explorer_lives_here_too_and_reads_captions_as_text(show, saved, exp
     expect(second.get_by_role("slider", name="Shift")).to_have_attribute("aria-valuetext", "1.50")
 
 
+def test_an_explorer_removed_in_flight_leaves_nothing_behind(show, saved, explorer):
+    page = show(saved, [explorer.model_id, explorer.model_id])
+    page.evaluate(
+        """() => {
+            const revoke = URL.revokeObjectURL;
+            URL.revokeObjectURL = url => { document.body.dataset.revoked = url; revoke.call(URL, url); };
+        }"""
+    )
+    first = page.locator(".mgap").first
+    first.get_by_role("slider", name="Shift").press("Home")
+    first.get_by_role("button", name="Close the gap").click()  # it glides there in half a second
+    page.evaluate("document.querySelector('.static-widget').remove()")
+    page.wait_for_function("document.body.dataset.revoked?.startsWith('blob:')")
+    [left] = page.locator(".mgap").all()
+    slider = left.get_by_role("slider", name="Shift")
+    page.evaluate("() => new Promise(r => requestAnimationFrame(() => requestAnimationFrame(() => r(null))))")
+    rest = slider.get_attribute("aria-valuetext")
+    assert float(rest.replace("−", "-")) < 0.45  # the flight ended with the view that began it
+    page.wait_for_timeout(900)
+    assert slider.get_attribute("aria-valuetext") == rest
+    slider.press("End")
+    expect(slider).to_have_attribute("aria-valuetext", "1.50")
+
+
+def test_a_pair_shows_its_picture_and_caption_to_the_mouse_and_its_neighbours(show, saved, explorer):
+    page = show(saved, [explorer.model_id])
+    root = page.locator(".mgap")
+    box = root.locator("canvas").first.bounding_box()
+    looked = root.get_by_role("slider", name="Look at a pair")
+    for row in range(5, 100, 2):  # down through the cloud of texts until a point is met
+        page.mouse.move(box["x"] + box["width"] * 0.26, box["y"] + box["height"] * row / 100)
+        if looked.get_attribute("aria-valuetext") != "none":
+            break
+    pair = int(looked.get_attribute("aria-valuetext").split()[0])
+    assert f"Pair {pair} “{NASTY} {pair - 1}”, cosine" in root.inner_text()
+    pictures = [p.get_attribute("aria-label") for p in root.locator(".mgap-thumb").all()]
+    assert (
+        pictures[0] == f"picture {pair}" and len(pictures) == 4
+    )  # its own, and three neighbours of its text
+    land = explorer._land
+    nearest = np.argsort(-land.gram[:, pair - 1])[:3] + 1
+    assert pictures[1:] == [f"picture {i}" for i in nearest]
+
+
 BROKEN = {
     "nothing": lambda model: model["state"].update(data={}),
     "a short gram": lambda model: next(b for b in model["buffers"] if b["path"][-1] == "gram").update(
