@@ -148,6 +148,10 @@ def gini(predicted, n_classes: int) -> float:
         predicted: The predicted class of each picture.
         n_classes: How many classes there are.
 
+    Raises:
+        TypeError: If the predictions are no integers.
+        ValueError: If there is none, or one is not below `n_classes`.
+
     Source: Sato 2026, the Gini coefficient of the counts.
 
     Example:
@@ -156,6 +160,7 @@ def gini(predicted, n_classes: int) -> float:
 
     Taught in chapter zero_shot.
     """
+    predicted = checked_labels(predicted, predicted, range(n_classes), "predicted")
     counts = np.sort(np.bincount(predicted, minlength=n_classes))
     ranks = np.arange(1, len(counts) + 1)
     return float((2 * ranks - len(counts) - 1) @ counts / (len(counts) * counts.sum()))
@@ -241,13 +246,13 @@ def unit_vector(gap, d: int) -> np.ndarray:
     return vector / np.linalg.norm(vector)
 
 
-def checked_labels(labels, images, classes) -> np.ndarray:
+def checked_labels(labels, images, classes, name: str = "labels") -> np.ndarray:
     """Return labels as integers, one for each picture, each the index of a class."""
     labels = np.asarray(labels)
     if labels.dtype.kind not in "iu":
-        raise TypeError(f"labels hold {labels.dtype}; pass integers, the index of each picture's class")
-    if labels.shape != (len(images),):
-        raise ValueError(f"labels has shape {labels.shape}; pass one for each of the {len(images)} pictures")
+        raise TypeError(f"{name} hold {labels.dtype}; pass integers, the index of each picture's class")
+    if labels.shape != (len(images),) or not labels.size:
+        raise ValueError(f"{name} has shape {labels.shape}; pass one for each of the {len(images)} pictures")
     if labels.min() < 0 or labels.max() >= len(classes):
-        raise ValueError(f"labels go from {labels.min()} to {labels.max()}; there are {len(classes)} classes")
+        raise ValueError(f"{name} go from {labels.min()} to {labels.max()}; there are {len(classes)} classes")
     return labels

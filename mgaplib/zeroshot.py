@@ -99,6 +99,7 @@ def encode(clip, dataset, batch_size: int = 256) -> tuple[np.ndarray, np.ndarray
         batch_size: Pictures held and encoded at a time.
 
     Raises:
+        TypeError: If its pictures are no PIL pictures.
         ValueError: If the data set is empty or the batch size below 1.
 
     Example:
@@ -117,6 +118,10 @@ def encode(clip, dataset, batch_size: int = 256) -> tuple[np.ndarray, np.ndarray
         pictures, names = zip(
             *(dataset[i] for i in range(start, min(start + batch_size, len(dataset)))), strict=True
         )
+        if not hasattr(pictures[0], "convert"):
+            raise TypeError(
+                f"dataset gives {type(pictures[0]).__name__}; pass PIL pictures: drop its transform"
+            )
         rows.append(clip.encode_images([picture.convert("RGB") for picture in pictures]))
         labels += [int(name) for name in names]
     return np.concatenate(rows), np.array(labels)

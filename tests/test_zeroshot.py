@@ -140,7 +140,7 @@ def test_mcnemar_is_the_sign_test_of_those_that_change(lost, won, same):
     ("name", "p"), [("CIFAR10", 3.476e-06), ("CIFAR100", 8.701e-03), ("EuroSAT", 7.020e-06)]
 )
 def test_the_papers_p_values_follow_from_its_accuracies(name, p):
-    assert zeroshot.two_proportions(*zeroshot.BENCHMARKS[name].whole) == pytest.approx(p, rel=0.03)
+    assert float(f"{zeroshot.two_proportions(*zeroshot.BENCHMARKS[name].whole):.3e}") == p
 
 
 @pytest.mark.parametrize(
@@ -149,6 +149,21 @@ def test_the_papers_p_values_follow_from_its_accuracies(name, p):
 def test_its_main_table_is_not_significant(name, n, p):
     row = zeroshot.BENCHMARKS[name]
     assert zeroshot.two_proportions(row.original, row.modified, n) == pytest.approx(p, abs=0.006)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 10**6), st.floats(-5, 5))
+def test_a_shift_of_any_length_is_a_factor_and_a_handicap_for_each_class(seed, delta):
+    """Exactly so if all pictures lie equally far along the gap, as the chapter says they nearly do."""
+    rng = np.random.default_rng(seed)
+    axis, a = np.eye(8)[0], delta / 2
+    images = np.column_stack([np.full(40, 0.3), np.sqrt(1 - 0.3**2) * unit(rng.normal(size=(40, 7)))])
+    classes = unit(rng.normal(size=(5, 8)) - 2 * axis)
+    along = classes @ axis
+    factor = 1 / np.sqrt(1 + 2 * a * along + a**2)
+    given = factor * (images @ classes.T + a * (0.3 - along) - a**2)
+    shifted = zeroshot.scores(images, classes, delta, gap=axis)
+    np.testing.assert_allclose(shifted * np.sqrt(1 - 0.6 * a + a**2), given, atol=1e-12)
 
 
 # The paper's tasks
@@ -240,6 +255,15 @@ def test_bad_labels():
         zeroshot.roc_auc(images, labels, classes)
 
 
+def test_bad_predictions():
+    with pytest.raises(TypeError, match="predicted hold float64"):
+        zeroshot.gini([0.0, 1.0], 2)
+    with pytest.raises(ValueError, match="predicted has shape \\(0,\\)"):
+        zeroshot.gini(np.array([], int), 2)
+    with pytest.raises(ValueError, match="predicted go from 0 to 2; there are 2 classes"):
+        zeroshot.gini([0, 2], 2)
+
+
 def test_bad_embeddings_and_shifts():
     images, labels, classes = task()
     with pytest.raises(ValueError, match="classes 3"):
@@ -281,5 +305,15 @@ def test_bad_data_sets(model, tmp_path):
         zeroshot.load_benchmark("HatefulMemes", tmp_path)
     with pytest.raises(ValueError, match="names no classes"):
         zeroshot.benchmark_table(model, {"CIFAR10": [(Image.new("RGB", (24, 24)), 0)] * 4})
+    with pytest.raises(FileNotFoundError, match="class folder"):
+        (tmp_path / "empty").mkdir()
+        zeroshot.load_benchmark("HatefulMemes", tmp_path / "empty")
+    with pytest.raises(ValueError, match="dataset is empty"):
+        zeroshot.benchmark_table(model, {"SVHN": []})
+    with pytest.raises(ValueError, match="labels go from 0 to 2; there are 2 classes"):
+        three = Drawn((Image.new("RGB", (24, 24), colour), colour % 3) for colour in range(60))
+        zeroshot.benchmark_table(model, {"CIFAR100": three})
+    with pytest.raises(TypeError, match="dataset gives ndarray; pass PIL pictures"):
+        zeroshot.encode(model, [(np.zeros((24, 24, 3), np.uint8), 0)])
     with pytest.raises(ValueError, match="batch_size is 0"):
         zeroshot.encode(model, [(Image.new("RGB", (24, 24)), 0)], batch_size=0)
