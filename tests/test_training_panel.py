@@ -5,9 +5,11 @@ import threading
 from pathlib import Path
 
 import ipywidgets
+import nbformat
 import numpy as np
 import pytest
 import torch
+from nbclient import NotebookClient
 
 from mgaplib import clip, metrics, shapeworld
 from mgaplib._config import History
@@ -234,6 +236,43 @@ def test_what_it_draws_by_default_is_trained_by_miniclip(monkeypatch):
     assert panel.model.visual.image_size == (24, 24)
     assert panel.runs["learned from 0.07"].pool == 128
     panel.close()
+
+
+# --- in a real kernel
+
+CELLS = [
+    """
+from mgaplib import clip, shapeworld, train
+from mgaplib.widgets import TrainingPanel
+
+panel = TrainingPanel(
+    shapeworld.draw(64, size=16),
+    shapeworld.draw(24, size=16, split="val"),
+    model=lambda: clip.mini_clip(width=16, image_size=16, layers=1),
+    config=train.TrainConfig(steps=4, batch_size=32),
+)
+panel
+""",
+    "panel.controls.start.click(); panel.wait(60); print(panel.error)",
+]
+
+
+def test_in_a_notebook_it_is_live_and_what_its_thread_says_reaches_the_front_end(monkeypatch):
+    monkeypatch.delenv("MGAPLIB_STATIC", raising=False)
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in CELLS])
+    NotebookClient(notebook, timeout=120, kernel_name="python3").execute()
+    [shown], printed = notebook.cells[0].outputs, notebook.cells[1].outputs
+    assert "application/vnd.jupyter.widget-view+json" in shown.data
+    assert [output.text for output in printed] == ["None\n"]  # no error, no bar beside the panel's
+    states = notebook.metadata.widgets["application/vnd.jupyter.widget-state+json"]["state"]
+    said = [
+        state["state"].get("value", "") for state in states.values() if state["model_name"] == "HTMLModel"
+    ]
+    assert any("learned from 0.07: 4 steps" in str(value) for value in said)
+    [explorer] = [state["state"] for state in states.values() if state["model_module"] == "anywidget"]
+    box = states[shown.data["application/vnd.jupyter.widget-view+json"]["model_id"]]["state"]
+    below = states[box["children"][-1].removeprefix("IPY_MODEL_")]["state"]
+    assert len(below["children"]) == 1 and explorer["metrics"]["gap"] > 0
 
 
 # --- where no kernel runs
