@@ -1,7 +1,9 @@
 """Streaming metrics equal those in memory, however the pairs are cut up, merged and spread over workers."""
 
 import os
+import pickle
 import signal
+import tempfile
 import tracemalloc
 
 import numpy as np
@@ -134,6 +136,11 @@ def test_memory_does_not_grow_with_the_pairs(tmp_path):
     assert peak < 200_000 * d * 2  # less than one modality of the shard, in half precision
 
 
+def test_what_a_worker_sends_grows_with_the_square_of_the_dimension():
+    sizes = [len(pickle.dumps(GapAccumulator().update(*cones(500, d, seed=9)))) for d in (128, 256)]
+    assert sizes[1] / sizes[0] == pytest.approx(4, rel=0.05)
+
+
 # Shards on disk
 
 
@@ -215,12 +222,14 @@ def test_a_malformed_parquet_is_refused(tmp_path, columns, message):
         shards.measure_shards(tmp_path)
 
 
-def test_a_cluster_that_loses_a_worker_gives_the_same(tmp_path):
-    """Two worker processes; one is killed by the first shard it meets, and the result does not change."""
+def test_a_cluster_that_loses_a_worker_half_way_gives_the_same(tmp_path):
+    """Two worker processes; one is killed once half of the shards are begun; the result does not change."""
     from distributed import Client, LocalCluster
 
     x, y = cones(2000, 16, seed=8)
     write_shards(tmp_path, "flat", x, y, pieces=20)
+    started = tmp_path / "started"
+    started.mkdir()
     alone = shards.measure_shards(tmp_path, tau=0.05).metrics()
     options = dict(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None)
     with LocalCluster(**options, host="127.0.0.1") as cluster, Client(cluster) as client:
@@ -229,15 +238,17 @@ def test_a_cluster_that_loses_a_worker_gives_the_same(tmp_path):
         )
         victim = min(client.run(os.getpid).values())
 
-        def kill_once(shard, tau, block_size):
-            if os.getpid() == victim:
+        def kill_half_way(shard, tau, block_size):
+            tempfile.mkstemp(dir=started)  # counts the shards that either worker began
+            if os.getpid() == victim and len(os.listdir(started)) > 10:
                 os.kill(victim, signal.SIGKILL)
             return shards.measure_shard(shard, tau, block_size)
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(shards, "measure_shard", kill_once)
+            patch.setattr(shards, "measure_shard", kill_half_way)
             # cloudpickle ships the patched function by value, since it is local to this test.
-            patch.setattr(kill_once, "__module__", "__main__", raising=False)
+            patch.setattr(kill_half_way, "__module__", "__main__", raising=False)
             survived = shards.measure_shards(tmp_path, tau=0.05, client=client).metrics()
         assert victim not in client.run(os.getpid).values()
+    assert len(os.listdir(started)) > 20  # what died with the worker was measured again
     assert survived == pytest.approx(alone, rel=1e-12)
