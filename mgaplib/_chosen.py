@@ -152,6 +152,8 @@ def two_proportions(first: float, second: float, n: int) -> float:
         raise ValueError(
             f"first, second and n are {first!r}, {second!r} and {n!r}; pass two shares and a count"
         )
+    if first == second:
+        return 1.0  # where both are 0 or 1, the test would divide by zero
     return float(test(np.array([first * n, second * n]), [n, n])[1])
 
 

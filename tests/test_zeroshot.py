@@ -151,6 +151,11 @@ def test_its_main_table_is_not_significant(name, n, p):
     assert zeroshot.two_proportions(row.original, row.modified, n) == pytest.approx(p, abs=0.006)
 
 
+@pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
+def test_equal_shares_do_not_differ(share):
+    assert zeroshot.two_proportions(share, share, 100) == 1.0
+
+
 @settings(max_examples=30, deadline=None)
 @given(st.integers(0, 10**6), st.floats(-5, 5))
 def test_a_shift_of_any_length_is_a_factor_and_a_handicap_for_each_class(seed, delta):
