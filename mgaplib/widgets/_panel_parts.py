@@ -124,7 +124,7 @@ def figure(runs) -> str:
         return ""
     from matplotlib.figure import Figure
 
-    drawn = Figure(figsize=(7.4, 3.3), dpi=110, layout="constrained", facecolor="white")
+    drawn = Figure(figsize=(5.6, 3.2), dpi=160, layout="constrained", facecolor="white")
     panels = drawn.subplots(1, 2)
     for k, (name, history) in enumerate(runs.items()):
         color = plots.OTHERS[k % len(plots.OTHERS)]
@@ -143,7 +143,7 @@ def figure(runs) -> str:
     )
     alt = html.escape(f"Gap and recall at 1 through training: {ends}.", quote=True)
     picture = base64.b64encode(png(drawn)).decode()
-    return f'<img src="data:image/png;base64,{picture}" alt="{alt}" style="max-width:100%;height:auto">'
+    return f'<img src="data:image/png;base64,{picture}" alt="{alt}" style="width:560px;max-width:100%">'
 
 
 def explorer(model, validation, tau: float):
