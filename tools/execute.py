@@ -24,6 +24,18 @@ STAMP = ROOT / "build/stamp"
 INPUTS = ["mgaplib", "requirements.txt", "_ext", "_config.yml"]
 
 
+def published() -> bool:
+    """Tell whether the published embeddings can be had: from MGAPLIB_DATA, the cache, or the network."""
+    if ROOT != Path(__file__).resolve().parent.parent:  # another book, whose mgaplib need not be whole
+        return bool(os.environ.get("MGAPLIB_DATA"))
+    code = "from mgaplib import datasets; print(datasets.load_embeddings('clip').stand_in)"
+    # In a process of its own, since torch is imported where the stand-in takes their place.
+    asked = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    if asked.returncode:
+        raise SystemExit(f"the published embeddings cannot be asked for: {asked.stderr.strip()[-500:]}")
+    return asked.stdout.split()[-1] == "False"
+
+
 def fingerprint() -> str:
     """Hash everything that a chapter's outputs depend on, but for the chapter itself."""
     digest = hashlib.sha256()
@@ -33,7 +45,7 @@ def fingerprint() -> str:
             if file.is_file() and file.suffix in {".py", ".js", ".css", ".json", ".txt", ".yml"}:
                 digest.update(file.relative_to(ROOT).as_posix().encode() + b"\0" + file.read_bytes())
     # The same chapter prints other numbers with the real embeddings than with their stand-in.
-    digest.update(f"{sys.version_info[:2]} data={bool(os.environ.get('MGAPLIB_DATA'))}".encode())
+    digest.update(f"{sys.version_info[:2]} published={published()}".encode())
     return digest.hexdigest()
 
 
