@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 HEADER = """---
@@ -32,12 +33,19 @@ claims.glue("page-four", 4.0)
 """
 
 
+def require(book, ids):
+    """Write the book's configuration, but for the claims that it requires: these."""
+    config = yaml.safe_load((ROOT / "_config.yml").read_text())
+    config["sphinx"]["config"]["scorecard_required"] = ids
+    (book / "_config.yml").write_text(yaml.safe_dump(config))
+
+
 @pytest.fixture
 def book(tmp_path):
     """A folder with the book's own configuration and extensions, and three small pages."""
     for name in ("_ext", "_static"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "_config.yml", tmp_path)
+    require(tmp_path, [])
     (tmp_path / "requirements.txt").write_text("one==1\n")
     (tmp_path / "mgaplib/widgets").mkdir(parents=True)
     shutil.copy(ROOT / "mgaplib/widgets/widget_host.js", tmp_path / "mgaplib/widgets")
@@ -155,3 +163,50 @@ def test_the_same_claim_in_two_chapters_fails_the_build(book):
     result = pages(book)
     assert result.returncode != 0
     assert "claim E5 is recorded in" in result.stdout + result.stderr
+
+
+def test_a_required_claim_without_a_row_fails_the_build(book):
+    require(book, ["E5"])
+    assert execute(book).returncode == 0
+    assert pages(book).returncode == 0
+    page = book / "chapters/page.md"
+    page.write_text(page.read_text().replace('"E5"', '"E5.direction"'))  # a part is not enough
+    require(book, ["E5", "F1"])
+    assert execute(book).returncode == 0
+    result = pages(book)
+    assert result.returncode != 0
+    assert re.search(r"no chapter records a claim for E5, F1[^,\w]", result.stdout + result.stderr)
+
+
+def test_the_book_requires_every_claim_of_the_papers():
+    required = yaml.safe_load((ROOT / "_config.yml").read_text())["sphinx"]["config"]["scorecard_required"]
+    theorems = ["Thm1", "Thm2", "Lemma3.1", "Thm3.2", "Thm3.3", "AppC"]
+    figures = [f"F{i}" for i in range(1, 13) if i != 3]  # the third is a drawing
+    assert sorted(required) == sorted([f"E{i}" for i in range(1, 14)] + figures + theorems)
+
+
+def test_two_builds_give_the_same_scorecard_but_for_times_and_commit(book):
+    cards = []
+    for _ in range(2):
+        shutil.rmtree(book / "_build", ignore_errors=True)
+        shutil.rmtree(book / "build", ignore_errors=True)
+        assert "1 to execute" in execute(book).stdout
+        assert pages(book).returncode == 0
+        card = json.loads((book / "_build/html/scorecard.json").read_text())
+        assert card["built"].pop("seconds")["chapters/page"] > 0
+        card["built"].pop("commit")
+        cards.append(json.dumps(card))
+    assert cards[0] == cards[1]
+
+
+def test_claims_are_ordered_as_the_papers_number_them():
+    sys.path.insert(0, str(ROOT / "_ext"))
+    import scorecard
+
+    field, yaras, liang = ["X.a", "F7.all_rows"], ["AppC", "Thm3.2", "F12.swaps", "F2"], ["Thm1", "E10", "E2"]
+    ids = {"field": field, "yaras2025": yaras, "liang2022": liang + ["E2.real"]}
+    rows = [(id, source) for source, group in ids.items() for id in group]
+    ordered = sorted(({"id": id, "source": source} for id, source in rows), key=scorecard.order)
+    assert [row["id"] for row in ordered] == [
+        "E2", "E2.real", "E10", "Thm1", "F2", "F12.swaps", "Thm3.2", "AppC", "F7.all_rows", "X.a",
+    ]  # fmt: skip
