@@ -8,7 +8,8 @@ import pytest
 import traitlets
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from ipywidgets import embed
+from IPython.core.formatters import DisplayFormatter
+from ipywidgets import Widget, embed
 
 from mgaplib import cone, kernels, metrics, sphere
 from mgaplib._config import History
@@ -33,6 +34,13 @@ def assert_shows_a_picture(widget):
     assert bundle["image/png"].startswith("iVBORw0KGgo")
     assert len(bundle["image/png"]) < 150_000
     assert bundle["text/plain"] == repr(widget)
+
+
+def test_an_old_ipywidgets_that_shows_itself_does_not_lose_the_picture(monkeypatch):
+    shown = []
+    monkeypatch.setattr(Widget, "_ipython_display_", lambda self, **kwargs: shown.append(self), raising=False)
+    bundle, _ = DisplayFormatter().format(SphereExplorer())
+    assert shown == [] and {"image/png", "application/vnd.jupyter.widget-view+json"} <= set(bundle)
 
 
 # --- SphereExplorer

@@ -34,6 +34,8 @@ class BookWidget(anywidget.AnyWidget):
     """A widget that lives in a kernel and in a static page, with a picture where neither can run it."""
 
     _css = style()
+    #: ipywidgets 7 (Colab's) would show itself by this one and leave the picture out.
+    _ipython_display_ = None
 
     def _repr_mimebundle_(self, **kwargs):
         data, metadata = super()._repr_mimebundle_(**kwargs)
