@@ -11,18 +11,11 @@ from mgaplib._task import DELTAS, METRICS, predict, sweep, task_gap
 class Choice(NamedTuple):
     """What a chosen shift does to pictures it was not chosen on; made by `choose_shift`.
 
-    Attributes:
-        delta: The shift that was best on the validation pictures.
-        before: The metric on the test pictures, unshifted.
-        after: The same at the chosen shift.
-        p_value: McNemar's, of before against after; NaN for ROC-AUC.
-        lost: Test pictures that were right before and are wrong after.
-        won: Test pictures that were wrong before and are right after.
-        best_on_test: The metric at the shift that is best on the test pictures: the claim of one who chooses
-            there.
-        best_delta: That shift.
-        best_p_value: McNemar's for that claim, as if the shift had been known before; NaN for ROC-AUC.
-        n: Number of test pictures.
+    `delta` is the shift that was best on the validation pictures. `before` and `after` are the metric on the
+    `n` test pictures, unshifted and at that shift, `p_value` McNemar's for the two (NaN for ROC-AUC). Of the
+    test pictures, `lost` were right before and are wrong after, and `won` the other way round. `best_on_test`
+    is the metric at the shift that is best on the test pictures, `best_delta`: the claim of one who chooses
+    there, with `best_p_value`, as if that shift had been known before.
 
     Taught in chapter zero_shot.
     """

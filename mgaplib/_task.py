@@ -48,7 +48,8 @@ def scores(images, classes, delta: float = 0.0, gap=None) -> np.ndarray:
         TypeError: If the embeddings hold no floating-point numbers.
         ValueError: If they are malformed or do not match, or the shift moves a row onto the origin.
 
-    Source: Liang et al. 2022, released code; in the paper's own measure lambda = delta / (2 |gap|).
+    Source: Liang et al. 2022, released code; in the paper's own measure, lambda is delta over twice
+    the gap's length.
 
     Example:
         >>> scores([[0.6, 0.8], [0.8, 0.6]], [[1.0, 0.0]]).ravel()
