@@ -92,3 +92,14 @@ def test_nothing_large_or_generated_is_tracked():
     tracked = [ROOT / name for name in files if name and (ROOT / name).is_file()]
     assert not [p.name for p in tracked if p.suffix in {".ipynb", ".npy", ".npz", ".pt", ".html"}]
     assert not [p.name for p in tracked if p.stat().st_size > 500_000]
+
+
+def test_the_readme_shows_the_explorer_and_leads_to_every_chapter():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    links = set(re.findall(r"\]\(([^)#:]+)\)", text))
+    assert [link for link in links if not (ROOT / link).is_file()] == []
+    toc = (ROOT / "_toc.yml").read_text(encoding="utf-8")
+    chapters = re.findall(r"(?:file|root): (\S+)", toc)
+    assert [name for name in chapters if f"{name}.md" not in links] == []
+    picture = ROOT / "docs/explorer.png"
+    assert f"]({picture.relative_to(ROOT)})" in text and picture.stat().st_size < 300_000
