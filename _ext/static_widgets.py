@@ -18,7 +18,8 @@ VIEW = "application/vnd.jupyter.widget-view+json"
 def serve_host(app, config):
     # One file, named here: Jupyter Book would put every script of a static folder on every page.
     config.html_static_path.append(str(HOST))
-    config.nb_ipywidgets_js = {HOST.name: {"type": "module"}}
+    # Deferred and no module: a page that is opened as a file may not load modules.
+    config.nb_ipywidgets_js = {HOST.name: {"defer": "defer"}}
 
 
 class PictureBesideWidget(SphinxPostTransform):

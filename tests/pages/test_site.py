@@ -6,6 +6,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from bs4 import BeautifulSoup
 from built_book import BOOK, NOT_BUILT, chapters
+from playwright.sync_api import expect
 
 PHONE = {"width": 390, "height": 844}
 DESKTOP = {"width": 1280, "height": 900}
@@ -86,3 +87,20 @@ def test_weighs_little(source, address):
     }
     sizes = {page.name: page.stat().st_size, **{p.name: p.stat().st_size for p in map(Path, pictures)}}
     assert sum(sizes.values()) < WEIGHT, sizes
+
+
+def test_a_page_opened_as_a_file_is_alive(browser):
+    """A reader without a server opens `_build/html/index.html` by a double click."""
+    context = browser.new_context(viewport=DESKTOP)
+    page, wrong = context.new_page(), []
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
+    page.set_default_timeout(120_000)  # a busy machine is slow, not wrong
+    page.goto((BOOK / "chapters/index.html").as_uri())
+    explorer = page.locator(".static-widget .mgap").first
+    gap = explorer.locator("[data-metric=gap]")
+    before = gap.get_attribute("data-value")
+    explorer.get_by_role("slider", name="Shift").press("End")
+    expect(gap).not_to_have_attribute("data-value", before)
+    assert not wrong
+    context.close()
