@@ -20,16 +20,37 @@ COLAB = ["ipywidgets==7.7.1", "numpy", "pandas", "matplotlib", "seaborn", "sciki
 COLAB += ["pooch", "anywidget", "ipykernel", "nbclient"]
 
 RUN = """
+import json
 import sys
 import nbformat
 from nbclient import NotebookClient
 
 notebook = nbformat.read(sys.argv[1], as_version=4)
+notebook.cells.append(nbformat.v4.new_code_cell(sys.argv[3]))
 try:
     NotebookClient(notebook, timeout=300, kernel_name="python3").execute()
+    added = notebook.cells.pop()
+    notebook.metadata["kernel_says"] = json.loads("".join(output.text for output in added.outputs))
 finally:
     nbformat.write(notebook, sys.argv[2])
 """
+# What the kernel says of the chapter's explorer at some settings, and the embeddings that it shows.
+SETTINGS = [(0.0, 0.01), (0.5, 0.01), (-0.75, 0.035), (1.5, 0.3), (1.0, 0.005)]
+ADDED = f"""
+import base64, json
+import ipywidgets
+
+explorer, numbers = GapExplorer(images, texts), []
+for explorer.shift, explorer.tau in {SETTINGS}:
+    numbers.append([explorer.shift, explorer.tau, explorer.metrics])
+sides = {{
+    name: [base64.b64encode(x.astype("<f4").tobytes()).decode(), list(x.shape)]
+    for name, x in (("images", clip.images), ("texts", clip.texts))
+}}
+print(json.dumps({{"ipywidgets": ipywidgets.__version__, "numbers": numbers, **sides}}))
+"""
+# Where the executed notebook is kept: a test of the pages brings its widgets to life in a browser.
+KEPT = ROOT / "build/executed" / f"{Path(CHAPTER).name}.ipynb"
 
 
 def run(*command, **options) -> subprocess.CompletedProcess:
@@ -57,8 +78,8 @@ def wheel_of(source: Path, out: Path) -> Path:
     return next(out.glob("mgaplib-*.whl"))
 
 
-def fresh_python(wheel: Path, folder: Path) -> Path:
-    """Return the interpreter of a new environment that holds the wheel and Colab's packages."""
+def fresh_python(wheel: Path, folder: Path) -> tuple[Path, bool]:
+    """Return a new environment's interpreter, and whether it holds Colab's packages beside the wheel."""
     venv.create(folder, with_pip=True)
     python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     pip = [python, "-m", "pip", "install", "--quiet", "--no-compile", "--disable-pip-version-check"]
@@ -71,7 +92,7 @@ def fresh_python(wheel: Path, folder: Path) -> Path:
         # A plain path: the .pth files in it are not followed, so an editable mgaplib stays out.
         (inside / "packages_of_the_tester.pth").write_text(sysconfig.get_path("purelib"))
         succeed(*pip, "--no-deps", "--no-index", wheel)
-    return python
+    return python, probe.returncode == 0
 
 
 def execute(python: Path, notebook: Path, done: Path, folder: Path):
@@ -80,7 +101,7 @@ def execute(python: Path, notebook: Path, done: Path, folder: Path):
     env = {name: value for name, value in os.environ.items() if name not in left_out}
     if env.get("MGAPLIB_DATA"):
         env["MGAPLIB_DATA"] = str(Path(env["MGAPLIB_DATA"]).resolve())
-    ran = run(python, "-c", RUN, notebook, done, cwd=folder, env=env)
+    ran = run(python, "-c", RUN, notebook, done, ADDED, cwd=folder, env=env)
     assert ran.returncode == 0, ran.stderr[-4000:]
     return nbformat.read(done, as_version=4)
 
@@ -90,7 +111,7 @@ def test_a_notebook_runs_from_the_wheel_alone_in_an_empty_folder(tmp_path):
     for name in ("source", "wheel", "empty"):
         (tmp_path / name).mkdir()
     source = copy_of_the_library(tmp_path / "source")
-    python = fresh_python(wheel_of(source, tmp_path / "wheel"), tmp_path / "venv")
+    python, like_colab = fresh_python(wheel_of(source, tmp_path / "wheel"), tmp_path / "venv")
 
     where = Path(
         succeed(python, "-c", "import mgaplib; print(mgaplib.__file__)", cwd=tmp_path / "empty").strip()
@@ -114,3 +135,8 @@ def test_a_notebook_runs_from_the_wheel_alone_in_an_empty_folder(tmp_path):
     printed = "".join(o.text for o in outputs if o.output_type == "stream")
     assert "loss-landscape-gap = " in printed, "a number that the text names must be printed"
     assert list((tmp_path / "empty").iterdir()) == [], "a notebook leaves nothing behind"
+
+    says = notebook.metadata["kernel_says"]
+    assert (says["ipywidgets"] == "7.7.1") or not like_colab
+    KEPT.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy(tmp_path / "done.ipynb", KEPT)

@@ -3,7 +3,9 @@
 import contextlib
 import functools
 import http.server
+import json
 import os
+import shutil
 import threading
 from pathlib import Path
 
@@ -48,6 +50,25 @@ def serve(folder: Path):
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}/"
         server.shutdown()
+
+
+def widget_page(folder: Path, models: dict, places: list[str]) -> None:
+    """Write a page with the state of some widgets, and a place for each id, as the built book has them."""
+    kind = "application/vnd.jupyter.widget-"
+    state = json.dumps({"version_major": 2, "version_minor": 0, "state": models}).replace("</", "<\\/")
+    views = "".join(
+        f'<div><script type="{kind}view+json">{json.dumps({"model_id": place})}</script>'
+        '<div class="widget-picture">picture</div></div>'
+        for place in places
+    )
+    shutil.copy(ROOT / "mgaplib/widgets/widget_host.js", folder)
+    (folder / "index.html").write_text(
+        '<!doctype html><html lang="en"><meta charset="utf-8"><title>widgets</title>'
+        '<meta name="viewport" content="width=device-width">'
+        f'<script type="{kind}state+json">{state}</script>'
+        f'<script type="module" src="widget_host.js"></script><body>{views}</body></html>',
+        encoding="utf-8",
+    )
 
 
 class Visit:
