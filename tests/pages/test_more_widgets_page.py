@@ -1,11 +1,8 @@
 """The smaller explorers in a browser, on a page made here and on the book's own: numbers, keys, touch."""
 
-import json
-import shutil
-
 import numpy as np
 import pytest
-from built_book import BOOK, NOT_BUILT, ROOT, Visit, serve
+from built_book import BOOK, NOT_BUILT, Visit, serve, widget_page
 from ipywidgets import embed
 from playwright.sync_api import expect
 
@@ -13,7 +10,6 @@ from mgaplib import metrics, sphere
 from mgaplib._config import History
 from mgaplib.widgets import ConeExplorer, SphereExplorer, TrainingScrubber
 
-KIND = "application/vnd.jupyter.widget-"
 DESKTOP = {"viewport": {"width": 1000, "height": 900}, "reduced_motion": "reduce"}
 PHONE = {
     "viewport": {"width": 390, "height": 844},
@@ -82,19 +78,7 @@ def show(tmp_path, browser):
         states = embed.dependency_state(list(widgets), drop_defaults=False)
         if spoil:
             spoil(states[widgets[0].model_id])
-        state = json.dumps({"version_major": 2, "version_minor": 0, "state": states}).replace("</", "<\\/")
-        views = "".join(
-            f'<div><script type="{KIND}view+json">{json.dumps({"model_id": widget.model_id})}</script></div>'
-            for widget in widgets
-        )
-        shutil.copy(ROOT / "mgaplib/widgets/widget_host.js", tmp_path)
-        (tmp_path / "index.html").write_text(
-            '<!doctype html><html lang="en"><meta charset="utf-8"><title>widgets</title>'
-            '<meta name="viewport" content="width=device-width">'
-            f'<script type="{KIND}state+json">{state}</script>'
-            f'<script type="module" src="widget_host.js"></script><body>{views}</body></html>',
-            encoding="utf-8",
-        )
+        widget_page(tmp_path, states, [widget.model_id for widget in widgets])
         servers.append(serve(tmp_path))
         site = servers[-1].__enter__()
         visits.append((Visit(browser.new_context(**{**DESKTOP, **options}).new_page(), site), errors))

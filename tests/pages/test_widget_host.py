@@ -2,20 +2,17 @@
 
 import copy
 import html
-import json
 import re
-import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
-from built_book import ROOT, Visit, serve
+from built_book import Visit, serve, widget_page
 from ipywidgets import IntSlider, embed
 from playwright.sync_api import expect
 
 from mgaplib.widgets import GapExplorer
 
-KIND = "application/vnd.jupyter.widget-"
 NASTY = "<img src=x onerror=document.body.dataset.hacked=1> & </script>"
 COUNTER = """
 export default {
@@ -71,19 +68,7 @@ def show(tmp_path, browser):
     visits, servers = [], []
 
     def show_page(models, places, errors=()):
-        shutil.copy(ROOT / "mgaplib/widgets/widget_host.js", tmp_path)
-        state = json.dumps({"version_major": 2, "version_minor": 0, "state": models}).replace("</", "<\\/")
-        views = "".join(
-            f'<div><script type="{KIND}view+json">{json.dumps({"model_id": place})}</script>'
-            '<div class="widget-picture">picture</div></div>'
-            for place in places
-        )
-        (tmp_path / "index.html").write_text(
-            '<!doctype html><html lang="en"><meta charset="utf-8"><title>widgets</title>'
-            f'<script type="{KIND}state+json">{state}</script>'
-            f'<script type="module" src="widget_host.js"></script><body>{views}</body></html>',
-            encoding="utf-8",
-        )
+        widget_page(tmp_path, models, places)
         servers.append(serve(tmp_path))
         site = servers[-1].__enter__()
         visit = Visit(browser.new_context().new_page(), site)
