@@ -31,14 +31,18 @@ _POLICY = (
 )
 _STYLE = """
 :root { color-scheme: light dark; --line: #8886; --soft: #8882; }
+html, body { background: Canvas; color: CanvasText; }
 body { font: 16px/1.55 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
 h1 { line-height: 1.2; } h2 { margin-top: 2.5rem; }
 figure { margin: 1rem 0; } figure img, .widget-picture img { width: 100%; background: white;
-border-radius: 6px; } figcaption, small { opacity: .8; font-size: .9rem; }
+border-radius: 6px; } figure img { min-width: 36rem; }
+figcaption, li small, p small { opacity: .8; font-size: .9rem; }
 .wide { overflow-x: auto; } table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { padding: .25rem .7rem; border-bottom: 1px solid var(--line); text-align: right; }
-th:first-child, td:first-child, td.words { text-align: left; }
-tr.best { background: var(--soft); } pre { background: var(--soft); padding: .8rem; overflow-x: auto; }
+td { white-space: nowrap; } td.words { white-space: normal; min-width: 6rem; }
+td.words:last-child { min-width: 15rem; }
+th:first-child, td:first-child, td.words, th.words { text-align: left; }
+pre { background: var(--soft); padding: .8rem; overflow-x: auto; }
 """
 
 
@@ -48,7 +52,8 @@ def page(report, captions=None, thumbnails=None) -> str:
     n, total = len(report.images), report.pairs
     drawn = f" {n} of them, drawn at random, were measured." if n < total else ""
     reading = "".join(
-        f"<li>{_text(words)} <small>(chapter {_text(name)})</small></li>" for words, name in report.reading
+        f"<li>{_text(words)} <small>(chapter {_text(name.replace('_', ' '))})</small></li>"
+        for words, name in report.reading
     )
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
@@ -85,10 +90,13 @@ def _figure(figure, caption: str) -> str:
     with mpl.rc_context({"svg.hashsalt": "mgaplib", "font.size": 11}):
         figure.savefig(drawn, format="svg", metadata={"Date": None})
     source = base64.b64encode(drawn.getvalue()).decode()
-    return (
-        f'<figure><img alt="{_text(caption)}" src="data:image/svg+xml;base64,{source}">'
-        f"<figcaption>{_text(caption)}</figcaption></figure>"
-    )
+    image = f'<img alt="{_text(caption)}" src="data:image/svg+xml;base64,{source}">'
+    return f"<figure>{_wide(image, caption.split('.')[0])}<figcaption>{_text(caption)}</figcaption></figure>"
+
+
+def _wide(content: str, label: str) -> str:
+    """Let what is wider than a phone scroll in place, by the keyboard too."""
+    return f'<div class="wide" role="region" tabindex="0" aria-label="{_text(label)}">{content}</div>'
 
 
 def _axes(columns: int = 1, **options):
@@ -203,10 +211,9 @@ def _corrections(report) -> str:
         ]
         cells += ["yes" if row.needs_pairs else "no", "" if name == NOTHING else f"{row.microseconds:.1f}"]
         lines.append(f"<tr><td>{name}</td>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
-    return (
-        f'<div class="wide"><table>{head}{"".join(lines)}</table></div>'
+    return _wide(f"<table>{head}{''.join(lines)}</table>", "Corrections") + (
         "<p>Fitted on one half of the pairs, judged on the other; mean and standard deviation over three "
-        "random halves. The pool of R@1 is the held-out half.</p><pre>"
+        'random halves. The pool of R@1 is the held-out half.</p><pre tabindex="0">'
         "from mgaplib.mixed import Corrector\n\n"
         "corrector = Corrector.fit(image=images, text=texts)   # centring; calibration vectors of yours\n"
         'comparable = corrector.transform(new_images, "image"), corrector.transform(new_texts, "text")\n'
@@ -220,5 +227,6 @@ def _metrics(report) -> str:
         f'<td class="words">{_text(row["range"])}</td><td class="words">{_text(row["meaning"])}</td></tr>'
         for name, row in report.metrics.iterrows()
     ]
-    head = "<tr><th>metric</th><th>value</th><th>unit</th><th>range</th><th>meaning</th></tr>"
-    return f'<div class="wide"><table>{head}{"".join(lines)}</table></div>'
+    words = "".join(f'<th class="words">{name}</th>' for name in ("unit", "range", "meaning"))
+    head = f"<tr><th>metric</th><th>value</th>{words}</tr>"
+    return _wide(f"<table>{head}{''.join(lines)}</table>", "Metrics")

@@ -1,28 +1,63 @@
 """A report's page in a real browser, opened as a file: the explorer lives, nobody is asked for anything."""
 
 import numpy as np
+import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 from mgaplib import report
 
 
-def test_the_explorer_of_a_report_lives_without_any_server(browser, tmp_path):
+@pytest.fixture(scope="module")
+def found():
     rng = np.random.default_rng(0)
     meaning, offset = rng.normal(size=(40, 8)), 2 * np.eye(8)[0]
-    found = report.measure(*(meaning + 0.3 * rng.normal(size=(40, 8)) + s * offset for s in (1, -1)))
-    path = tmp_path / "report.html"
+    return report.measure(*(meaning + 0.3 * rng.normal(size=(40, 8)) + s * offset for s in (1, -1)))
+
+
+@pytest.fixture(scope="module")
+def report_address(found, tmp_path_factory):
+    path = tmp_path_factory.mktemp("report") / "report.html"
     path.write_text(found.to_html(captions=["</script><b>x</b>"] * 40), encoding="utf-8")
-    context = browser.new_context()
-    page, asked, wrong = context.new_page(), [], []
-    page.on("request", lambda request: asked.append(request.url))
-    page.on("pageerror", lambda error: wrong.append(str(error)))
-    page.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
-    page.goto(path.as_uri())
+    return path.as_uri()
+
+
+@pytest.fixture
+def open_report(browser, report_address):
+    """Open the report; whatever happens to it, no request leaves the file and nothing goes wrong."""
+    contexts, asked, wrong = [], [], []
+
+    def open_it(**options):
+        contexts.append(browser.new_context(**options))
+        page = contexts[-1].new_page()
+        page.set_default_timeout(120_000)  # a busy machine is slow, not wrong
+        page.on("request", lambda request: asked.append(request.url))
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
+        page.goto(report_address)
+        return page
+
+    yield open_it
+    for context in contexts:
+        context.close()
+    assert not wrong
+    assert all(url.startswith(("file:", "blob:", "data:")) for url in asked), asked
+
+
+def test_the_explorer_of_a_report_lives_without_any_server(open_report, found):
+    page = open_report()
     gap = page.locator("[data-metric=gap]")
     expect(gap).to_contain_text(f"{found.metrics.value['modality_gap']:.3f}")
     page.get_by_role("slider", name="Shift").press("End")
     expect(gap).not_to_have_text(f"{found.metrics.value['modality_gap']:.3f}")
     expect(page.locator(".widget-picture")).to_have_count(0)
-    assert not wrong
-    assert all(url.startswith(("file:", "blob:", "data:")) for url in asked), asked
-    context.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_report_fits_a_phone_and_can_be_read_by_all(open_report, scheme):
+    page = open_report(viewport={"width": 390, "height": 844}, color_scheme=scheme)
+    expect(page.locator(".mgap")).to_have_count(1)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    rules = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"], "resultTypes": ["violations"]}
+    faults = Axe().run(page, options=rules).response["violations"]
+    assert [fault["help"] for fault in faults if fault["impact"] in ("serious", "critical")] == []
