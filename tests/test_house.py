@@ -39,9 +39,12 @@ def test_a_module_without_a_place_is_refused(tmp_path):
     assert "newcomer" in result.stdout
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
-def test_a_module_holds_one_idea(path):
-    assert len(path.read_text(encoding="utf-8").splitlines()) <= 265  # about 250
+def test_a_module_holds_one_idea():
+    folders = ("_ext", "benchmarks", "experiments", "mgaplib", "tools")
+    modules = [path for name in folders for path in (ROOT / name).rglob("*.py")]
+    lengths = {path.relative_to(ROOT): path.read_text(encoding="utf-8").count("\n") for path in modules}
+    assert len(modules) > 100
+    assert {path: length for path, length in lengths.items() if length > 265} == {}  # about 250 lines
 
 
 @pytest.mark.parametrize("module", ["mgaplib", "mgaplib.metrics", "mgaplib.landscape", "mgaplib.claims"])
