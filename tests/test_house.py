@@ -9,6 +9,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 MODULES = sorted((ROOT / "mgaplib").rglob("*.py"))
@@ -106,3 +107,12 @@ def test_the_readme_shows_the_explorer_and_leads_to_every_chapter():
     assert [name for name in chapters if f"{name}.md" not in links] == []
     picture = ROOT / "docs/explorer.png"
     assert f"]({picture.relative_to(ROOT)})" in text and picture.stat().st_size < 300_000
+
+
+def test_the_citation_names_this_version_and_both_papers():
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert {"cff-version", "title", "message", "authors"} <= cited.keys()  # what the format requires
+    assert (cited["version"], cited["license"]) == (project["version"], project["license"]["text"])
+    assert [paper["authors"][0]["family-names"] for paper in cited["references"]] == ["Liang", "Yaras"]
+    assert all({"type", "title", "authors", "year"} <= paper.keys() for paper in cited["references"])
