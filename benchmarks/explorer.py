@@ -122,7 +122,7 @@ def open_with(page: Page, widget) -> None:
     view = json.dumps({"model_id": widget.model_id})
     html = (
         f'<!doctype html><meta charset="utf-8"><script type="{KIND}state+json">{state}</script>'
-        '<script type="module" src="widget_host.js"></script>'
+        '<script defer src="widget_host.js"></script>'
         f'<body><div><script type="{KIND}view+json">{view}</script></div></body>'
     )
     host = (ROOT / "mgaplib/widgets/widget_host.js").read_text(encoding="utf-8")

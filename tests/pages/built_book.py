@@ -66,7 +66,7 @@ def widget_page(folder: Path, models: dict, places: list[str]) -> None:
         '<!doctype html><html lang="en"><meta charset="utf-8"><title>widgets</title>'
         '<meta name="viewport" content="width=device-width">'
         f'<script type="{kind}state+json">{state}</script>'
-        f'<script type="module" src="widget_host.js"></script><body>{views}</body></html>',
+        f'<script defer src="widget_host.js"></script><body>{views}</body></html>',
         encoding="utf-8",
     )
 
