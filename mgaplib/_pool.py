@@ -87,7 +87,8 @@ def cross_entropies(pool: Pool, taus: np.ndarray, both_ways: tuple[bool, bool]) 
                 logs = np.log(sums.astype(float)) + (row_offset + offset - own[rows]) / tau
                 totals[t, 0] += logs.sum()
             if by_col and summed[t]:
-                columns[t] += col_sums * np.exp((col_offset + offset - 1) / tau)
+                # In float64 by name: before NumPy 2 a float32 array times a float64 number stays float32.
+                columns[t] += col_sums.astype(float) * np.exp((col_offset + offset - 1) / tau)
             elif by_col:
                 with np.errstate(divide="ignore"):  # a column far below its own pair's cosine may sum to 0
                     logs = np.log(col_sums) + (col_offset + offset) / tau
