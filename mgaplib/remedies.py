@@ -1,10 +1,9 @@
 """Remedies during training, besides temperature and swapping: extra loss terms and a shared encoder."""
 
+import math
 from collections.abc import Callable
 
 import torch
-
-from mgaplib import _checks
 
 
 def alignment_term(images: torch.Tensor, texts: torch.Tensor) -> torch.Tensor:
@@ -14,6 +13,10 @@ def alignment_term(images: torch.Tensor, texts: torch.Tensor) -> torch.Tensor:
         images: Unit rows, (n, d).
         texts: Unit rows of the same shape, row i paired with row i.
 
+    Raises:
+        TypeError: If they hold no floating-point numbers.
+        ValueError: If they are no two matrices of one shape with unit rows.
+
     Source: Wang and Isola 2020; Fahim et al. 2024.
 
     Example:
@@ -22,6 +25,7 @@ def alignment_term(images: torch.Tensor, texts: torch.Tensor) -> torch.Tensor:
 
     Taught in chapter explanations.
     """
+    _check_rows(images=images, texts=texts)
     return (images - texts).pow(2).sum(dim=1).mean()
 
 
@@ -32,6 +36,10 @@ def uniformity_term(x: torch.Tensor, t: float = 2.0) -> torch.Tensor:
         x: Unit rows, (n, d), at least 2.
         t: How fast a pair's weight falls with its squared distance.
 
+    Raises:
+        TypeError: If they hold no floating-point numbers.
+        ValueError: If they are no matrix of at least 2 unit rows, or t is not positive.
+
     Source: Wang and Isola 2020; Fahim et al. 2024.
 
     Example:
@@ -40,6 +48,7 @@ def uniformity_term(x: torch.Tensor, t: float = 2.0) -> torch.Tensor:
 
     Taught in chapter explanations.
     """
+    _check_rows(2, x=x)
     n = len(x)
     above = torch.triu_indices(n, n, offset=1, device=x.device)
     return _log_mean_weight((x @ x.T)[above[0], above[1]], t)
@@ -53,6 +62,10 @@ def cross_uniformity_term(images: torch.Tensor, texts: torch.Tensor, t: float = 
         texts: Unit rows of the same shape, row i paired with row i.
         t: How fast a pair's weight falls with its squared distance.
 
+    Raises:
+        TypeError: If they hold no floating-point numbers.
+        ValueError: If they are no two matrices of one shape with at least 2 unit rows, or t is not positive.
+
     Source: Fahim et al. 2024.
 
     Example:
@@ -61,11 +74,38 @@ def cross_uniformity_term(images: torch.Tensor, texts: torch.Tensor, t: float = 
 
     Taught in chapter explanations.
     """
+    _check_rows(2, images=images, texts=texts)
     different = ~torch.eye(len(images), dtype=torch.bool, device=images.device)
     return _log_mean_weight((images @ texts.T)[different], t)
 
 
+def _check_rows(least: int = 1, **matrices: torch.Tensor) -> None:
+    shapes = {name: tuple(matrix.shape) for name, matrix in matrices.items()}
+    for name, matrix in matrices.items():
+        if not matrix.is_floating_point():
+            raise TypeError(
+                f"{name} holds {matrix.dtype}; embeddings are floating point: call {name}.float()"
+            )
+        if matrix.ndim != 2 or len(matrix) < least:
+            raise ValueError(
+                f"{name} has shape {shapes[name]}; pass a matrix of {least} or more rows, one embedding a row"
+            )
+        # Half precision leaves a unit row's length within a hundredth of 1.
+        lengths = torch.linalg.vector_norm(matrix.detach().float(), dim=1)
+        off = (lengths - 1).abs() > 0.01
+        if off.any():
+            row = int(off.int().argmax())
+            raise ValueError(
+                f"{name} has a row ({row}) of length {lengths[row]:.3g}; the term needs unit rows: pass "
+                f"torch.nn.functional.normalize({name}, dim=-1)"
+            )
+    if len(set(shapes.values())) > 1:
+        raise ValueError(f"the shapes differ: {shapes}; row i of one is paired with row i of the other")
+
+
 def _log_mean_weight(cosines: torch.Tensor, t: float) -> torch.Tensor:
+    if not (math.isfinite(t) and t > 0):
+        raise ValueError(f"t is {t!r}; pass a positive number, such as 2")
     # |a - b|^2 = 2 - 2 a.b for unit rows
     return torch.logsumexp(2 * t * (cosines - 1), dim=0) - torch.log(cosines.new_tensor(float(len(cosines))))
 
@@ -112,8 +152,8 @@ class SpreadLoss(torch.nn.Module):
             "cross_uniformity": cross_uniformity,
         }
         for name, weight in self.weights.items():
-            if weight:
-                _checks.temperature(weight, name)  # a positive finite number
+            if not (math.isfinite(weight) and weight >= 0):
+                raise ValueError(f"{name} is {weight!r}; pass its weight, 0 or a positive number")
 
     def forward(self, image_features, text_features, *args, output_dict: bool = False, **kwargs):
         """Return the wrapped loss plus the terms.

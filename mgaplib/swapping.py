@@ -95,7 +95,8 @@ class SwappedLoss(torch.nn.Module):
         calls_per_step: How often the loop calls the loss in a step: open_clip's `accum_freq`.
 
     Attributes:
-        calls: How often it was called in training; set it when resuming.
+        calls: How often it was called in training. The state dict holds it, so that a resumed training swaps
+            on the steps that it would have.
 
     Raises:
         ValueError: If a number or name makes no sense.
@@ -160,3 +161,11 @@ class SwappedLoss(torch.nn.Module):
                     image_features, text_features, torch.from_numpy(keep), self.normalize
                 )
         return self.loss(image_features, text_features, *args, **kwargs)
+
+    def get_extra_state(self) -> dict[str, int]:
+        """Return what `state_dict` keeps beside tensors."""
+        return {"calls": self.calls}
+
+    def set_extra_state(self, state: dict[str, int]) -> None:
+        """Take over what `load_state_dict` found."""
+        self.calls = state["calls"]

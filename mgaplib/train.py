@@ -83,7 +83,7 @@ def train(
         loss = open_clip.ClipLoss(rank=rank, world_size=world, local_loss=many, gather_with_grad=many)
     history, start = History(pool=len(held_out)), 0
     if resume and checkpoint is not None and Path(checkpoint).is_file():
-        start, history.records = _resume(model, optimizer, checkpoint)
+        start, history.records = _resume(model, optimizer, loss, checkpoint)
     network = torch.nn.parallel.DistributedDataParallel(model) if world > 1 else model
     run = Run(model, network, optimizer, loss, config, pairs, held_out, history, rank, world)
     if start == 0:
@@ -99,7 +99,9 @@ def train(
         due = stop or done == config.steps or (checkpoint_every and done % checkpoint_every == 0)
         if checkpoint is not None and due and rank == 0:
             epoch = done * config.batch_size // len(pairs)
-            save_checkpoint(checkpoint, model, done, epoch, optimizer=optimizer, records=history.records)
+            save_checkpoint(
+                checkpoint, model, done, epoch, optimizer=optimizer, loss=loss, records=history.records
+            )
         if stop:
             break
     if model.logit_scale.is_leaf:
@@ -140,6 +142,7 @@ def save_checkpoint(
     epoch: int = 0,
     *,
     optimizer: torch.optim.Optimizer | None = None,
+    loss: Callable | None = None,
     records=(),
 ) -> None:
     """Write a checkpoint in open_clip's format; the file appears whole or not at all.
@@ -150,6 +153,7 @@ def save_checkpoint(
         step: Optimiser steps done.
         epoch: Passes over the data done.
         optimizer: The optimiser, to go on from here.
+        loss: The loss; its state is kept where it is a module, such as the calls that a `SwappedLoss` counts.
         records: The run's records so far.
 
     Example:
@@ -172,6 +176,8 @@ def save_checkpoint(
     }
     if optimizer is not None:
         checkpoint["optimizer"] = optimizer.state_dict()
+    if isinstance(loss, torch.nn.Module):
+        checkpoint["loss"] = loss.state_dict()
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
@@ -179,12 +185,14 @@ def save_checkpoint(
     part.replace(path)
 
 
-def _resume(model, optimizer, path: str | os.PathLike) -> tuple[int, list[dict]]:
+def _resume(model, optimizer, loss, path: str | os.PathLike) -> tuple[int, list[dict]]:
     checkpoint = read(path)
     if "optimizer" not in checkpoint or "step" not in checkpoint:
         raise ValueError(f"{os.fspath(path)!r} holds no optimiser state; only weights can be read from it")
     model.load_state_dict(checkpoint["state_dict"])
     optimizer.load_state_dict(checkpoint["optimizer"])
+    if isinstance(loss, torch.nn.Module) and "loss" in checkpoint:
+        loss.load_state_dict(checkpoint["loss"])
     return checkpoint["step"], checkpoint["records"]
 
 

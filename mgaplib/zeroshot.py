@@ -10,8 +10,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from mgaplib import _checks, _progress
-from mgaplib._benchmarks import BENCHMARKS, Benchmark, load_benchmark
 from mgaplib._chosen import Choice, choose_shift, mcnemar, two_proportions
+from mgaplib._photo_tasks import BENCHMARKS, Benchmark, load_benchmark
 from mgaplib._task import DELTAS, accuracy, gini, predict, roc_auc, scores, sweep, task_gap
 
 __all__ = [

@@ -51,6 +51,41 @@ def test_weights_that_make_no_sense(weight):
         remedies.SpreadLoss(open_clip.ClipLoss(), uniformity=weight)
 
 
+@pytest.mark.parametrize("term", [remedies.alignment_term, remedies.cross_uniformity_term])
+def test_pairs_that_do_not_fit_are_refused(term):
+    x, y = unit_pairs()
+    with pytest.raises(ValueError, match=r"shapes differ: .*\(12, 5\).*\(11, 5\)"):
+        term(x, y[:11])
+    with pytest.raises(
+        ValueError, match="texts has a row \\(0\\) of length 2; .*normalize\\(texts, dim=-1\\)"
+    ):
+        term(x, 2 * y)
+    with pytest.raises(TypeError, match="images holds torch.int64"):
+        term(torch.eye(5, dtype=torch.int64), torch.eye(5))
+
+
+@pytest.mark.parametrize(
+    ("x", "t", "match"),
+    [
+        (torch.ones(4), 2.0, "x has shape \\(4,\\)"),
+        (torch.eye(1), 2.0, "x has shape \\(1, 1\\); pass a matrix of 2 or more rows"),
+        (3 * torch.eye(4), 2.0, "x has a row \\(0\\) of length 3"),
+        (torch.eye(4), -1.0, "t is -1"),
+        (torch.eye(4), float("inf"), "t is inf"),
+    ],
+)
+def test_uniformity_of_what_has_none_is_refused(x, t, match):
+    with pytest.raises(ValueError, match=match):
+        remedies.uniformity_term(x, t)
+
+
+def test_unit_rows_of_half_precision_are_unit_rows():
+    x, y = (rows.half() for rows in unit_pairs())
+    assert float(remedies.alignment_term(x, y)) == pytest.approx(
+        float(remedies.alignment_term(*unit_pairs())), rel=0.01
+    )
+
+
 def test_a_shared_encoder_is_one_and_learns_from_both_towers():
     model = clip.mini_clip(width=16, image_size=16, layers=1, text_layers=1)
     before = sum(p.numel() for p in model.parameters())

@@ -4,6 +4,7 @@ import torch
 
 from mgaplib import clip, metrics, shapeworld
 from mgaplib.clip import open_clip
+from mgaplib.swapping import SwappedLoss
 from mgaplib.train import TrainConfig, measure, parameter_groups, save_checkpoint, train
 
 TINY = {"width": 16, "image_size": 16, "layers": 1, "embed_dim": 16}
@@ -156,6 +157,21 @@ def test_a_run_resumed_is_the_run_uninterrupted(tmp_path):
     history = train(again, WORLD, config, checkpoint=path, resume=True)
     assert torch.equal(weights(again), weights(whole))
     assert history.records == expected.records
+
+
+def test_a_resumed_run_swaps_on_the_steps_that_it_would_have(tmp_path):
+    path, config = tmp_path / "run.pt", TrainConfig(**QUICK)
+
+    def loss():
+        return SwappedLoss(open_clip.ClipLoss(), p=0.5, seed=3)
+
+    whole, model, again = clip.mini_clip(**TINY), clip.mini_clip(**TINY), clip.mini_clip(**TINY, seed=9)
+    train(whole, WORLD, config, loss=loss())
+    train(model, WORLD, config, checkpoint=path, loss=loss(), on_step=lambda done, _: done == 2)
+    train(again, WORLD, config, checkpoint=path, resume=True, loss=loss())
+    assert torch.equal(weights(again), weights(whole))
+    train(other := clip.mini_clip(**TINY), WORLD, config)
+    assert not torch.equal(weights(other), weights(whole))  # the swaps make a difference
 
 
 def test_checkpoints_are_open_clips_and_ours(tmp_path):
