@@ -36,7 +36,7 @@ def integrate(
         >>> beta.round(2), np.exp(log_gamma).round(5)
         (array([ 1.  , 14.37]), array([0.3    , 0.00139]))
 
-    Taught in chapter gradient_flow.
+    Taught in chapter rates.
     """
     _flow.check_state(beta, gamma)
     if not gamma:
