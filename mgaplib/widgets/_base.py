@@ -11,7 +11,7 @@ _FOLDER = Path(__file__).parent
 
 def front_end(*names: str) -> str:
     """Return the module of a widget: the shared pieces, then its own files."""
-    parts = [_FOLDER / f"{name}.js" for name in ("_shared", *names)]
+    parts = [_FOLDER / f"{name}.js" for name in ("_shared", "_canvas", *names)]
     return "\n".join(part.read_text(encoding="utf-8") for part in parts)
 
 

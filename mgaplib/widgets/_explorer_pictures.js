@@ -14,33 +14,9 @@ function drawPairs(c, width, height, { d, color, extent, places, chosen }) {
   c.fillText("along the gap →", width - 4, height - 4);
   c.textAlign = "left";
   c.fillText("↑ across it, where they vary most", 0, 12);
-  c.strokeStyle = color("pair");
-  c.lineWidth = 0.7;
-  c.beginPath();
-  for (let i = 0; i < d.n; i++) {
-    c.moveTo(...onScreen(4 * i));
-    c.lineTo(...onScreen(4 * i + 2));
-  }
-  c.stroke();
-  const centres = [0, 2].map((start) => {
-    const centre = [0, 0];
-    c.beginPath();
-    for (let i = 0; i < d.n; i++) {
-      const [x, y] = onScreen(4 * i + start);
-      centre[0] += x / d.n;
-      centre[1] += y / d.n;
-      c.moveTo(x + 1.8, y);
-      c.arc(x, y, 1.8, 0, 7);
-    }
-    c.fillStyle = start ? d.colors.text : d.colors.image;
-    c.fill();
-    return centre;
-  });
-  // The gap itself: the line between the two centroids.
-  rule(c, ...centres[0], ...centres[1], color("face"), { wide: 6 });
-  rule(c, ...centres[0], ...centres[1], color("ink"), { wide: 2.5 });
-  disc(c, ...centres[0], 6.5, d.colors.image, color("face"));
-  disc(c, ...centres[1], 6.5, d.colors.text, color("face"));
+  const at = (kind, i) => onScreen(4 * i + 2 * kind);
+  pairLines(c, d.n, at, color("pair"));
+  pointClouds(c, d.n, at, d.colors, color, { point: 1.8, centroid: 6.5 });
   if (chosen >= 0) {
     const [a, b] = [onScreen(4 * chosen), onScreen(4 * chosen + 2)];
     rule(c, ...a, ...b, color("accent"), { wide: 2 });
@@ -111,15 +87,7 @@ function drawLandscape(c, width, height, { d, color, engine, curves, here, best,
   trace(curves[0], d.colors.image, 1.2, [5, 3]);
   trace(curves[1], d.colors.text, 1.2, [5, 3]);
   trace(mean, color("ink"), 2.2);
-  // The lowest point: a triangle from below, so that the marker can stand on it too.
-  const [mx, my] = [x(best.shift), y(best.value)];
-  c.beginPath();
-  c.moveTo(mx, my + 3);
-  c.lineTo(mx - 6, my + 13);
-  c.lineTo(mx + 6, my + 13);
-  c.closePath();
-  c.fillStyle = color("ink");
-  c.fill();
+  lowestPoint(c, x(best.shift), y(best.value), color("ink"));
   disc(c, x(here.shift), y(here.loss), 7, color("accent"), color("face"));
 }
 

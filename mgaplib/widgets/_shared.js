@@ -1,4 +1,4 @@
-// What every widget of the book shares: text-only elements, binary arrays, theme, sliders, sharp canvases.
+// What every widget of the book shares: text-only elements, binary arrays, theme, sliders, tiles, motion.
 // Python puts this file in front of each widget's own module.
 
 const FONT = '12px system-ui, -apple-system, "Segoe UI", Roboto, sans-serif';
@@ -102,41 +102,6 @@ function slider({ label, hint, stops, onInput }) {
   };
 }
 
-/** Keep a canvas as sharp as the screen and call `draw(context, width, height)` when its size or theme changes. */
-function sharpCanvas(root, canvas, draw) {
-  const context = canvas.getContext("2d");
-  const redraw = () => {
-    const { clientWidth: width, clientHeight: height } = canvas;
-    if (!width || !height) return; // not laid out yet, or in a closed tab
-    const ratio = window.devicePixelRatio || 1;
-    const pixels = [Math.round(width * ratio), Math.round(height * ratio)];
-    if (canvas.width !== pixels[0] || canvas.height !== pixels[1]) [canvas.width, canvas.height] = pixels;
-    context.setTransform(ratio, 0, 0, ratio, 0, 0);
-    context.clearRect(0, 0, width, height);
-    draw(context, width, height);
-  };
-  const watcher = new ResizeObserver(redraw);
-  watcher.observe(canvas);
-  root.addEventListener("themechange", redraw);
-  return { redraw, end: () => watcher.disconnect() };
-}
-
-/** Read the widget's colours, so that a canvas wears the page's theme. */
-function palette(root) {
-  const style = getComputedStyle(root);
-  return (name) => style.getPropertyValue(`--mgap-${name}`).trim();
-}
-
-/** Round numbers between two bounds, about `count` of them. */
-function ticks(low, high, count) {
-  const rough = (high - low) / count;
-  const power = 10 ** Math.floor(Math.log10(rough));
-  const step = [1, 2, 5, 10].find((m) => m * power >= rough) * power;
-  const first = Math.ceil(low / step - 1e-9);
-  const last = Math.floor(high / step + 1e-9);
-  return Array.from({ length: last - first + 1 }, (_, k) => Number(((first + k) * step).toPrecision(12)));
-}
-
 /** Cubic interpolation in a table over an even grid: four neighbouring values, exact on the grid. */
 function interpolate(table, start, step, at) {
   const last = table.length - 1;
@@ -177,29 +142,6 @@ function tileList(specs) {
   };
 }
 
-/** A line between two points. */
-function rule(c, x0, y0, x1, y1, stroke, { wide = 1, dash = [] } = {}) {
-  c.setLineDash(dash);
-  c.beginPath();
-  c.moveTo(x0, y0);
-  c.lineTo(x1, y1);
-  c.strokeStyle = stroke;
-  c.lineWidth = wide;
-  c.stroke();
-  c.setLineDash([]);
-}
-
-/** A disc with an outline, which keeps it apart from what lies below. */
-function disc(c, x, y, radius, fill, outline) {
-  c.beginPath();
-  c.arc(x, y, radius, 0, 2 * Math.PI);
-  c.fillStyle = fill;
-  c.fill();
-  c.strokeStyle = outline;
-  c.lineWidth = 1.5;
-  c.stroke();
-}
-
 /** Lead from one number to another in about half a second; at once for a reader who wants no motion. */
 function tween(from, to, apply) {
   if (matchMedia("(prefers-reduced-motion: reduce)").matches) {
@@ -237,19 +179,4 @@ function announcer(place) {
     waiting = setTimeout(() => (place.textContent = sentence), place.textContent ? 400 : 0);
   };
   return { say, end: () => clearTimeout(waiting) };
-}
-
-/** Drag sideways over a picture: `onShare` hears how far across its plot, 0 left to 1 right. */
-function dragAcross(canvas, box, onShare) {
-  const move = (event) => {
-    if (!event.buttons) return;
-    const area = canvas.getBoundingClientRect();
-    const share = (event.clientX - area.left - box.left) / (area.width - box.left - box.right);
-    onShare(Math.min(Math.max(share, 0), 1));
-  };
-  canvas.addEventListener("pointerdown", (event) => {
-    canvas.setPointerCapture(event.pointerId);
-    move(event);
-  });
-  canvas.addEventListener("pointermove", move);
 }

@@ -227,14 +227,7 @@ function render({ model, root, ends }) {
     c.lineJoin = "round";
     c.stroke();
     for (const side of numbers.best_elevation ? [-1, 1] : [1]) {
-      const [mx, my] = [x(side * numbers.best_elevation), y(numbers.best_loss)];
-      c.beginPath();
-      c.moveTo(mx, my + 3);
-      c.lineTo(mx - 6, my + 13);
-      c.lineTo(mx + 6, my + 13);
-      c.closePath();
-      c.fillStyle = color("ink");
-      c.fill();
+      lowestPoint(c, x(side * numbers.best_elevation), y(numbers.best_loss), color("ink"));
     }
     disc(c, x(model.get("elevation")), y(numbers.loss), 7, color("accent"), color("face"));
   });

@@ -69,33 +69,9 @@ function render({ model, root, ends }) {
     const x = (value) => width / 2 + (value - (extent[0] + extent[1]) / 2) * unit;
     const y = (value) => height / 2 - (value - (extent[2] + extent[3]) / 2) * unit;
     const points = frame(k, now());
-    const texts = 2 * d.n;
-    c.beginPath();
-    for (let i = 0; i < texts; i += 2) {
-      c.moveTo(x(points[i]), y(points[i + 1]));
-      c.lineTo(x(points[texts + i]), y(points[texts + i + 1]));
-    }
-    c.strokeStyle = color("pair");
-    c.lineWidth = 0.7;
-    c.stroke();
-    const centres = [0, texts].map((start) => {
-      c.beginPath();
-      const centre = [0, 0];
-      for (let i = start; i < start + texts; i += 2) {
-        const [px, py] = [x(points[i]), y(points[i + 1])];
-        centre[0] += px / d.n;
-        centre[1] += py / d.n;
-        c.moveTo(px + 1.7, py);
-        c.arc(px, py, 1.7, 0, 7);
-      }
-      c.fillStyle = start ? d.colors.text : d.colors.image;
-      c.fill();
-      return centre;
-    });
-    rule(c, ...centres[0], ...centres[1], color("face"), { wide: 6 });
-    rule(c, ...centres[0], ...centres[1], color("ink"), { wide: 2.5 });
-    disc(c, ...centres[0], 5.5, d.colors.image, color("face"));
-    disc(c, ...centres[1], 5.5, d.colors.text, color("face"));
+    const at = (kind, i) => [x(points[2 * (kind * d.n + i)]), y(points[2 * (kind * d.n + i) + 1])];
+    pairLines(c, d.n, at, color("pair"));
+    pointClouds(c, d.n, at, d.colors, color, { point: 1.7, centroid: 5.5 });
   }
 
   // --- the gaps through training

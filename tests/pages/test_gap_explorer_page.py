@@ -5,6 +5,7 @@ import re
 import pytest
 from built_book import BOOK, NOT_BUILT
 from playwright.sync_api import expect
+from shown import Shown
 
 from mgaplib import landscape, metrics
 from mgaplib.datasets import load_embeddings
@@ -20,54 +21,19 @@ PHONE = {
 }
 
 
-class Explorer:
-    """The first explorer on a page, handled as a reader would."""
+class Explorer(Shown):
+    """The first explorer on a page; picture 0 has the points, 1 the landscape."""
 
     def __init__(self, page):
-        self.page = page
-        self.root = page.locator(".static-widget .mgap").first
-        self.root.scroll_into_view_if_needed()
-        self.settle()
-
-    def settle(self):
-        """Wait until the last movement has been drawn: two frames."""
-        self.page.evaluate(
-            "() => new Promise(r => requestAnimationFrame(() => requestAnimationFrame(() => r(null))))"
-        )
-
-    def slider(self, label):
-        return self.root.get_by_role("slider", name=label)
-
-    def said(self, label) -> str:
-        return self.slider(label).get_attribute("aria-valuetext")
+        super().__init__(page, "mgap")
 
     @property
     def shift(self) -> float:
-        return float(self.said("Shift").replace("−", "-"))
+        return float(self.said("Shift"))
 
     @property
     def tau(self) -> float:
         return float(self.said("Temperature"))
-
-    def numbers(self) -> dict[str, float]:
-        self.settle()
-        return self.root.evaluate(
-            "root => Object.fromEntries([...root.querySelectorAll('[data-metric]')]"
-            ".map(e => [e.dataset.metric, Number(e.dataset.value)]))"
-        )
-
-    def press(self, label, key, times=1):
-        slider = self.slider(label)
-        slider.focus()
-        for _ in range(times):
-            slider.press(key)
-        self.settle()
-
-    def canvas(self, number):
-        """Return where a picture lies on the screen, scrolled into view; 0 the points, 1 the landscape."""
-        canvas = self.root.locator("canvas").nth(number)
-        canvas.scroll_into_view_if_needed()
-        return canvas.bounding_box()
 
 
 @pytest.fixture(scope="module")

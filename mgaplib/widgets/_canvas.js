@@ -1,0 +1,119 @@
+// What the widgets' pictures share: a sharp canvas in the page's colours, axes, lines, points, dragging.
+
+/** Keep a canvas as sharp as the screen and call `draw(context, width, height)` when its size or theme changes. */
+function sharpCanvas(root, canvas, draw) {
+  const context = canvas.getContext("2d");
+  const redraw = () => {
+    const { clientWidth: width, clientHeight: height } = canvas;
+    if (!width || !height) return; // not laid out yet, or in a closed tab
+    const ratio = window.devicePixelRatio || 1;
+    const pixels = [Math.round(width * ratio), Math.round(height * ratio)];
+    if (canvas.width !== pixels[0] || canvas.height !== pixels[1]) [canvas.width, canvas.height] = pixels;
+    context.setTransform(ratio, 0, 0, ratio, 0, 0);
+    context.clearRect(0, 0, width, height);
+    draw(context, width, height);
+  };
+  const watcher = new ResizeObserver(redraw);
+  watcher.observe(canvas);
+  root.addEventListener("themechange", redraw);
+  return { redraw, end: () => watcher.disconnect() };
+}
+
+/** Read the widget's colours, so that a canvas wears the page's theme. */
+function palette(root) {
+  const style = getComputedStyle(root);
+  return (name) => style.getPropertyValue(`--mgap-${name}`).trim();
+}
+
+/** Round numbers between two bounds, about `count` of them. */
+function ticks(low, high, count) {
+  const rough = (high - low) / count;
+  const power = 10 ** Math.floor(Math.log10(rough));
+  const step = [1, 2, 5, 10].find((m) => m * power >= rough) * power;
+  const first = Math.ceil(low / step - 1e-9);
+  const last = Math.floor(high / step + 1e-9);
+  return Array.from({ length: last - first + 1 }, (_, k) => Number(((first + k) * step).toPrecision(12)));
+}
+
+/** A line between two points. */
+function rule(c, x0, y0, x1, y1, stroke, { wide = 1, dash = [] } = {}) {
+  c.setLineDash(dash);
+  c.beginPath();
+  c.moveTo(x0, y0);
+  c.lineTo(x1, y1);
+  c.strokeStyle = stroke;
+  c.lineWidth = wide;
+  c.stroke();
+  c.setLineDash([]);
+}
+
+/** A disc with an outline, which keeps it apart from what lies below. */
+function disc(c, x, y, radius, fill, outline) {
+  c.beginPath();
+  c.arc(x, y, radius, 0, 2 * Math.PI);
+  c.fillStyle = fill;
+  c.fill();
+  c.strokeStyle = outline;
+  c.lineWidth = 1.5;
+  c.stroke();
+}
+
+/** The points of both modalities and, between their centroids, the gap; `at(kind, i)` gives a point's place, kind 0 images, 1 texts. */
+function pointClouds(c, n, at, colors, color, { point, centroid }) {
+  const centres = [0, 1].map((kind) => {
+    const centre = [0, 0];
+    c.beginPath();
+    for (let i = 0; i < n; i++) {
+      const [x, y] = at(kind, i);
+      centre[0] += x / n;
+      centre[1] += y / n;
+      c.moveTo(x + point, y);
+      c.arc(x, y, point, 0, 7);
+    }
+    c.fillStyle = kind ? colors.text : colors.image;
+    c.fill();
+    return centre;
+  });
+  rule(c, ...centres[0], ...centres[1], color("face"), { wide: 6 });
+  rule(c, ...centres[0], ...centres[1], color("ink"), { wide: 2.5 });
+  disc(c, ...centres[0], centroid, colors.image, color("face"));
+  disc(c, ...centres[1], centroid, colors.text, color("face"));
+}
+
+/** The lines that join the pairs. */
+function pairLines(c, n, at, stroke) {
+  c.beginPath();
+  for (let i = 0; i < n; i++) {
+    c.moveTo(...at(0, i));
+    c.lineTo(...at(1, i));
+  }
+  c.strokeStyle = stroke;
+  c.lineWidth = 0.7;
+  c.stroke();
+}
+
+/** A curve's lowest point: a triangle from below, so that a marker can stand on the curve too. */
+function lowestPoint(c, x, y, fill) {
+  c.beginPath();
+  c.moveTo(x, y + 3);
+  c.lineTo(x - 6, y + 13);
+  c.lineTo(x + 6, y + 13);
+  c.closePath();
+  c.fillStyle = fill;
+  c.fill();
+}
+
+/** Drag sideways over a picture: `onShare` hears how far across its plot, 0 left to 1 right. */
+function dragAcross(canvas, box, onShare) {
+  const move = (event) => {
+    if (!event.buttons) return;
+    const area = canvas.getBoundingClientRect();
+    const share = (event.clientX - area.left - box.left) / (area.width - box.left - box.right);
+    onShare(Math.min(Math.max(share, 0), 1));
+  };
+  canvas.addEventListener("pointerdown", (event) => {
+    canvas.setPointerCapture(event.pointerId);
+    move(event);
+  });
+  canvas.addEventListener("pointermove", move);
+}

@@ -1,0 +1,51 @@
+"""A widget on a page, as a reader has it under the hand."""
+
+
+class Shown:
+    """A widget on a page, handled as a reader would."""
+
+    def __init__(self, page, kind):
+        self.page, self.root = page, page.locator(f".static-widget .{kind}").first
+        self.root.scroll_into_view_if_needed()
+        self.settle()
+
+    def settle(self):
+        """Wait until the last movement has been drawn: two frames."""
+        self.page.evaluate(
+            "() => new Promise(r => requestAnimationFrame(() => requestAnimationFrame(() => r(null))))"
+        )
+
+    def slider(self, label):
+        return self.root.get_by_role("slider", name=label)
+
+    def said(self, label) -> str:
+        return self.slider(label).get_attribute("aria-valuetext").replace("−", "-")
+
+    def press(self, label, key, times=1):
+        self.slider(label).focus()
+        for _ in range(times):
+            self.slider(label).press(key)
+        self.settle()
+
+    def numbers(self) -> dict[str, float]:
+        self.settle()
+        return self.root.evaluate(
+            "root => Object.fromEntries([...root.querySelectorAll('[data-metric]')]"
+            ".map(e => [e.dataset.metric, Number(e.dataset.value)]))"
+        )
+
+    def canvas(self, number):
+        """Return where a picture lies on the screen, scrolled into view."""
+        canvas = self.root.locator("canvas").nth(number)
+        canvas.scroll_into_view_if_needed()
+        return canvas.bounding_box()
+
+    def drawn(self, number) -> str:
+        return self.root.locator("canvas").nth(number).evaluate("canvas => canvas.toDataURL()")
+
+    def fits(self) -> bool:
+        """Tell whether nothing reaches beyond the window's right edge."""
+        return self.root.evaluate(
+            "root => document.documentElement.scrollWidth <= innerWidth &&"
+            " [...root.querySelectorAll('*')].every(e => e.getBoundingClientRect().right <= innerWidth)"
+        )
