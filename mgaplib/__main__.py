@@ -86,6 +86,8 @@ def _report(options) -> None:
 
     if options.output is not None and not options.output.parent.is_dir():  # said before minutes of work
         raise FileNotFoundError(f"there is no folder {str(options.output.parent)!r} to write the report into")
+    if options.output is not None and options.output.is_dir():
+        raise IsADirectoryError(f"{str(options.output)!r} is a folder; name a file, such as report.html")
     with _aside(options.json):
         images, texts, extras, tau = _pairs(options)
         found = measure(

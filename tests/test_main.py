@@ -75,6 +75,7 @@ def bad_commands(files, folder):
         (["report", images], "name the other modality"),
         (["report"], "name the files"),
         (["report", images, texts, "-o", str(folder / "no" / "out.html")], "no folder"),
+        (["report", images, texts, "-o", str(folder)], "is a folder; name a file"),
         (["report", images, texts, "--tau", "-1"], "temperature"),
         (["report", images, texts, "--rate", "2"], "share such as"),
         (["report", images, texts, "--max-pairs", "0"], "at least 24"),
@@ -90,7 +91,8 @@ def bad_commands(files, folder):
     ]
 
 
-def test_whatever_is_wrong_is_said_in_a_line_and_nothing_is_written(files, tmp_path, capsys):
+def test_whatever_is_wrong_is_said_in_a_line_and_nothing_is_written(files, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("MGAPLIB_STATIC", "1")  # no progress bar before the error
     for command, words in bad_commands(files, tmp_path):
         before = sorted(tmp_path.iterdir())
         assert main(command) == 2, command
