@@ -123,9 +123,17 @@ def _provenance(script: Path, sources: dict) -> dict:
         "date": date.today().isoformat(),
         "python": platform.python_version(),
         "versions": {name: importlib.metadata.version(name) for name in packages},
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores, one thread a run",
+        "machine": f"{_processor()}, {os.cpu_count()} cores, one thread a run",
         **sources,
     }
+
+
+def _processor() -> str:
+    """Return the processor's name where the system tells it, or else its kind."""
+    told = Path("/proc/cpuinfo")
+    lines = told.read_text().splitlines() if told.is_file() else []
+    names = {line.partition(":")[2].strip() for line in lines if line.startswith("model name")}
+    return f"{' and '.join(sorted(names)) or platform.processor()} {platform.machine()}".strip()
 
 
 def _write(id: str, about: str, runs: list[dict], provenance: dict) -> None:
