@@ -11,6 +11,10 @@ export OMP_NUM_THREADS := 1
 export PYTHONHASHSEED := 0
 # Progress bars off, live panels as pictures: what a page can show.
 export MGAPLIB_STATIC := 1
+# A kernel runs in its notebook's folder, from which a relative path would lead elsewhere.
+ifneq ($(MGAPLIB_DATA),)
+override export MGAPLIB_DATA := $(or $(shell cd '$(MGAPLIB_DATA)' 2>/dev/null && pwd),$(MGAPLIB_DATA))
+endif
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/make \1\t\2/' | expand -t 20
@@ -20,7 +24,7 @@ help:  ## list the targets
 	  || { echo "Python 3.11 or newer is needed; name one with make PYTHON=python3.12"; exit 1; }
 	@echo "== installing the pinned requirements into .venv (a few minutes)"
 	$(PYTHON) -m venv .venv
-	$(PY) -m pip install --disable-pip-version-check --quiet --requirement requirements.txt
+	$(PY) -m pip install --disable-pip-version-check --requirement requirements.txt
 	$(PY) -m pip install --disable-pip-version-check --quiet --no-deps --editable .
 	@touch $@
 
@@ -47,7 +51,7 @@ unit: .venv/ready  ## the unit tests and the docstrings' examples
 
 test: unit pages  ## lint, unit tests, every chapter, the built pages in a real browser
 	@echo "== the built pages in a real browser"
-	CHROMIUM="$$($(PY) tools/browser.py)" $(PY) -m pytest -n 2 --dist worksteal tests/pages
+	chromium="$$($(PY) tools/browser.py)"; CHROMIUM="$$chromium" $(PY) -m pytest -n 2 --dist worksteal tests/pages
 
 notebooks: .venv/ready  ## Colab-ready notebooks in build/colab
 	$(PY) tools/make_notebooks.py
@@ -63,4 +67,4 @@ format: .venv/ready  ## sort the imports and format the code
 	$(PY) -m ruff format .
 
 clean:  ## remove what the other targets made, but for the virtual environment
-	rm -rf build _build .pytest_cache .ruff_cache .hypothesis *.egg-info
+	rm -rf build _build .import_linter_cache .pytest_cache .ruff_cache .hypothesis *.egg-info

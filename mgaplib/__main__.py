@@ -137,7 +137,10 @@ def _compare(options) -> None:
 
     from mgaplib import _checks, metrics
 
-    if options.first == options.second:
+    cure = "at least 4 are needed"
+    _checks.whole(options.max_pairs, "--max-pairs", 4, None, cure)
+    _checks.whole(options.seed, "--seed", 0, None, "pass a whole number from 0 on")
+    if Path(options.first).resolve() == Path(options.second).resolve():
         raise ValueError(f"A and B are both {options.first}; pass two files")
     sets = {name: files.read_pairs(name) for name in (options.first, options.second)}
     # Recall falls with the pool, and a gap of few pairs is too long: only equal numbers can be compared.

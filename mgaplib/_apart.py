@@ -31,6 +31,7 @@ def linear_separability(images, texts, seed: int = 0) -> float:
     from sklearn.linear_model import LogisticRegression
 
     images, texts = _checks.pairs(images, texts, min_rows=4)
+    seed = _checks.whole(seed, "seed", 0, None, "pass a whole number from 0 on")
     order = np.random.default_rng(seed).permutation(len(images))
     train, test = order[: len(order) // 2], order[len(order) // 2 :]
     fit_on = np.concatenate([images[train], texts[train]]).astype(float)
@@ -57,6 +58,8 @@ def score_gap(images, texts) -> float:
     Raises:
         TypeError: If the embeddings hold no floating-point numbers.
         ValueError: If they are malformed or their shapes differ.
+
+    Source: This book's own; Wasserstein's distance of two sorted samples.
 
     Example:
         >>> round(score_gap(np.eye(3), -np.ones((3, 3))), 4)  # within: 0 or 1; across: -1 / sqrt(3)

@@ -28,10 +28,15 @@ def embeddings(values, name: str, *, min_rows: int = 2, normalize: bool = True) 
                 f"{name} holds {values.dtype}; embeddings are floating point: call {name}.float()"
             )
         values = (values.float() if values.element_size() < 4 else values).numpy()
-    array = np.asarray(values)
+    array = _array(values, name)
+    if array.dtype.kind in "biu":
+        cure = name if isinstance(values, np.ndarray) else f"numpy.asarray({name})"
+        raise TypeError(
+            f"{name} holds {array.dtype}; embeddings are floating point: pass {cure}.astype('float32')"
+        )
     if array.dtype.kind != "f":
         raise TypeError(
-            f"{name} holds {array.dtype}; embeddings are floating point: pass {name}.astype('float32')"
+            f"{name} is of type {type(values).__name__} and holds {array.dtype}; pass a 2-D array of floats"
         )
     if array.ndim != 2:
         raise ValueError(f"{name} has shape {array.shape}; pass a 2-D array, one embedding a row")
@@ -45,6 +50,17 @@ def embeddings(values, name: str, *, min_rows: int = 2, normalize: bool = True) 
     if not (np.isfinite(norms).all() and norms.min() > _TINY):
         return _unusual(array, name, normalize)
     return array / norms[:, None] if normalize else array
+
+
+def _array(values, name: str) -> np.ndarray:
+    if hasattr(values, "toarray"):
+        raise TypeError(f"{name} is sparse; pass {name}.toarray()")
+    if np.ma.is_masked(values):
+        raise ValueError(f"{name} has masked entries; drop their rows from both modalities")
+    try:
+        return np.asarray(values)
+    except ValueError as error:
+        raise ValueError(f"{name} has rows of different lengths; pass a 2-D array of floats") from error
 
 
 def _unusual(array: np.ndarray, name: str, normalize: bool) -> np.ndarray:
@@ -98,16 +114,52 @@ def pairs(
     return x, y
 
 
+def number(value, name: str, cure: str) -> float:
+    """Return `value` as a float.
+
+    Raises:
+        ValueError: If it is no finite number; the message says to pass `cure`.
+    """
+    try:
+        found = float(value)
+    except (TypeError, ValueError, OverflowError):
+        found = np.nan
+    if not np.isfinite(found):
+        raise ValueError(f"{name} is {value!r:.60}; {cure}")
+    return found
+
+
+def within(value, name: str, low: float, high: float, cure: str) -> float:
+    """Return `value` as a float.
+
+    Raises:
+        ValueError: If it is no number from `low` to `high`; the message says to pass `cure`.
+    """
+    found = number(value, name, cure)
+    if not low <= found <= high:
+        raise ValueError(f"{name} is {value!r:.60}; {cure}")
+    return found
+
+
+def whole(value, name: str, low: int, high: int | None, cure: str) -> int:
+    """Return `value` as an int.
+
+    Raises:
+        ValueError: If it is no whole number from `low` to `high`; the message says to pass `cure`.
+    """
+    found = within(value, name, low, np.inf if high is None else high, cure)
+    if found != int(found):
+        raise ValueError(f"{name} is {value!r:.60}; {cure}")
+    return int(value)
+
+
 def temperature(tau: float, name: str = "tau") -> float:
     """Return `tau` as a float.
 
     Raises:
-        ValueError: If it is not a positive finite number.
+        ValueError: If it is not a positive finite number; below 1e-30 its logits overflow.
     """
-    value = float(tau)
-    if not (np.isfinite(value) and value > 0):
-        raise ValueError(f"{name} is {tau!r}; a temperature is a positive number such as 0.01 (CLIP's 1/100)")
-    return value
+    return within(tau, name, 1e-30, 1e30, "a temperature is a positive number such as 0.01 (CLIP's 1/100)")
 
 
 def known(name: str, options: Iterable[str], what: str) -> str:

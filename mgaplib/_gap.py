@@ -23,7 +23,7 @@ def gap_vector(images, texts) -> np.ndarray:
         >>> gap_vector([[1.0, 0.0], [1.0, 0.0]], [[0.0, 1.0], [0.0, 1.0]])
         array([ 1., -1.])
 
-    Taught in chapter notation.
+    Taught in chapter loss_landscape.
     """
     images, texts = _checks.pairs(images, texts)
     return images.mean(axis=0, dtype=float) - texts.mean(axis=0, dtype=float)
@@ -104,6 +104,9 @@ def centre_angle(images, texts) -> float:
     Taught in chapter notation.
     """
     centres = [x.mean(axis=0, dtype=float) for x in _checks.pairs(images, texts)]
+    for name, centre in zip(("images", "texts"), centres, strict=True):
+        if not np.linalg.norm(centre) > 1e-12:
+            raise ValueError(f"the centroid of {name} is zero, so there is no angle to it")
     a, b = _checks.embeddings(np.stack(centres), "the matrix of the two centroids")
     # Half the angle from its tangent: the cosine alone loses small angles to rounding.
     return float(np.degrees(2 * np.arctan2(np.linalg.norm(a - b), np.linalg.norm(a + b))))
@@ -130,8 +133,8 @@ def alignment(images, texts, alpha: float = 2.0) -> float:
     Taught in chapter notation.
     """
     images, texts = _checks.pairs(images, texts)
-    if not alpha > 0:
-        raise ValueError(f"alpha is {alpha!r}; pass a positive power, Wang and Isola's is 2")
+    cure = "pass a positive power up to 1000, Wang and Isola's is 2"
+    alpha = _checks.within(alpha, "alpha", 1e-12, 1000, cure)
     apart = images - texts
     squared = np.einsum("ij,ij->i", apart, apart)
     return float(np.mean(squared ** (alpha / 2), dtype=float))

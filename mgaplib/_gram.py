@@ -20,13 +20,15 @@ def embeddings_from_gram(gram, d: int | None = None) -> tuple[np.ndarray, np.nda
         TypeError: If the matrix holds no floating-point numbers.
         ValueError: If it is no Gram matrix of unit vectors, or its rank exceeds `d`.
 
+    Source: Classical scaling (Torgerson 1952).
+
     Example:
         >>> x, y = embeddings_from_gram([[1, 0, 0.6, 0], [0, 1, 0, 0.6], [0.6, 0, 1, 0], [0, 0.6, 0, 1.0]])
         >>> np.round(x @ y.T, 12)
         array([[0.6, 0. ],
                [0. , 0.6]])
 
-    Taught in chapter your_embeddings.
+    Taught in chapter notation.
     """
     gram = _checks.embeddings(gram, "gram", min_rows=4, normalize=False).astype(float)
     rows = len(gram)
@@ -41,9 +43,8 @@ def embeddings_from_gram(gram, d: int | None = None) -> tuple[np.ndarray, np.nda
         raise ValueError("gram has large negative eigenvalues: no vectors have these cosines")
     keep = values > rows * np.finfo(float).eps * values[-1]
     rank = int(keep.sum())
-    d = rank if d is None else d
-    if d < rank:
-        raise ValueError(f"gram has rank {rank}; pass d of at least that, not {d}")
+    cure = f"gram has rank {rank}; pass d of at least that, or None"
+    d = rank if d is None else _checks.whole(d, "d", rank, None, cure)
     z = np.zeros((rows, d))
     z[:, :rank] = vectors[:, keep] * np.sqrt(values[keep])
     z = _checks.embeddings(z, "gram")

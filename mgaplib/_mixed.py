@@ -146,7 +146,7 @@ def logit_entropy(images, texts, tau: float) -> float:
         >>> round(logit_entropy(np.eye(4), np.ones((4, 4)), tau=0.1), 4)  # ln 4
         1.3863
 
-    Taught in chapter explanations.
+    Taught in chapter notation.
     """
     x, y = _checks.pairs(images, texts)
     tau = _checks.temperature(tau)

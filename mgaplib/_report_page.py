@@ -141,11 +141,12 @@ def _landscape(report) -> str:
     rows = _rows(report)
     try:
         land = ShiftLandscape(report.images[rows], report.texts[rows])
-        losses = land.loss(_SHIFTS, _TAUS).T
+        taus = sorted({report.tau, *_TAUS})
+        losses = land.loss(_SHIFTS, taus).T
     except ValueError as error:  # coinciding centroids, or a row on the way of the shift
         return f"<p>There is no landscape to show: {_text(error)}.</p>"
-    figure, axes = _axes(len(_TAUS), sharex=True)
-    for ax, tau, loss in zip(axes, _TAUS, losses, strict=True):
+    figure, axes = _axes(len(taus), sharex=True)
+    for ax, tau, loss in zip(axes, taus, losses, strict=True):
         ax.plot(_SHIFTS, loss, color="#333333")
         best = int(loss.argmin())
         ax.plot(_SHIFTS[best], loss[best], "o", color=plots.OTHERS[0])
@@ -170,6 +171,7 @@ def _explorer(report, captions, thumbnails) -> str:
         explorer = GapExplorer(
             report.images[rows],
             report.texts[rows],
+            tau=float(np.clip(report.tau, 0.005, 1)),
             captions=None if captions is None else [captions[row] for row in rows],
             thumbnails=None if thumbnails is None else np.asarray(thumbnails)[rows],
         )

@@ -5,6 +5,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from mgaplib import _checks
 from mgaplib._correction import Correction
 
 
@@ -67,10 +68,9 @@ class Whitening(Correction):
     shrinkage: float | None = None
 
     def _check_parameters(self) -> None:
-        if self.shrinkage is not None and not 0 <= self.shrinkage <= 1:
-            raise ValueError(
-                f"shrinkage is {self.shrinkage!r}; pass a weight from 0 to 1, or None to estimate it"
-            )
+        if self.shrinkage is not None:
+            cure = "pass a weight from 0 to 1, or None to estimate it"
+            _checks.within(self.shrinkage, "shrinkage", 0, 1, cure)
 
     def _learn(self, x: np.ndarray, y: np.ndarray) -> None:
         self.image_covariance_, self.image_root_ = self._inverse_root(x - self.image_mean_, "images")
@@ -129,8 +129,7 @@ class Procrustes(Correction):
     centre: bool = True
 
     def _check_parameters(self) -> None:
-        if not (np.isfinite(self.ridge) and self.ridge >= 0):
-            raise ValueError(f"ridge is {self.ridge!r}; pass 0 or a positive number")
+        _checks.within(self.ridge, "ridge", 0, 1e30, "pass 0 or a positive number")
 
     def _learn(self, x: np.ndarray, y: np.ndarray) -> None:
         n, d = x.shape

@@ -25,6 +25,8 @@ def recall_at_k(queries, candidates, k: int = 1) -> float:
         TypeError: If the embeddings hold no floating-point numbers.
         ValueError: If they are malformed, their shapes differ, or `k` is outside 1 to n.
 
+    Source: Common usage; papers rarely say how they break ties, which here count in expectation.
+
     Example:
         >>> recall_at_k(np.eye(4), np.eye(4))
         1.0
@@ -35,8 +37,7 @@ def recall_at_k(queries, candidates, k: int = 1) -> float:
     """
     queries, candidates = _checks.pairs(queries, candidates, names=("queries", "candidates"))
     n = len(queries)
-    if not 1 <= k <= n:
-        raise ValueError(f"k is {k}; it counts candidates in a pool of {n}, so pass 1 to {n}")
+    k = _checks.whole(k, "k", 1, n, f"it counts candidates in a pool of {n}, so pass 1 to {n}")
     return float(sum(hits.sum() for hits in _hits(queries, candidates, k)) / n)
 
 
@@ -76,6 +77,8 @@ def contrastive_loss(
         TypeError: If the embeddings hold no floating-point numbers.
         ValueError: If they are malformed, or tau, the direction or the block size makes no sense.
 
+    Source: Radford et al. 2021, CLIP's symmetric loss.
+
     Example:
         >>> round(contrastive_loss(np.eye(4), np.eye(4), tau=0.1), 6)
         0.000136
@@ -105,9 +108,10 @@ def batches(n: int, block_size: int | None) -> list[slice]:
     """
     if block_size is None:
         return [slice(0, n)]
-    if block_size != int(block_size) or block_size < 2:
-        raise ValueError(f"block_size is {block_size!r}; pass a whole number from 2 on, or None for one pool")
-    return [slice(i, min(i + int(block_size), n)) for i in range(0, n, int(block_size))]
+    size = _checks.whole(
+        block_size, "block_size", 2, None, "pass a whole number from 2 on, or None for one pool"
+    )
+    return [slice(i, min(i + size, n)) for i in range(0, n, size)]
 
 
 def _cross_entropy(queries: np.ndarray, candidates: np.ndarray, tau: float) -> float:

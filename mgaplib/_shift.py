@@ -69,7 +69,5 @@ def distances(shift: float, length: float, convention: str, images_only: bool) -
 
 def number(value: float, name: str) -> float:
     """Return a shift as a float, if it is finite."""
-    found = float(value)
-    if not np.isfinite(found):
-        raise ValueError(f"{name} is {value!r}; a shift is a finite number")
-    return found
+    # Far beyond that squares overflow, and any row is the gap's direction long before.
+    return _checks.within(value, name, -1e6, 1e6, "a shift is a finite number, a million gaps at most")

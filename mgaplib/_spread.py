@@ -20,6 +20,8 @@ def mean_cosine(x) -> float:
         TypeError: If `x` holds no floating-point numbers.
         ValueError: If it is malformed.
 
+    Source: Liang et al. 2022, section 2 (the cone effect), without the pairs of a row with itself.
+
     Example:
         >>> mean_cosine(np.eye(3))
         0.0
@@ -48,6 +50,8 @@ def uniformity(x, t: float = 2.0) -> float:
         TypeError: If `x` holds no floating-point numbers.
         ValueError: If it is malformed, or `t` is not positive.
 
+    Source: Wang and Isola 2020.
+
     Example:
         >>> round(uniformity(np.eye(3)), 12)  # every pair at squared distance 2
         -4.0
@@ -55,8 +59,7 @@ def uniformity(x, t: float = 2.0) -> float:
     Taught in chapter notation.
     """
     x = _checks.embeddings(x, "x")
-    if not t > 0:
-        raise ValueError(f"t is {t!r}; pass a positive number, Wang and Isola's is 2")
+    t = _checks.within(t, "t", 1e-12, 100, "pass a positive number up to 100, Wang and Isola's is 2")
     total = 0.0
     for start in range(0, len(x), _ROWS):
         rows = x[start : start + _ROWS]

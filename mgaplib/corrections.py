@@ -54,8 +54,7 @@ class Shift(Correction):
 
     def _check_parameters(self) -> None:
         _checks.known(self.side, SIDES, "side")
-        if not np.isfinite(self.amount):
-            raise ValueError(f"amount is {self.amount!r}; pass a finite share of the gap, 1 closes it")
+        _checks.number(self.amount, "amount", "pass a finite share of the gap, 1 closes it")
 
     def _learn(self, x: np.ndarray, y: np.ndarray) -> None:
         self.direction_ = self.gap_
@@ -106,8 +105,7 @@ class ProjectedShift(Shift):
     def _check_parameters(self) -> None:
         super()._check_parameters()
         _checks.known(self.searched, SIDES[1:], "searched modality")
-        if not 0 < self.variance <= 1:
-            raise ValueError(f"variance is {self.variance!r}; pass a share above 0 and at most 1")
+        _checks.within(self.variance, "variance", 1e-12, 1, "pass a share above 0 and at most 1")
 
     def _learn(self, x: np.ndarray, y: np.ndarray) -> None:
         centred = x - self.image_mean_ if self.searched == "images" else y - self.text_mean_

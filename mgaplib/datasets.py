@@ -4,6 +4,7 @@ import hashlib
 import io
 import logging
 import os
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -146,7 +147,8 @@ def _published(file: str) -> tuple[bytes | None, str]:
     if mirror:
         if not Path(mirror).is_dir():
             raise FileNotFoundError(
-                f"MGAPLIB_DATA names {mirror!r}, which is no folder; correct it or unset it"
+                f"MGAPLIB_DATA names {mirror!r}, which is no folder{_seen_from(mirror)}; "
+                "correct it or unset it"
             )
         path = Path(mirror, _FOLDER, file)
         if path.is_file():
@@ -164,6 +166,10 @@ def _published(file: str) -> tuple[bytes | None, str]:
     return content, missing + reason
 
 
+def _seen_from(path: str) -> str:
+    return "" if Path(path).is_absolute() else f" seen from {str(Path.cwd())!r}"
+
+
 def _download(file: str) -> tuple[bytes | None, str]:
     """Return the file's content from the cache or, checked, from its authors; or None and why not."""
     global _unreachable
@@ -175,8 +181,11 @@ def _download(file: str) -> tuple[bytes | None, str]:
         env="MGAPLIB_CACHE",
         retry_if_failed=0,
     )
-    if _unreachable and not _intact(Path(cache.abspath, file)):
-        return None, _unreachable
+    kept = Path(cache.abspath, file)
+    if not _intact(kept):
+        unusable = _unusable(kept)
+        if unusable or _unreachable:
+            return None, unusable or _unreachable
     logger = pooch.get_logger()
     level = logger.level
     logger.setLevel(logging.ERROR)  # pooch reports each download on stderr, which a page shows as a failure
@@ -198,6 +207,20 @@ def _download(file: str) -> tuple[bytes | None, str]:
         return None, _unreachable
     finally:
         logger.setLevel(level)
+
+
+def _unusable(kept: Path) -> str:
+    """Return why the cache cannot take a file, or nothing."""
+    try:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=kept.parent):
+            pass
+        if kept.is_dir():
+            return f"a folder stands where the cache would keep {str(kept)!r}; remove it"
+    except OSError as error:
+        folder = str(kept.parent)
+        return f"the cache {folder!r} cannot be written ({error.strerror}); name another in MGAPLIB_CACHE"
+    return ""
 
 
 def _intact(path: Path) -> bool:

@@ -52,6 +52,8 @@ class ShiftLandscape:
         TypeError: If the embeddings hold no floating-point numbers.
         ValueError: If they are malformed, coincide on average, or an option is unknown.
 
+    Source: Liang et al. 2022, section 4.2 and figure 3, whose released code has the convention delta.
+
     Example:
         >>> rng = np.random.default_rng(0)
         >>> x = rng.normal(size=(50, 8))
@@ -99,7 +101,7 @@ class ShiftLandscape:
         Raises:
             ValueError: If a shift, a temperature, the direction or the block size makes no sense.
         """
-        taus = np.array([_checks.temperature(t, "taus") for t in np.atleast_1d(taus)])
+        taus = np.array([_checks.temperature(t, "taus") for t in _row(taus, "taus")])
         _checks.known(direction, DIRECTIONS, "direction")
         both_ways = direction != "text_to_image", direction != "image_to_text"
         parts = batches(len(self.gram), block_size)
@@ -110,11 +112,25 @@ class ShiftLandscape:
         return np.array(losses).reshape(-1, len(taus)) / (len(self.gram) * sum(both_ways))
 
     def modality_gap(self, shifts) -> np.ndarray:
-        """Return the length of the gap at each shift, of rows normalised again."""
+        """Return the length of the gap at each shift, of rows normalised again.
+
+        Args:
+            shifts: Shifts in the landscape's convention.
+
+        Raises:
+            ValueError: If a shift makes no sense.
+        """
         return np.linalg.norm(self._gaps(shifts), axis=0)
 
     def signed_distance(self, shifts) -> np.ndarray:
-        """Return the length of the gap at each shift, negative once the modalities have passed each other."""
+        """Return the length of the gap at each shift, negative once the modalities have passed each other.
+
+        Args:
+            shifts: Shifts in the landscape's convention.
+
+        Raises:
+            ValueError: If a shift makes no sense.
+        """
         gaps = self._gaps(shifts)
         return np.linalg.norm(gaps, axis=0) * np.where(self.direction @ gaps < 0, -1, 1)
 
@@ -128,8 +144,8 @@ class ShiftLandscape:
         Raises:
             ValueError: If a shift or `k` makes no sense.
         """
-        if not 1 <= k <= len(self.gram):
-            raise ValueError(f"k is {k}; it counts candidates in a pool of {len(self.gram)}")
+        n = len(self.gram)
+        k = _checks.whole(k, "k", 1, n, f"it counts candidates in a pool of {n}, so pass 1 to {n}")
         return np.array([recalls(self._pool(s), k) for s in _numbers(shifts)]).reshape(-1, 2)
 
     def minimum(
@@ -155,6 +171,8 @@ class ShiftLandscape:
         """
         from scipy.optimize import minimize_scalar
 
+        tau = _checks.temperature(tau)
+
         def loss(shifts):
             return self.loss(shifts, tau, direction=direction, block_size=block_size)[:, 0]
 
@@ -162,7 +180,10 @@ class ShiftLandscape:
             in_gaps = 2.0 if self.convention == "delta" or self.images_only else 1.0
             farthest = in_gaps * (self.gap_length if self.convention == "delta" else 1)
             bounds = -farthest, farthest
-        grid = np.linspace(*bounds, 33)
+        ends = _numbers(bounds)
+        if len(ends) != 2 or not ends[0] < ends[1]:
+            raise ValueError(f"bounds is {bounds!r:.60}; pass the lowest and the highest shift")
+        grid = np.linspace(*ends, 33)
         best = int(np.argmin(loss(grid)))
         around = grid[max(best - 1, 0)], grid[min(best + 1, len(grid) - 1)]
         found = minimize_scalar(
@@ -200,4 +221,15 @@ def _unit(x: np.ndarray) -> np.ndarray:
 
 
 def _numbers(shifts) -> list[float]:
-    return [number(s, "shifts") for s in np.atleast_1d(shifts)]
+    return [number(s, "shifts") for s in _row(shifts, "shifts")]
+
+
+def _row(values, name: str) -> np.ndarray:
+    """Return one number or several in a row, at least one of them."""
+    try:
+        found = np.atleast_1d(values)
+    except ValueError:
+        found = np.empty((0, 0))
+    if found.ndim != 1 or not len(found):
+        raise ValueError(f"{name} is {values!r:.60}; pass one number, or several in a row")
+    return found

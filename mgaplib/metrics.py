@@ -48,13 +48,16 @@ def gap_report(images, texts, tau: float = 0.01, seed: int = 0):
 
     Raises:
         TypeError: If the embeddings hold no floating-point numbers.
-        ValueError: If they are malformed or their shapes differ.
+        ValueError: If they are malformed, their shapes differ, or a metric has no value for them: a centroid
+            is zero, or every image coincides with its text.
+
+    Source: Each metric names its own.
 
     Example:
         >>> float(gap_report(np.eye(8), np.roll(np.eye(8), 1, axis=0)).value["recall_at_1 (text to image)"])
         0.0
 
-    Taught in chapter your_embeddings.
+    Taught in chapter index.
     """
     import pandas as pd
 

@@ -57,7 +57,7 @@ class Report:
 
     def __str__(self) -> str:
         lines = [repr(self), "", self.metrics[["value", "unit", "range"]].round(4).to_string(), ""]
-        lines += [f"- {words}" for words, _ in self.reading]
+        lines += [f"- {words} [{chapter}]" for words, chapter in self.reading]
         lines += [
             "",
             "Corrections, fitted on one half and judged on the other:",
@@ -139,8 +139,10 @@ def measure(
     Taught in chapter your_embeddings.
     """
     tau = _checks.temperature(tau)
-    if max_pairs < MIN_PAIRS:
-        raise ValueError(f"max_pairs is {max_pairs}; at least {MIN_PAIRS} are needed")
+    max_pairs = _checks.whole(max_pairs, "max_pairs", MIN_PAIRS, None, f"at least {MIN_PAIRS} are needed")
+    seed = _checks.whole(seed, "seed", 0, None, "pass a whole number from 0 on")
+    asked = None if score is None else _checks.within(score, "score", -1, 1, "pass a cosine, -1 to 1")
+    images, texts = (x if hasattr(x, "shape") else np.asarray(x) for x in (images, texts))
     if np.shape(images) != np.shape(texts):  # refuse before drawing rows
         _checks.pairs(images, texts)
     total = len(images)
@@ -161,7 +163,6 @@ def measure(
     steps.close()
     trial = try_corrections(images, texts, seed=seed).drop(columns="split").astype({"needs_pairs": float})
     trial = trial.groupby("correction", sort=False)
-    asked = None if score is None else float(score)
     mean, spread = trial.mean(), trial.std().fillna(0.0)
     return Report(images, texts, rows, total, tau, table, scores, mean, spread, thresholds, asked)
 

@@ -54,7 +54,17 @@ def find_shards(folder: str | Path) -> list[tuple[str, str]]:
 
 
 def _by_number(paths: list[Path]) -> dict[int, Path]:
-    return {int(re.search(r"(\d+)$", path.stem)[1]): path for path in paths}
+    found: dict[int, Path] = {}
+    for path in paths:
+        number = re.search(r"(\d+)$", path.stem)
+        if number is None:
+            raise ValueError(
+                f"{str(path)!r} ends in no number, by which images would find their texts; rename it"
+            )
+        other = found.setdefault(int(number[1]), path)
+        if other != path:
+            raise ValueError(f"{str(other)!r} and {str(path)!r} are both shard {int(number[1])}; keep one")
+    return found
 
 
 def measure_shard(shard: tuple[str, str], tau: float | None = None, block_size: int = 50) -> GapAccumulator:
@@ -108,6 +118,8 @@ def _parquet_batches(path: str, block_size: int):
 
 def _matrix(column, name: str) -> np.ndarray:
     """Return a column of equally long lists as a matrix, without a Python object for each row."""
+    if not len(column):
+        raise ValueError(f"column {name} has no rows")
     if column.null_count:
         raise ValueError(f"column {name} has {column.null_count} empty rows")
     values = column.flatten().to_numpy(zero_copy_only=False)

@@ -4,9 +4,10 @@ import hypothesis.extra.numpy as hnp
 import hypothesis.strategies as st
 import numpy as np
 import pytest
+import scipy.sparse
 from hypothesis import given
 
-from mgaplib import _checks
+from mgaplib import _checks, corrections, landscape, metrics
 
 GOOD = np.array([[3.0, 4.0], [0.0, 2.0]])
 
@@ -22,7 +23,7 @@ def with_value(value):
     [
         (np.ones((2, 3), int), TypeError, r"faces holds int64.*faces.astype\('float32'\)"),
         (np.ones((2, 3), bool), TypeError, "faces holds bool"),
-        (np.array([["a", "b"], ["c", "d"]]), TypeError, "floating point"),
+        (np.array([["a", "b"], ["c", "d"]]), TypeError, "holds <U1; pass a 2-D array of floats"),
         (np.ones((2, 3), complex), TypeError, "complex128"),
         (np.ones(3), ValueError, r"shape \(3,\); pass a 2-D array"),
         (np.ones((2, 2, 2)), ValueError, r"shape \(2, 2, 2\)"),
@@ -109,3 +110,69 @@ def test_an_unknown_name_gets_the_nearest_ones():
         _checks.known("image_to_txt", ["image_to_text", "text_to_image"], "direction")
     with pytest.raises(ValueError, match="'a' or 'b'"):
         _checks.known("zzz", ["a", "b"], "letter")
+
+
+X, Y = np.eye(6), np.roll(np.eye(6), 1, axis=1) + 0.1
+
+
+@pytest.mark.parametrize("bad", ["abc", None, [0.1, 0.2], np.nan, np.inf, 1e-320, -1])
+def test_numbers_that_make_no_sense_are_named(bad):
+    land = landscape.ShiftLandscape(X, Y)
+    calls = {
+        "tau": [lambda: metrics.contrastive_loss(X, X, bad), lambda: land.minimum(bad)],
+        "k": [lambda: metrics.recall_at_k(X, X, bad), lambda: land.recall(0.0, bad)],
+        "t": [lambda: metrics.uniformity(X, bad)],
+        "alpha": [lambda: metrics.alignment(X, X, bad)],
+        "block_size": [lambda: metrics.contrastive_loss(X, X, 0.1, block_size=bad)]
+        if bad is not None
+        else [],
+        "seed": [lambda: metrics.linear_separability(X, X, bad)],
+        "variance": [lambda: corrections.ProjectedShift(variance=bad).fit(X, Y)] if bad != 1e-320 else [],
+        "ridge": [lambda: corrections.Procrustes(ridge=bad).fit(X, Y)] if bad != 1e-320 else [],
+    }
+    for name, attempts in calls.items():
+        for attempt in attempts:
+            with pytest.raises(ValueError, match=f"^{name} is "):
+                attempt()
+
+
+@pytest.mark.parametrize("k", [1.5, 0, 7, "two"])
+def test_k_counts_candidates(k):
+    with pytest.raises(ValueError, match="^k is .*pass 1 to 6"):
+        metrics.recall_at_k(X, X, k)
+
+
+def test_a_landscape_refuses_what_is_no_row_of_numbers():
+    land = landscape.ShiftLandscape(X, Y)
+    for bad in ([], [[0.1, 0.2]], [0.1, [0.2]]):
+        with pytest.raises(ValueError, match="^taus is .*pass one number, or several in a row"):
+            land.loss(0.0, bad)
+        with pytest.raises(ValueError, match="^shifts is "):
+            land.modality_gap(bad)
+    for bad in ((1, 0), (0, 1, 2), 3.0, (0, 0)):
+        with pytest.raises(ValueError, match="^bounds is .*lowest and the highest"):
+            land.minimum(0.1, bounds=bad)
+    with pytest.raises(ValueError, match="^shifts is .*finite number"):
+        land.loss(1e200, 0.1)
+
+
+@pytest.mark.parametrize(
+    ("bad", "kind", "words"),
+    [
+        ([[1.0, 2.0], [1.0]], ValueError, "rows of different lengths"),
+        ([[1, 2], [3, 4]], TypeError, r"numpy.asarray\(x\).astype"),
+        (None, TypeError, "is of type NoneType"),
+        ([["a", "b"], ["c", "d"]], TypeError, "is of type list and holds <U1"),
+        (scipy.sparse.eye(4), TypeError, r"sparse; pass x.toarray\(\)"),
+        (np.ma.masked_less(np.eye(4), 0.5), ValueError, "masked entries"),
+    ],
+)
+def test_what_is_no_array_of_floats_is_refused_with_a_cure_that_works(bad, kind, words):
+    with pytest.raises(kind, match=words):
+        metrics.mean_cosine(bad)
+
+
+def test_a_centroid_without_direction_is_named():
+    x = np.array([[1.0, 0.0], [-1.0, 0.0]])
+    with pytest.raises(ValueError, match="the centroid of images is zero"):
+        metrics.centre_angle(x, np.eye(2))

@@ -293,3 +293,22 @@ def test_the_published_files_hold_their_known_gaps(capsys):
             continue
         assert abs(np.linalg.norm(x.mean(0) - y.mean(0)) - gap) < 1e-4
         assert abs(((x @ y.T).argmax(1) == np.arange(len(x))).mean() - recall) < 6e-4
+
+
+@pytest.mark.parametrize("kind", ["a file", "a folder in the file's place"])
+def test_a_cache_that_cannot_be_used_is_named_and_a_stand_in_shown(closed, monkeypatch, capfd, kind):
+    if kind == "a file":
+        closed.write_text("not a folder")
+    else:
+        (closed / "features_convirt.npy").mkdir(parents=True)
+    monkeypatch.setattr(datasets, "stand_in", lambda *_: (np.eye(4), np.eye(4), "a stand-in", "simulation"))
+    assert datasets.load_embeddings("convirt").stand_in
+    said = capfd.readouterr().out
+    assert str(closed) in said and ("MGAPLIB_CACHE" in said or "remove it" in said)
+
+
+def test_a_relative_folder_is_named_with_the_place_it_was_seen_from(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MGAPLIB_DATA", "../nowhere")
+    with pytest.raises(FileNotFoundError, match=f"'../nowhere', which is no folder seen from '{tmp_path}'"):
+        datasets.load_embeddings("clip")

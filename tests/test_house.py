@@ -1,6 +1,7 @@
 """What holds for the whole house: directions of imports, light imports, docstrings that name a chapter."""
 
 import ast
+import inspect
 import re
 import shutil
 import subprocess
@@ -10,6 +11,8 @@ from pathlib import Path
 
 import pytest
 import yaml
+
+from mgaplib import metrics
 
 ROOT = Path(__file__).resolve().parent.parent
 MODULES = sorted((ROOT / "mgaplib").rglob("*.py"))
@@ -82,6 +85,14 @@ def test_public_docstrings_teach(path):
         assert taught, f"{path.stem}.{node.name} does not end with the chapter that teaches it"
         assert taught[1] in chapters, f"{path.stem}.{node.name} names the unknown chapter {taught[1]}"
         assert ">>>" in text, f"{path.stem}.{node.name} has no example"
+
+
+def test_every_metric_is_named_in_the_chapter_that_it_says_teaches_it():
+    chapters = {p.stem: p.read_text(encoding="utf-8") for p in (ROOT / "chapters").rglob("*.md")}
+    for name in metrics.__all__:
+        text = inspect.getdoc(getattr(metrics, name))
+        taught = re.search(r"Taught in chapter (\w+)\.\s*$", text)
+        assert taught and re.search(rf"\b{name}\b", chapters[taught[1]]), name
 
 
 def test_every_public_module_is_in_the_api():

@@ -3,8 +3,11 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from mgaplib.__main__ import main
@@ -62,6 +65,8 @@ def bad_commands(files, folder):
     images, texts = files
     np.save(folder / "short.npy", np.load(texts)[:5])
     np.save(folder / "whole.npy", np.arange(10).reshape(5, 2))
+    pq.write_table(pa.table({"image": pa.array([], pa.list_(pa.float32()))}), folder / "empty.parquet")
+    (folder / "garbled.npy").write_bytes(Path(images).read_bytes().replace(b"'descr'", b"'des\\\\r'", 1))
     (folder / "noise.npz").write_bytes(b"not a zip")
     (folder / "noise.parquet").write_bytes(b"PAR1 and no more")
     (folder / "noise.safetensors").write_bytes(b"\xff" * 40)
@@ -69,6 +74,12 @@ def bad_commands(files, folder):
         (["report", images, str(folder / "none.npy")], "there is no file"),
         (["report", images, str(folder / "short.npy")], "paired"),
         (["report", images, str(folder / "whole.npy")], "int64"),
+        (["report", str(folder / "empty.parquet"), texts], "has no rows"),
+        (["report", str(folder / "garbled.npy"), texts], "garbled.npy is damaged"),
+        (["report", images, texts, "--seed", "-1"], "seed is -1; pass a whole number"),
+        (["report", images, texts, "--score", "nan"], "score is nan; pass a cosine"),
+        (["compare", str(folder / "both.npz"), str(folder / "." / "both.npz")], "two files"),
+        (["compare", str(folder / "both.npz"), str(folder / "other.npz"), "--max-pairs", "2"], "at least 4"),
         (["report", str(folder / "noise.npz"), texts], "noise.npz"),
         (["report", str(folder / "noise.parquet"), texts], "noise.parquet"),
         (["report", str(folder / "noise.safetensors"), texts], "noise.safetensors"),

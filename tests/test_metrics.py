@@ -383,7 +383,7 @@ def test_the_report_holds_every_metric_with_its_unit():
         (lambda x, y: metrics.relative_modality_gap(np.ones((3, 2)), np.ones((3, 2))), "are the same"),
         (
             lambda x, y: metrics.centre_angle(np.array([[1.0, 0], [-1, 0]]), y[:2, :2]),
-            "two centroids.*zero row",
+            "centroid of images is zero",
         ),
         (lambda x, y: metrics.linear_separability(x[:3], y[:3]), "at least 4"),
     ],

@@ -252,3 +252,19 @@ def test_a_cluster_that_loses_a_worker_half_way_gives_the_same(tmp_path):
         assert victim not in client.run(os.getpid).values()
     assert len(os.listdir(started)) > 20  # what died with the worker was measured again
     assert survived == pytest.approx(alone, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        (("img_emb_0.npy", "img_emb_00.npy"), "are both shard 0; keep one"),
+        (("img_emb_1.npy", "img_emb/img_emb_1.npy"), "are both shard 1; keep one"),
+        (("img_emb_a.npy",), "ends in no number"),
+    ],
+)
+def test_shards_that_cannot_be_told_apart_are_refused(tmp_path, names, words):
+    (tmp_path / "img_emb").mkdir()
+    for name in names:
+        np.save(tmp_path / name, np.eye(4))
+    with pytest.raises(ValueError, match=words):
+        shards.find_shards(tmp_path)

@@ -72,7 +72,7 @@ def code_cell(cell) -> list[str]:
             ("caption", shown["figure"]),
             ("alt", shown.get("image", {})),
         ):
-            if not str(where.get(key, "")).strip():
+            if not str(where.get(key) or "").strip():
                 found.append(f"the figure of the cell that starts {first!r} has no {key}")
         # Its value would be a second output, of the same name.
         if lines and not lines[-1].rstrip().endswith(";"):

@@ -1,0 +1,193 @@
+"""The tools that set the book up: the browser's search, the chapters' skeleton, make's variables."""
+
+import importlib.util
+import json
+import shutil
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def tool(name: str):
+    spec = importlib.util.spec_from_file_location(name, ROOT / f"tools/{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def browser(monkeypatch):
+    """The search for a browser, on a machine that has none."""
+    module = tool("browser")
+    monkeypatch.delenv("CHROMIUM", raising=False)
+    monkeypatch.setattr(module.shutil, "which", lambda name: None)
+    monkeypatch.setattr(module, "playwrights_own", lambda: None)
+    monkeypatch.setattr(module, "debians", lambda: None)
+    return module
+
+
+def alive(path: Path) -> str:
+    """A program that answers as a Chromium does."""
+    path.write_text("#!/bin/sh\necho alive\n")
+    path.chmod(path.stat().st_mode | stat.S_IEXEC)
+    return str(path)
+
+
+def test_the_browser_is_the_first_that_starts(browser, monkeypatch, tmp_path):
+    mine, path, own, debian = (alive(tmp_path / name) for name in ("mine", "path", "own", "debian"))
+    monkeypatch.setattr(browser, "debians", lambda: debian)
+    assert browser.find() == debian
+    monkeypatch.setattr(browser, "playwrights_own", lambda: own)
+    assert browser.find() == own
+    monkeypatch.setattr(browser.shutil, "which", lambda name: path if name == "chromium" else None)
+    assert browser.find() == path
+    monkeypatch.setenv("CHROMIUM", mine)
+    assert browser.find() == mine
+    Path(mine).write_text("#!/bin/sh\nexit 1\n")  # a stub that does not start
+    assert browser.find() == path
+
+
+def test_without_a_browser_it_fails_and_says_what_to_install(browser):
+    with pytest.raises(RuntimeError, match="apt-get install chromium"):
+        browser.find()
+
+
+def test_make_stops_where_there_is_no_browser():
+    if not shutil.which("make"):
+        pytest.fail("make is not installed")
+    recipe = subprocess.run(
+        ["make", "--dry-run", "--always-make", "test"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+    line = next(line for line in recipe.splitlines() if "tools/browser.py" in line)
+    failing = line.replace(".venv/bin/python tools/browser.py", "false").replace(
+        ".venv/bin/python", "echo reached"
+    )
+    done = subprocess.run(["bash", "-euo", "pipefail", "-c", failing], capture_output=True, text=True)
+    assert done.returncode != 0 and "reached" not in done.stdout
+
+
+def test_make_hands_on_an_absolute_folder_of_data(tmp_path):
+    def handed(folder: str) -> str:
+        command = [
+            "make",
+            "--silent",
+            f"MGAPLIB_DATA={folder}",
+            "--eval",
+            "show: ; @echo $$MGAPLIB_DATA",
+            "show",
+        ]
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
+
+    assert handed("tests") == str(ROOT / "tests")
+    assert handed(str(tmp_path)) == str(tmp_path)
+    assert handed("nowhere") == "nowhere"  # for the error to name
+
+
+GOOD = """\
+---
+kernelspec:
+  display_name: Python 3
+  name: python3
+---
+
+(ch-page)=
+# Page
+
+> A claim.
+
+:::{admonition} In this chapter
+- **Time to run:** a second.
+:::
+
+```{code-cell} ipython3
+---
+mystnb:
+  figure:
+    name: fig-page
+    caption: What is seen.
+  image:
+    alt: A line.
+---
+fig, ax = plt.subplots()
+ax.plot([0, 1]);
+```
+
+## Checks
+
+```{code-cell} ipython3
+claims.record("E1");
+```
+
+## Limits
+
+## Exercises
+
+```{solution-start} ex-page
+```
+
+## What next
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("    alt: A line.", "    alt:", "has no alt"),
+        ("    caption: What is seen.", "    caption:", "has no caption"),
+        ("ax.plot([0, 1]);", "ax.plot([0, 1])", "does not end with ;"),
+        ("## Limits\n", "", "must end with the sections"),
+        ("> A claim.", "A claim.", "in one quoted sentence"),
+        ("- **Time to run:** a second.", "- fast", "with the time to run, is missing"),
+        ('claims.record("E1");', "1", "records no claim"),
+        ("{solution-start}", "{note}", "at least one exercise"),
+        ("(ch-page)=\n", "", "must open with a label"),
+        ('claims.record("E1");', "\n".join(["claims.record()"] * 30), "25 at most"),
+        ('claims.record("E1");', 'claims.record(open("./x"))', "relative path"),
+    ],
+)
+def test_a_chapter_that_leaves_the_skeleton_is_told(tmp_path, old, new, words):
+    check = tool("check_chapters")
+    page = tmp_path / "page.md"
+    page.write_text(GOOD)
+    assert check.problems(page) == []
+    assert old in GOOD
+    page.write_text(GOOD.replace(old, new))
+    assert any(words in problem for problem in check.problems(page))
+
+
+def test_operators_are_declared_only_beside_a_torchvision_that_lacks_them():
+    """In a process of its own: torchvision can be imported once."""
+    code = """
+import importlib, sys, types
+import torch
+from mgaplib import _torchvision
+first = [True]
+def fake(name):
+    assert name == "torchvision"
+    if {lacking} and first.pop() if first else False:
+        raise RuntimeError("operator torchvision::nms does not exist")
+    sys.modules[name] = types.ModuleType(name)
+_torchvision.importlib.import_module = fake
+torch.version.cuda = None
+_torchvision.ensure_torchvision()
+print(len(_torchvision._declared), hasattr(torch.ops.torchvision, "nms"))
+"""
+    for lacking, expected in ((True, "1 True"), (False, "0 False")):
+        done = subprocess.run(
+            [sys.executable, "-c", code.replace("{lacking}", str(lacking))], capture_output=True, text=True
+        )
+        assert done.stdout.strip() == expected, done.stderr
+
+
+def test_the_streaming_benchmark_prints_its_line():
+    done = subprocess.run(
+        [sys.executable, ROOT / "benchmarks/streaming.py", "2000", "16", "500"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    line = json.loads(done.stdout)
+    assert {"name", "ours_s", "naive_s", "ratio", "floor_s", "of_floor", "peak_mb"} == set(line)
