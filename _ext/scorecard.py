@@ -183,9 +183,7 @@ def write(app, exception):
         "versions": {name: importlib.metadata.version(name) for name in PACKAGES},
         "seconds": seconds_per_chapter(app.env),
     }
-    claims = [
-        {**row, "link": f"{app.builder.get_target_uri(row['chapter'])}"} for row in app.env.mgaplib_claims
-    ]
+    claims = [{**row, "link": app.builder.get_target_uri(row["chapter"])} for row in app.env.mgaplib_claims]
     text = json.dumps({"claims": claims, "built": built}, indent=1, ensure_ascii=False)
     (Path(app.outdir) / "scorecard.json").write_text(text + "\n", encoding="utf-8")
 

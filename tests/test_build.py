@@ -95,6 +95,7 @@ def test_a_claim_reaches_the_scorecard_and_nothing_leaves_the_house(book):
     assert [(row["id"], row["verdict"], row["chapter"]) for row in card["claims"]] == [
         ("E5", "partly", "chapters/page")
     ]
+    assert all((html / row["link"]).is_file() for row in card["claims"])
     assert card["built"]["seconds"].keys() == {"chapters/page"}
     page = (html / "chapters/page.html").read_text()
     assert "Four is" in page and re.search(r"Four is\s*<[^>]*>?4\.0|Four is 4\.0", page)
