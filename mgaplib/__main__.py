@@ -88,6 +88,9 @@ def _report(options) -> None:
         raise FileNotFoundError(f"there is no folder {str(options.output.parent)!r} to write the report into")
     if options.output is not None and options.output.is_dir():
         raise IsADirectoryError(f"{str(options.output)!r} is a folder; name a file, such as report.html")
+    inputs = {Path(name.partition("::")[0]).resolve() for name in (options.images, options.texts) if name}
+    if options.output is not None and options.output.resolve() in inputs:
+        raise ValueError(f"the report would take the place of {options.output}; give it another name")
     with _aside(options.json):
         images, texts, extras, tau = _pairs(options)
         found = measure(

@@ -73,8 +73,8 @@ def page(report, captions=None, thumbnails=None) -> str:
 
 
 _SCORES = (
-    "Cosines of matched pairs, of random pairs, and of two different images or texts. The dashed lines are "
-    "the thresholds above which a pair (left) or the best hit of a search (right) counts as a match."
+    "Cosines of matched pairs, of random pairs, and of two different images or texts. A dashed line is the "
+    "threshold above which a pair counts as a match; a second one, that for the best hit of a search."
 )
 
 

@@ -71,20 +71,21 @@ def read_pairs(images: str | Path, texts: str | Path | None = None) -> tuple[np.
         x, y = read_embeddings(images), read_embeddings(texts)
     else:
         file = str(images)
+        if "::" in file:
+            raise ValueError(f"{file} names one array; name the other modality's in the same way too")
         arrays = _arrays(Path(file))
         found = [next((n for n in names if n in arrays), None) for names in (IMAGE_NAMES, TEXT_NAMES)]
         if len(arrays) == 1:
-            both = next(iter(arrays.values()))()
+            both = _guarded(Path(file), next(iter(arrays.values())))
             if both.ndim != 3 or len(both) != 2:
                 raise ValueError(
-                    f"{file} holds one array of shape {both.shape}; name the other modality's file too, "
-                    "or pass one array of shape (2, n, d)"
+                    f"{file} holds one array of shape {both.shape}, so one modality is missing: name its "
+                    "file too, or pass a file that holds both, as images and texts or of shape (2, n, d)"
                 )
             arrays, found = {"images": lambda: both[0], "texts": lambda: both[1]}, ["images", "texts"]
         if None in found:
             raise ValueError(
-                f"{file} holds {', '.join(arrays)}; name both, as in {file}::{next(iter(arrays))}, "
-                "or call them images and texts"
+                f"{file} holds {', '.join(arrays)}; save both modalities under the names images and texts"
             )
         x, y = (_checked(file, arrays, name) for name in found)
     if x.shape != y.shape:
@@ -160,6 +161,9 @@ def _guarded(path: Path, read: Callable):
 
 
 def _npy(path: Path) -> dict:
+    with open(path, "rb") as file:
+        if file.read(6) != b"\x93NUMPY":
+            raise ValueError("it does not begin as a .npy file does")
     mapped = np.load(path, mmap_mode="r", allow_pickle=False)
     return {path.stem: lambda: mapped}
 

@@ -224,3 +224,11 @@ def test_progress_is_shown_on_standard_output_only_where_it_is_wanted(mini, monk
     mini.encode_texts(["a"])
     out, err = capfd.readouterr()
     assert "encode texts" in out and err == ""
+
+
+@pytest.mark.parametrize("name", ["page.pt", "page.safetensors"])
+@pytest.mark.parametrize("content", [b"hi", b"<!doctype html><title>404</title>", b"version https://git-lfs"])
+def test_what_is_no_checkpoint_is_refused_by_name(tmp_path, name, content):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ValueError, match=f"{name}.* cannot be read"):
+        clip.load_clip("MiniCLIP", pretrained=str(tmp_path / name))

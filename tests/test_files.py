@@ -112,9 +112,9 @@ def test_what_cannot_be_found_is_said(tmp_path):
         files.read_embeddings(tmp_path / "two.npz")
     with pytest.raises(ValueError, match="did you mean 'first'"):
         files.read_embeddings(f"{tmp_path}/two.npz::frist")
-    with pytest.raises(ValueError, match="call them images and texts"):
+    with pytest.raises(ValueError, match="under the names images and texts"):
         files.read_pairs(tmp_path / "two.npz")
-    with pytest.raises(ValueError, match="name the other modality"):
+    with pytest.raises(ValueError, match="one modality is missing"):
         files.read_pairs(tmp_path / "images.npy")
     np.save(tmp_path / "texts.npy", X[:4])
     with pytest.raises(ValueError, match="row i of one is paired"):

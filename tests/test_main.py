@@ -67,6 +67,11 @@ def bad_commands(files, folder):
     np.save(folder / "whole.npy", np.arange(10).reshape(5, 2))
     pq.write_table(pa.table({"image": pa.array([], pa.list_(pa.float32()))}), folder / "empty.parquet")
     (folder / "garbled.npy").write_bytes(Path(images).read_bytes().replace(b"'descr'", b"'des\\\\r'", 1))
+    (folder / "page.npy").write_text("<!doctype html>not found")
+    np.savez(folder / "alone.npz", a=np.load(images))
+    broken = bytearray((folder / "alone.npz").read_bytes())
+    broken[len(broken) // 2] ^= 0xFF
+    (folder / "alone.npz").write_bytes(broken)
     (folder / "noise.npz").write_bytes(b"not a zip")
     (folder / "noise.parquet").write_bytes(b"PAR1 and no more")
     (folder / "noise.safetensors").write_bytes(b"\xff" * 40)
@@ -83,10 +88,14 @@ def bad_commands(files, folder):
         (["report", str(folder / "noise.npz"), texts], "noise.npz"),
         (["report", str(folder / "noise.parquet"), texts], "noise.parquet"),
         (["report", str(folder / "noise.safetensors"), texts], "noise.safetensors"),
-        (["report", images], "name the other modality"),
+        (["report", images], "one modality is missing"),
         (["report"], "name the files"),
         (["report", images, texts, "-o", str(folder / "no" / "out.html")], "no folder"),
         (["report", images, texts, "-o", str(folder)], "is a folder; name a file"),
+        (["report", images, texts, "-o", texts], "would take the place of"),
+        (["report", str(folder / "page.npy"), texts], "does not begin as a .npy file"),
+        (["report", str(folder / "alone.npz")], "alone.npz is damaged"),
+        (["report", images + "::images"], "names one array"),
         (["report", images, texts, "--tau", "-1"], "temperature"),
         (["report", images, texts, "--rate", "2"], "share such as"),
         (["report", images, texts, "--max-pairs", "0"], "at least 24"),
@@ -94,7 +103,7 @@ def bad_commands(files, folder):
         (["report", "--pairs", str(folder)], "--model"),
         (["report", "--pairs", str(folder), "--model", "ViT-B-32"], "captions.csv"),
         (["report", images, texts, "--pairs", str(folder)], "not both"),
-        (["compare", images, texts], "name the other modality"),
+        (["compare", images, texts], "one modality is missing"),
         (["compare", images, images], "two files"),
         (["repotr"], "invalid choice"),
         ([], "required"),
