@@ -84,13 +84,8 @@ def _report(options) -> None:
     """Print what can be said about a set of pairs, and write it as a page if asked to."""
     from mgaplib.report import measure
 
-    if options.output is not None and not options.output.parent.is_dir():  # said before minutes of work
-        raise FileNotFoundError(f"there is no folder {str(options.output.parent)!r} to write the report into")
-    if options.output is not None and options.output.is_dir():
-        raise IsADirectoryError(f"{str(options.output)!r} is a folder; name a file, such as report.html")
-    inputs = {Path(name.partition("::")[0]).resolve() for name in (options.images, options.texts) if name}
-    if options.output is not None and options.output.resolve() in inputs:
-        raise ValueError(f"the report would take the place of {options.output}; give it another name")
+    if options.output is not None:  # said before minutes of work
+        _check_output(options.output, [options.images, options.texts])
     with _aside(options.json):
         images, texts, extras, tau = _pairs(options)
         found = measure(
@@ -107,6 +102,16 @@ def _report(options) -> None:
     print(json.dumps(found.to_dict(), indent=1) if options.json else found)
     if options.output is not None and not options.json:
         print(f"\nThe page is {options.output}.")
+
+
+def _check_output(output: Path, inputs: list[str | None]) -> None:
+    """Refuse a place for the page where it cannot or must not be written."""
+    if not output.parent.is_dir():
+        raise FileNotFoundError(f"there is no folder {str(output.parent)!r} to write the report into")
+    if output.is_dir():
+        raise IsADirectoryError(f"{str(output)!r} is a folder; name a file, such as report.html")
+    if output.resolve() in {Path(name.partition("::")[0]).resolve() for name in inputs if name}:
+        raise ValueError(f"the report would take the place of {output}; give it another name")
 
 
 def _pairs(options) -> tuple:
@@ -140,8 +145,7 @@ def _compare(options) -> None:
 
     from mgaplib import _checks, metrics
 
-    cure = "at least 4 are needed"
-    _checks.whole(options.max_pairs, "--max-pairs", 4, None, cure)
+    _checks.whole(options.max_pairs, "--max-pairs", 4, None, "at least 4 are needed")
     _checks.whole(options.seed, "--seed", 0, None, "pass a whole number from 0 on")
     if Path(options.first).resolve() == Path(options.second).resolve():
         raise ValueError(f"A and B are both {options.first}; pass two files")

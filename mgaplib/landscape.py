@@ -180,7 +180,7 @@ class ShiftLandscape:
             in_gaps = 2.0 if self.convention == "delta" or self.images_only else 1.0
             farthest = in_gaps * (self.gap_length if self.convention == "delta" else 1)
             bounds = -farthest, farthest
-        ends = _numbers(bounds)
+        ends = _numbers(bounds, "bounds")
         if len(ends) != 2 or not ends[0] < ends[1]:
             raise ValueError(f"bounds is {bounds!r:.60}; pass the lowest and the highest shift")
         grid = np.linspace(*ends, 33)
@@ -220,8 +220,8 @@ def _unit(x: np.ndarray) -> np.ndarray:
     return x / np.linalg.norm(x, axis=1, keepdims=True)
 
 
-def _numbers(shifts) -> list[float]:
-    return [number(s, "shifts") for s in _row(shifts, "shifts")]
+def _numbers(shifts, name: str = "shifts") -> list[float]:
+    return [number(s, name) for s in _row(shifts, name)]
 
 
 def _row(values, name: str) -> np.ndarray:

@@ -32,10 +32,8 @@ class GapAccumulator:
     """
 
     def __init__(self, *, tau: float | None = None, block_size: int = 50):
-        if int(block_size) != block_size or block_size < 2:
-            raise ValueError(f"block_size is {block_size!r}; pass a whole number from 2 on")
         self.tau = None if tau is None else _checks.temperature(tau)
-        self.block_size = int(block_size)
+        self.block_size = _checks.whole(block_size, "block_size", 2, None, "pass a whole number from 2 on")
         self.n = 0
         self._sums = None  # of the rows, float64, one line a modality
         self._moments = None  # X^T X and Y^T Y, float64
