@@ -32,7 +32,7 @@ setup: .venv/ready  ## the virtual environment, with the pinned requirements
 
 chapters: .venv/ready
 	@echo "== the small CLIP that chapters share, trained once and kept in the cache (a minute the first time)"
-	$(PY) -m mgaplib.miniclip
+	$(PY) -m mgaplib.training.competent
 	@echo "== executing the chapters that are not in the cache, two at a time"
 	$(PY) tools/execute.py
 

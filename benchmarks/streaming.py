@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mgaplib import shards
+from mgaplib import embeddings
 
 
 def write(folder: Path, pairs: int, d: int, rows: int) -> None:
@@ -29,7 +29,7 @@ def write(folder: Path, pairs: int, d: int, rows: int) -> None:
 def floor(folder: Path) -> float:
     """Return the seconds of converting each shard to float32 and one X^T X a modality."""
     start = time.perf_counter()
-    for shard in shards.find_shards(folder):
+    for shard in embeddings.find_shards(folder):
         for path in shard:
             x = np.load(path, mmap_mode="r").astype(np.float32)
             x.T @ x
@@ -39,7 +39,7 @@ def floor(folder: Path) -> float:
 def naive(folder: Path) -> float:
     """Return the seconds of loading everything, as people do first; only if it fits into memory."""
     start = time.perf_counter()
-    found = shards.find_shards(folder)
+    found = embeddings.find_shards(folder)
     for side in range(2):
         x = np.concatenate([np.load(shard[side]) for shard in found]).astype(np.float64)
         x /= np.linalg.norm(x, axis=1, keepdims=True)
@@ -51,8 +51,8 @@ def ours(name: str) -> tuple[float, float]:
     """Return the seconds and the peak memory (MB) of measuring a folder's shards one after another."""
     start = time.perf_counter()
     total = None
-    for shard in shards.find_shards(name):  # one thread, as the floor
-        part = shards.measure_shard(shard)
+    for shard in embeddings.find_shards(name):  # one thread, as the floor
+        part = embeddings.measure_shard(shard)
         total = part if total is None else total.merge(part)
     total.metrics()
     return time.perf_counter() - start, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

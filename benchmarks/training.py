@@ -16,9 +16,10 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from mgaplib import clip, shapeworld
-from mgaplib.clip import open_clip
-from mgaplib.train import TrainConfig, train
+from mgaplib import models
+from mgaplib.models import open_clip
+from mgaplib.training import TrainConfig, train
+from mgaplib.worlds import shapeworld
 
 STEPS, BATCH, PAIRS, PICTURES = 120, 128, 4096, 20_000
 
@@ -42,18 +43,18 @@ def row(name: str, ours: float, naive: float, floor: float, **more) -> dict:
 
 def training(name: str) -> dict:
     """Time `train`, open_clip's loop with a DataLoader, and the bare forward and backward pass."""
-    options = clip.MINI[name]
+    options = models.MINI[name]
     world = shapeworld.draw(PAIRS, size=options["image_size"])
-    pairs = world.to_torch(clip.load_clip(name))
+    pairs = world.to_torch(models.load_clip(name))
     config = TrainConfig(steps=STEPS, batch_size=BATCH, record_every=10**9)
     # Records are no part of the loop that is compared: two pairs make them cost nothing.
     few = shapeworld.draw(2, size=options["image_size"])
 
     def ours():
-        train(clip.mini_clip(**options), pairs, config, validation=few)
+        train(models.mini_clip(**options), pairs, config, validation=few)
 
     def plain():
-        model, loss = clip.mini_clip(**options), open_clip.ClipLoss()
+        model, loss = models.mini_clip(**options), open_clip.ClipLoss()
         matrices = [p for p in model.parameters() if p.ndim >= 2]
         others = [p for p in model.parameters() if p.ndim < 2]
         groups = [{"params": matrices, "weight_decay": 0.1}, {"params": others, "weight_decay": 0.0}]
@@ -77,7 +78,7 @@ def training(name: str) -> dict:
                 step += 1
 
     def passes():
-        model, loss = clip.mini_clip(**options), open_clip.ClipLoss()
+        model, loss = models.mini_clip(**options), open_clip.ClipLoss()
         images, texts = pairs[torch.arange(BATCH)]
         for _ in range(STEPS):
             model.zero_grad()

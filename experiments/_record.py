@@ -20,7 +20,7 @@ from collections.abc import Callable, Sequence
 from datetime import date
 from pathlib import Path
 
-from mgaplib import results
+from mgaplib.book import records
 
 ROOT = Path(__file__).resolve().parents[1]
 RUNS = ROOT / "build/experiments"
@@ -109,7 +109,7 @@ def _rounded(value):
 
 
 def _sources(script: Path) -> dict:
-    return {"script_hash": results.code_hash(script), "modules": results.imported_modules(script)}
+    return {"script_hash": records.code_hash(script), "modules": records.imported_modules(script)}
 
 
 def _provenance(script: Path, sources: dict) -> dict:
@@ -148,7 +148,7 @@ def _write(id: str, about: str, runs: list[dict], provenance: dict) -> None:
 
 def _verify(script: Path, arms, run, seeds) -> None:
     """Repeat the first run; if it agrees to 1 %, say so in the record and take over today's hashes."""
-    record = results.load(script.stem)
+    record = records.load(script.stem)
     arm, seed, kept = arms[0], next(iter(seeds)), record.runs[0]
     if len(record.runs) % len(arms):  # seed by seed, so that fewer seeds than planned are no error
         sys.exit(f"{script.stem} has other arms than its record; run it anew")

@@ -5,10 +5,11 @@ from functools import lru_cache
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 
-from mgaplib import clip, shapeworld
-from mgaplib.train import History, TrainConfig, train
+from mgaplib import models
+from mgaplib.training import History, TrainConfig, train
+from mgaplib.worlds import shapeworld
 
-SIZE = clip.MINI["MiniCLIP-24"]["image_size"]
+SIZE = models.MINI["MiniCLIP-24"]["image_size"]
 PAIRS, POOL, PICTURES = 8000, 512, 1000
 ABOUT = (
     f"MiniCLIP-24 (32 wide, {SIZE} px, d = 128) on {PAIRS} ShapeWorld pairs, 400 steps of 128, AdamW 2e-3, "
@@ -18,7 +19,7 @@ ABOUT = (
 
 def fresh(seed: int, **options):
     """Return an untrained MiniCLIP-24."""
-    return clip.mini_clip(**{**clip.MINI["MiniCLIP-24"], **options}, seed=seed)
+    return models.mini_clip(**{**models.MINI["MiniCLIP-24"], **options}, seed=seed)
 
 
 @lru_cache(maxsize=1)
@@ -60,7 +61,7 @@ def competence(model, seed: int) -> dict[str, float]:
     Zero-shot asks with one caption a class that mentions nothing else ("a red shape"); the probe is a
     logistic regression on the embeddings of as many other pictures.
     """
-    wrapped = clip.wrap(model)
+    wrapped = models.wrap(model)
     test = shapeworld.draw(PICTURES, seed=seed, split="test", size=SIZE)
     other = shapeworld.draw(PICTURES, seed=seed + 1000, split="test", size=SIZE)
     images, others = wrapped.encode_images(test.images), wrapped.encode_images(other.images)

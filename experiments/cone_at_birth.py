@@ -5,14 +5,15 @@ About 2 minutes on one core. Read by the chapter random_networks.
 
 from _record import main
 
-from mgaplib import clip, cone, metrics, shapeworld
+from mgaplib import cone, metrics, models
+from mgaplib.worlds import shapeworld
 
 MODELS = ("ViT-B-32", "ViT-B-16", "RN50", "convnext_base", "coca_ViT-B-32")
 
 
 def run(model: str, seed: int) -> dict[str, float]:
     world = shapeworld.draw(48, size=64, seed=seed)
-    encoder = clip.load_clip(model, image_size=64, context_length=32, seed=seed, device="cpu")
+    encoder = models.load_clip(model, image_size=64, context_length=32, seed=seed, device="cpu")
     images, texts = encoder.encode_images(world.images), encoder.encode_texts(world.captions)
     return {
         "image_cosine": metrics.mean_cosine(images),

@@ -7,7 +7,8 @@ import numpy as np
 import torch
 from _record import main
 
-from mgaplib import clip, cone, samples
+from mgaplib import cone, models
+from mgaplib.worlds import samples
 
 N, SIZE, CONTEXT, VOCABULARY, INITIALISATIONS = 32, 64, 32, 49408, 25
 
@@ -24,7 +25,9 @@ def run(model: str, seed: int) -> dict[str, dict]:
             resnet = cone.random_resnet18(weights)
             embedded = {"real": resnet(_pixels(photos)).numpy(), "noise": resnet(noise).numpy()}
         else:
-            both = clip.load_clip(model, image_size=SIZE, context_length=CONTEXT, seed=weights, device="cpu")
+            both = models.load_clip(
+                model, image_size=SIZE, context_length=CONTEXT, seed=weights, device="cpu"
+            )
             embedded = {
                 "image_real": both.encode_images(photos),
                 "image_noise": both.encode_images(noise),

@@ -7,7 +7,8 @@ import numpy as np
 import torch
 from _record import main
 
-from mgaplib import clip, cone, metrics, samples
+from mgaplib import cone, metrics, models
+from mgaplib.worlds import samples
 
 N, SIZE, CONTEXT, VOCABULARY = 48, 224, 77, 49408
 
@@ -21,7 +22,7 @@ def run(seed: int) -> dict[str, float]:
     pixels = torch.randn(N, 3, SIZE, SIZE, generator=generator)
     tokens = torch.randint(0, VOCABULARY, (N, CONTEXT), generator=generator)
     photos = samples.photographs(N, SIZE, np.random.default_rng(seed))
-    model = clip.load_clip("ViT-B-32", seed=seed, device="cpu")
+    model = models.load_clip("ViT-B-32", seed=seed, device="cpu")
     resnet = cone.random_resnet18(seed)
     embedded = {
         "resnet_real": features(resnet, model.pixels(photos)),

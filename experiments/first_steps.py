@@ -3,12 +3,12 @@
 import _record
 from _setting import fit, fresh, held_out, world
 
-from mgaplib import clip
+from mgaplib import models
 
 
 def run(lr: float, seed: int) -> dict:
     model = fresh(seed)
-    data, validation = (pairs.to_torch(clip.wrap(model)) for pairs in (world(0), held_out(0)))
+    data, validation = (pairs.to_torch(models.wrap(model)) for pairs in (world(0), held_out(0)))
     options = {"steps": 10, "lr": lr, "warmup": 0, "decay": False, "tau": 0.07, "record_every": 1}
     history = fit(model, seed, data=data, validation=validation, **options)
     return {

@@ -5,12 +5,12 @@ import numpy as np
 import torch
 from _setting import ABOUT, curve, final, fit, fresh, world
 
-from mgaplib import clip, metrics
+from mgaplib import metrics, models
 
 
 def close_gap(model, pairs) -> float:
     """Turn the text tower's output onto the pictures' (orthogonal Procrustes); return what is left."""
-    wrapped = clip.wrap(model)
+    wrapped = models.wrap(model)
     images, texts = wrapped.encode_images(pairs.images[:500]), wrapped.encode_texts(pairs.captions[:500])
     u, _, vt = np.linalg.svd(texts.T @ images)
     with torch.no_grad():

@@ -4,7 +4,7 @@ import _record
 import numpy as np
 from _setting import curve, final, fit, fresh, held_out
 
-from mgaplib import shapeworld
+from mgaplib.worlds import shapeworld
 
 AT = sorted({int(t) for t in np.geomspace(1, 4000, 50).round()})
 

@@ -6,8 +6,10 @@ About 14 minutes on one core. The chapter explanations reads the record.
 import _record
 import numpy as np
 
-from mgaplib import clip, metrics, remedies, shapeworld, train
-from mgaplib.clip import open_clip
+from mgaplib import metrics, models, training
+from mgaplib.models import open_clip
+from mgaplib.training import losses
+from mgaplib.worlds import shapeworld
 
 PAIRS, HELD_OUT, STEPS = 8000, 512, 400
 ATTRIBUTES = tuple(shapeworld.ATTRIBUTES)
@@ -49,16 +51,16 @@ def caption_entropy(captions: list[str]) -> float:
 def run(arm: str, seed: int) -> dict:
     """Train one model and return what its embeddings of held-out pairs look like."""
     change = ARMS[arm]
-    model = clip.mini_clip(**MODEL, tau=change["tau"], seed=seed)
+    model = models.mini_clip(**MODEL, tau=change["tau"], seed=seed)
     if change.get("share"):
-        remedies.share_encoder(model)
+        losses.share_encoder(model)
     terms = change.get("terms")
-    loss = remedies.SpreadLoss(open_clip.ClipLoss(), **terms) if terms else None
+    loss = losses.SpreadLoss(open_clip.ClipLoss(), **terms) if terms else None
     world = {"seed": seed, "size": MODEL["image_size"]}
     if "mention" in change:  # complete captions of m attributes, instead of the world's own
         world |= {"mention": mentioned(change["mention"], seed), "omit": 0.0}
     held_out = shapeworld.draw(HELD_OUT, split="val", **world)
-    config = train.TrainConfig(
+    config = training.TrainConfig(
         steps=STEPS,
         temperature=change["temperature"],
         tau=change["tau"],
@@ -66,7 +68,7 @@ def run(arm: str, seed: int) -> dict:
         record_every=STEPS,
         snapshots=(0, STEPS),
     )
-    history = train.train(model, shapeworld.draw(PAIRS, **world), config, validation=held_out, loss=loss)
+    history = training.train(model, shapeworld.draw(PAIRS, **world), config, validation=held_out, loss=loss)
     images, texts = history.snapshots[STEPS]
     tau = history.final["tau"]
     return {

@@ -3,7 +3,7 @@
 import _record
 from _setting import ABOUT, POOL, SIZE, final, fit, fresh, world
 
-from mgaplib import shapeworld
+from mgaplib.worlds import shapeworld
 
 
 def run(omit: float, temperature: str, seed: int) -> dict:

@@ -14,11 +14,12 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from mgaplib import clip, metrics, shapeworld, swapping, temperature
-from mgaplib.clip import open_clip
-from mgaplib.train import History, TrainConfig, parameter_groups, train
+from mgaplib import metrics, models
+from mgaplib.models import open_clip
+from mgaplib.training import History, TrainConfig, parameter_groups, swapping, temperature, train
+from mgaplib.worlds import shapeworld
 
-SIZE = clip.MINI["MiniCLIP-24"]["image_size"]
+SIZE = models.MINI["MiniCLIP-24"]["image_size"]
 PAIRS, POOL, GAP_PAIRS, MINIMAL = 20_000, 1000, 512, 250
 CONFIG = TrainConfig(steps=1500, lr=4e-3, warmup=50, record_every=250)  # the competent MiniCLIP's
 
@@ -78,9 +79,9 @@ def world(seed: int) -> tuple[shapeworld.ShapeWorld, shapeworld.ShapeWorld]:
     )
 
 
-def fit(arm: Arm, config: TrainConfig, pairs, validation) -> tuple[clip.Clip, History]:
+def fit(arm: Arm, config: TrainConfig, pairs, validation) -> tuple[models.Clip, History]:
     """Train one arm."""
-    model = clip.mini_clip(**clip.MINI["MiniCLIP-24"], tau=arm.tau, seed=config.seed)
+    model = models.mini_clip(**models.MINI["MiniCLIP-24"], tau=arm.tau, seed=config.seed)
     if arm.prepare:
         arm.prepare(model)
     loss = open_clip.ClipLoss()
@@ -94,7 +95,7 @@ def fit(arm: Arm, config: TrainConfig, pairs, validation) -> tuple[clip.Clip, Hi
     history = train(model, pairs, config, validation=validation, loss=loss, groups=arm.groups)
     if not arm.normalize:
         del model.encode_image, model.encode_text
-    return clip.wrap(model), history
+    return models.wrap(model), history
 
 
 def run(arm: str, seed: int) -> dict:
@@ -109,7 +110,7 @@ def held_out() -> shapeworld.ShapeWorld:
     return shapeworld.draw(POOL, split="test", size=SIZE)
 
 
-def measure(model: clip.Clip) -> dict:
+def measure(model: models.Clip) -> dict:
     """Return what the tables hold, on held-out data that is the same for every arm and seed."""
     test = held_out()
     images, texts = model.encode_images(test.images), model.encode_texts(test.captions)
@@ -131,7 +132,7 @@ def measure(model: clip.Clip) -> dict:
     }
 
 
-def accuracy_of_prompts(model: clip.Clip, images: np.ndarray, labels: np.ndarray, name: str) -> float:
+def accuracy_of_prompts(model: models.Clip, images: np.ndarray, labels: np.ndarray, name: str) -> float:
     """Return the share of pictures whose value of one attribute is the one with the nearest prompt."""
     prompts = shapeworld.describe({name: np.arange(len(shapeworld.ATTRIBUTES[name]))}, mention=[name])
     return float(np.mean((images @ model.encode_texts(prompts).T).argmax(axis=1) == labels))
@@ -145,7 +146,7 @@ def digits() -> tuple[np.ndarray, np.ndarray]:
     return grey.repeat(SIZE // 8, axis=1).repeat(SIZE // 8, axis=2), labels
 
 
-def linear_probe(model: clip.Clip) -> float:
+def linear_probe(model: models.Clip) -> float:
     """Return a logistic regression's accuracy on embeddings of handwritten digits, never trained on."""
     pictures, labels = digits()
     features = model.encode_images(pictures)
@@ -154,7 +155,7 @@ def linear_probe(model: clip.Clip) -> float:
     return float(probe.fit(features[:half], labels[:half]).score(features[half:], labels[half:]))
 
 
-def minimal_pairs(model: clip.Clip, name: str) -> float:
+def minimal_pairs(model: models.Clip, name: str) -> float:
     """Return how often both captions of two pictures that differ in one attribute find their own picture.
 
     A blind guess is right in a quarter of the pairs. The idea is MMVP-VLM's.

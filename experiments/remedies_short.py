@@ -7,8 +7,7 @@ import _record
 from _setting import ABOUT, final, held_out, world
 from remedies import ARMS, fit
 
-from mgaplib import swapping, temperature  # noqa: F401  the record depends on them
-from mgaplib.train import TrainConfig
+from mgaplib.training import TrainConfig, swapping, temperature  # noqa: F401  the record depends on them
 
 LIVE = (
     "Baseline",

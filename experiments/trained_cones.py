@@ -4,7 +4,7 @@ import _record
 import numpy as np
 from _setting import ABOUT, fit, fresh, held_out, world
 
-from mgaplib import clip, metrics
+from mgaplib import metrics, models
 
 MODELS, SHOWN = 11, 48
 
@@ -14,7 +14,7 @@ def run(temperature: str, tau: float, seed: int) -> dict:
     for i in range(MODELS):  # other weights, the same pairs in the same order
         model = fresh(seed + i)
         fit(model, 0, data=world(0), validation=held_out(0), temperature=temperature, tau=tau)
-        wrapped = clip.wrap(model)
+        wrapped = models.wrap(model)
         embedded["image"].append(wrapped.encode_images(held_out(0).images))
         embedded["text"].append(wrapped.encode_texts(held_out(0).captions))
     return {k: v for what, models in embedded.items() for k, v in _cones(what, np.array(models)).items()}

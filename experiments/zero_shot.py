@@ -3,13 +3,15 @@
 import _record
 import numpy as np
 
-from mgaplib import miniclip, shapeworld, zeroshot
+from mgaplib import training
+from mgaplib.tasks import zeroshot
+from mgaplib.worlds import shapeworld
 
 PICTURES = 1000
 
 
 def run(style: str, attribute: str, seed: int) -> dict:
-    model, values = miniclip.competent(seed), shapeworld.ATTRIBUTES[attribute]
+    model, values = training.competent_miniclip(seed), shapeworld.ATTRIBUTES[attribute]
     classes = model.encode_texts(shapeworld.describe({attribute: np.arange(len(values))}, [attribute]))
     halves = []
     for split in ("val", "test"):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mgaplib import files
+from mgaplib import embeddings, output
 
 _FILES = "a .npy, .npz, .parquet or .safetensors file, or FILE::NAME for one array of several"
 
@@ -82,7 +82,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _report(options) -> None:
     """Print what can be said about a set of pairs, and write it as a page if asked to."""
-    from mgaplib.report import measure
+    from mgaplib.report.report import measure
 
     if options.output is not None:  # said before minutes of work
         _check_output(options.output, [options.images, options.texts])
@@ -98,7 +98,7 @@ def _report(options) -> None:
             seed=options.seed,
         )
         if options.output is not None:
-            files.write_whole(options.output, found.to_html(**extras).encode())
+            output.write_whole(options.output, found.to_html(**extras).encode())
     print(json.dumps(found.to_dict(), indent=1) if options.json else found)
     if options.output is not None and not options.json:
         print(f"\nThe page is {options.output}.")
@@ -123,12 +123,12 @@ def _pairs(options) -> tuple:
             raise ValueError(
                 "name the files of the images and the texts, or a folder with --pairs and --model"
             )
-        return *files.read_pairs(options.images, options.texts), {}, 0.01
+        return *embeddings.read_pairs(options.images, options.texts), {}, 0.01
     if options.images is not None:
         raise ValueError("pass either files or --pairs, not both")
     if options.model is None:
         raise ValueError("--pairs needs --model, such as --model ViT-B-32 --pretrained openai")
-    from mgaplib.folder import embed_folder
+    from mgaplib.embeddings.folder import embed_folder
 
     folder = embed_folder(options.pairs, options.model, options.pretrained)
     return (
@@ -143,19 +143,19 @@ def _compare(options) -> None:
     """Print the metrics of two sets of pairs side by side, in pools of one size."""
     import pandas as pd
 
-    from mgaplib import _checks, metrics
+    from mgaplib import checks, metrics
 
-    _checks.whole(options.max_pairs, "--max-pairs", 4, None, "at least 4 are needed")
-    _checks.whole(options.seed, "--seed", 0, None, "pass a whole number from 0 on")
+    checks.whole(options.max_pairs, "--max-pairs", 4, None, "at least 4 are needed")
+    checks.whole(options.seed, "--seed", 0, None, "pass a whole number from 0 on")
     if Path(options.first).resolve() == Path(options.second).resolve():
         raise ValueError(f"A and B are both {options.first}; pass two files")
-    sets = {name: files.read_pairs(name) for name in (options.first, options.second)}
+    sets = {name: embeddings.read_pairs(name) for name in (options.first, options.second)}
     # Recall falls with the pool, and a gap of few pairs is too long: only equal numbers can be compared.
     n = min(options.max_pairs, *(len(images) for images, _ in sets.values()))
     rng, found = np.random.default_rng(options.seed), {}
     for name, (images, texts) in sets.items():
         rows = np.sort(rng.choice(len(images), n, replace=False))
-        pairs = _checks.pairs(images[rows], texts[rows], min_rows=4)
+        pairs = checks.pairs(images[rows], texts[rows], min_rows=4)
         with _aside(options.json):
             found[name] = metrics.gap_report(*pairs, seed=options.seed).value
     table = pd.DataFrame(found)

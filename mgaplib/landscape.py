@@ -7,14 +7,196 @@ released code's *delta*, in absolute distance, of which each modality goes half.
 `delta`, as in the paper's fairness experiment: both then close the gap near 1 and near its length.
 """
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
-from mgaplib import _checks
-from mgaplib._pool import Pool, cross_entropies, recalls
-from mgaplib._retrieval import DIRECTIONS, batches
-from mgaplib._shift import CONVENTIONS, distances, gap_of, number, shift
+from mgaplib import checks
+from mgaplib.metrics.retrieval import DIRECTIONS, batches
+
+CONVENTIONS = ("lambda", "delta")
+
+
+def shift(
+    images,
+    texts,
+    lam: float,
+    *,
+    convention: str = "lambda",
+    images_only: bool = False,
+    renormalize: bool = True,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return images and texts, moved towards each other along the gap.
+
+    Args:
+        images: Array of n rows and d columns.
+        texts: Array of the same shape, row i paired with row i.
+        lam: How far; negative widens the gap.
+        convention: "lambda" to count in gaps, "delta" in absolute distance.
+        images_only: Whether the texts stay.
+        renormalize: Whether to scale the rows to unit length again, as the paper does.
+
+    Raises:
+        TypeError: If the embeddings hold no floating-point numbers.
+        ValueError: If they are malformed, coincide on average, or the shift moves a row onto the origin.
+
+    Source: Liang et al. 2022, section 4.2 (lambda) and their released code (delta).
+
+    Example:
+        >>> x, y = shift([[0.6, 0.8], [0.6, -0.8]], [[-0.6, 0.8], [-0.6, -0.8]], 0.5)
+        >>> x
+        array([[ 0.,  1.],
+               [ 0., -1.]])
+
+    Taught in chapter loss_landscape.
+    """
+    images, texts = checks.pairs(images, texts)
+    gap, length = gap_of(images, texts)
+    by_image, by_text = distances(shift_number(lam, "lam"), length, convention, images_only)
+    step = gap / length
+    moved = images - (by_image * step).astype(images.dtype), texts + (by_text * step).astype(texts.dtype)
+    if not renormalize:
+        return moved
+    return checks.embeddings(moved[0], "shifted images"), checks.embeddings(moved[1], "shifted texts")
+
+
+def gap_of(images: np.ndarray, texts: np.ndarray) -> tuple[np.ndarray, float]:
+    """Return the gap of unit rows and its length."""
+    gap = images.mean(axis=0, dtype=float) - texts.mean(axis=0, dtype=float)
+    length = float(np.linalg.norm(gap))
+    if length < 10 * np.finfo(images.dtype).eps:
+        raise ValueError("images and texts have the same centroid: there is no gap to move along")
+    return gap, length
+
+
+def distances(shift: float, length: float, convention: str, images_only: bool) -> tuple[float, float]:
+    """Return how far the images and the texts move."""
+    checks.known(convention, CONVENTIONS, "convention")
+    if convention == "lambda":
+        return shift * length, 0.0 if images_only else shift * length
+    return (shift, 0.0) if images_only else (shift / 2, shift / 2)
+
+
+def shift_number(value: float, name: str) -> float:
+    """Return a shift as a float, if it is finite."""
+    # Far beyond that squares overflow, and any row is the gap's direction long before.
+    return checks.within(value, name, -1e6, 1e6, "a shift is a finite number, a million gaps at most")
+
+
+_CELLS = 64 * 5000  # of one block: with its exponentials it fits a core's cache
+_DEEPEST = {np.dtype("f4"): 60.0, np.dtype("f8"): 600.0}  # how far below, and
+_HIGHEST = {np.dtype("f4"): 75.0, np.dtype("f8"): 600.0}  # above its offset an exponent may lie
+_TIE = {np.dtype("f4"): 5e-7, np.dtype("f8"): 1e-12}  # cosines closer than this are equal but for rounding
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Cosines in factored form; row i and column i are a pair."""
+
+    gram: np.ndarray
+    row_add: np.ndarray
+    col_add: np.ndarray
+    row_scale: np.ndarray
+    col_scale: np.ndarray
+
+    def batch(self, rows: slice) -> "Pool":
+        """Return the pool of some of the pairs only."""
+        ends = (v[rows] for v in (self.row_add, self.col_add, self.row_scale, self.col_scale))
+        return Pool(self.gram[rows, rows], *ends)
+
+    def own(self) -> np.ndarray:
+        """Return the cosines of the pairs, in float64."""
+        return (np.diag(self.gram) + self.row_add + self.col_add) * self.row_scale * self.col_scale
+
+    def blocks(self):
+        """Yield slices of rows with their cosines, in a buffer that the caller may overwrite."""
+        n, kind = len(self.gram), self.gram.dtype
+        col_add, col_scale = self.col_add.astype(kind), self.col_scale.astype(kind)
+        row_add, row_scale = self.row_add.astype(kind)[:, None], self.row_scale.astype(kind)[:, None]
+        size = max(1, min(n, _CELLS // n))
+        buffer = np.empty((size, n), kind)
+        for start in range(0, n, size):
+            rows = slice(start, min(start + size, n))
+            cosines = buffer[: rows.stop - start]
+            np.add(self.gram[rows], col_add, out=cosines)
+            cosines += row_add[rows]
+            cosines *= col_scale
+            cosines *= row_scale[rows]
+            yield rows, cosines
+
+
+def cross_entropies(pool: Pool, taus: np.ndarray, both_ways: tuple[bool, bool]) -> np.ndarray:
+    """Return sums over pairs of the cross-entropies, a row per temperature: image to text and text to image.
+
+    A direction that is not asked for stays 0. Exact down to any temperature: where one offset for a whole
+    block would lose a row or a column to underflow, each gets its own.
+    """
+    own = pool.own()
+    by_row, by_col = both_ways
+    n, kind, lowest = len(own), pool.gram.dtype, own.min()
+    totals = np.zeros((len(taus), 2))
+    columns = np.full((len(taus), n), -np.inf if by_col else 0.0)
+    summed = 2 / taus < _HIGHEST[np.dtype("f8")]  # else even float64 cannot hold all of exp(-2 / tau) to 1
+    columns[summed] = 0
+    ones, spare = np.ones(n, kind), None
+    for rows, cosines in pool.blocks():
+        spare = np.empty_like(cosines) if spare is None else spare
+        weights = spare[: len(cosines)]
+        top = float(cosines.max())
+        # Rounded as it is subtracted: the difference would put all terms off alike.
+        offset = float(kind.type((top + min(lowest, top)) / 2))
+        cosines -= kind.type(offset)
+        for t, tau in enumerate(taus):
+            rate = kind.type(1 / tau)
+            if (top - offset) / tau < _HIGHEST[kind] and (offset - lowest) / tau < _DEEPEST[kind]:
+                np.multiply(cosines, rate, out=weights)
+                np.exp(weights, out=weights)
+                sums = weights @ ones if by_row else None
+                row_offset, col_offset = 0.0, 0.0
+                col_sums = ones[: len(weights)] @ weights if by_col else None
+            else:
+                sums, row_offset = _safe_sums(cosines, rate, weights, 1) if by_row else (None, 0.0)
+                col_sums, col_offset = _safe_sums(cosines, rate, weights, 0) if by_col else (None, 0.0)
+            if by_row:
+                logs = np.log(sums.astype(float)) + (row_offset + offset - own[rows]) / tau
+                totals[t, 0] += logs.sum()
+            if by_col and summed[t]:
+                # In float64 by name: before NumPy 2 a float32 array times a float64 number stays float32.
+                columns[t] += col_sums.astype(float) * np.exp((col_offset + offset - 1) / tau)
+            elif by_col:
+                with np.errstate(divide="ignore"):  # a column far below its own pair's cosine may sum to 0
+                    logs = np.log(col_sums) + (col_offset + offset) / tau
+                np.logaddexp(columns[t], logs, out=columns[t])
+    if by_col:
+        columns[summed] = np.log(columns[summed]) + 1 / taus[summed, None]
+        totals[:, 1] = (columns - own / taus[:, None]).sum(axis=1)
+    return totals
+
+
+def _safe_sums(cosines, rate, weights, axis: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the sums of exponentials along an axis, each below its own maximum, and those maxima."""
+    top = cosines.max(axis=axis, keepdims=True)
+    np.subtract(cosines, top, out=weights)
+    weights *= rate
+    np.exp(weights, out=weights)
+    return weights.sum(axis=axis), top.ravel().astype(float)
+
+
+def recalls(pool: Pool, k: int) -> tuple[float, float]:
+    """Return recall at k image to text and text to image, ties in random order."""
+    own, tie = pool.own(), _TIE[pool.gram.dtype]
+    n, kind = len(own), pool.gram.dtype
+    above, below = (own + tie).astype(kind), (own - tie).astype(kind)
+    better, equal = np.zeros((2, n)), np.zeros((2, n))
+    for rows, cosines in pool.blocks():
+        better[0, rows] = np.count_nonzero(cosines > above[rows, None], axis=1)
+        equal[0, rows] = np.count_nonzero(cosines >= below[rows, None], axis=1)
+        better[1] += np.count_nonzero(cosines > above, axis=0)
+        equal[1] += np.count_nonzero(cosines >= below, axis=0)
+    chance = np.clip((k - better) / (equal - better), 0, 1).mean(axis=1)
+    return float(chance[0]), float(chance[1])
+
 
 __all__ = ["Minimum", "ShiftLandscape", "shift"]
 
@@ -73,14 +255,14 @@ class ShiftLandscape:
         images_only: bool = False,
         dtype: str | None = None,
     ):
-        images, texts = map(_unit, _checks.pairs(images, texts))
-        self.convention = _checks.known(convention, CONVENTIONS, "convention")
+        images, texts = map(_unit, checks.pairs(images, texts))
+        self.convention = checks.known(convention, CONVENTIONS, "convention")
         self.images_only = images_only
         self.gap, self.gap_length = gap_of(images, texts)
         self.direction = self.gap / self.gap_length
         if dtype is None:
             dtype = "float64" if len(images) <= 1024 else "float32"
-        kind = np.dtype(_checks.known(dtype, ("float32", "float64"), "dtype"))
+        kind = np.dtype(checks.known(dtype, ("float32", "float64"), "dtype"))
         self.images, self.texts = images.astype(kind), texts.astype(kind)
         self.gram = self.images @ self.texts.T
         self.p = images @ self.direction
@@ -101,8 +283,8 @@ class ShiftLandscape:
         Raises:
             ValueError: If a shift, a temperature, the direction or the block size makes no sense.
         """
-        taus = np.array([_checks.temperature(t, "taus") for t in _row(taus, "taus")])
-        _checks.known(direction, DIRECTIONS, "direction")
+        taus = np.array([checks.temperature(t, "taus") for t in _row(taus, "taus")])
+        checks.known(direction, DIRECTIONS, "direction")
         both_ways = direction != "text_to_image", direction != "image_to_text"
         parts = batches(len(self.gram), block_size)
         losses = [
@@ -145,7 +327,7 @@ class ShiftLandscape:
             ValueError: If a shift or `k` makes no sense.
         """
         n = len(self.gram)
-        k = _checks.whole(k, "k", 1, n, f"it counts candidates in a pool of {n}, so pass 1 to {n}")
+        k = checks.whole(k, "k", 1, n, f"it counts candidates in a pool of {n}, so pass 1 to {n}")
         return np.array([recalls(self._pool(s), k) for s in _numbers(shifts)]).reshape(-1, 2)
 
     def minimum(
@@ -171,7 +353,7 @@ class ShiftLandscape:
         """
         from scipy.optimize import minimize_scalar
 
-        tau = _checks.temperature(tau)
+        tau = checks.temperature(tau)
 
         def loss(shifts):
             return self.loss(shifts, tau, direction=direction, block_size=block_size)[:, 0]
@@ -221,7 +403,7 @@ def _unit(x: np.ndarray) -> np.ndarray:
 
 
 def _numbers(shifts, name: str = "shifts") -> list[float]:
-    return [number(s, name) for s in _row(shifts, name)]
+    return [shift_number(s, name) for s in _row(shifts, name)]
 
 
 def _row(values, name: str) -> np.ndarray:

@@ -25,7 +25,7 @@ kernelspec:
 
 """
 CLAIM = """```{code-cell} ipython3
-from mgaplib import claims
+from mgaplib.book import claims
 claims.record("E%d", source="liang2022", statement="Sum.", paper=4, here=2 + 2, data="theory", seeds=1,
               checks={"is four": 2 + 2 == 4, "is five": 2 + 2 == %d})
 claims.glue("page-four", 4.0)

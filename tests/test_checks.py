@@ -7,7 +7,7 @@ import pytest
 import scipy.sparse
 from hypothesis import given
 
-from mgaplib import _checks, corrections, landscape, metrics
+from mgaplib import checks, corrections, landscape, metrics
 
 GOOD = np.array([[3.0, 4.0], [0.0, 2.0]])
 
@@ -37,43 +37,43 @@ def with_value(value):
 )
 def test_bad_embeddings_are_refused_by_name(bad, error, message):
     with pytest.raises(error, match=f"^faces.*|{message}") as caught:
-        _checks.embeddings(bad, "faces")
+        checks.embeddings(bad, "faces")
     assert caught.match(message)
 
 
 def test_rows_are_scaled_and_the_input_is_left_alone():
     before = GOOD.copy()
-    assert np.allclose(_checks.embeddings(GOOD, "x"), [[0.6, 0.8], [0, 1]])
+    assert np.allclose(checks.embeddings(GOOD, "x"), [[0.6, 0.8], [0, 1]])
     assert np.array_equal(GOOD, before)
 
 
 def test_unnormalised_on_request():
-    assert np.array_equal(_checks.embeddings(GOOD, "x", normalize=False), GOOD)
+    assert np.array_equal(checks.embeddings(GOOD, "x", normalize=False), GOOD)
 
 
 @pytest.mark.parametrize("kind", [np.float16, np.float32, np.float64])
 def test_half_precision_is_upcast_and_other_precision_kept(kind):
     wanted = np.float32 if kind is np.float16 else kind
-    assert _checks.embeddings(GOOD.astype(kind), "x").dtype == wanted
+    assert checks.embeddings(GOOD.astype(kind), "x").dtype == wanted
 
 
 @pytest.mark.parametrize("scale", [1e-30, 1e-42, 1e30, 3e38])
 def test_rows_too_short_or_long_to_square_keep_their_direction(scale):
     rows = np.array([[3.0, 4.0], [0.0, 2.0]], np.float32) / 4 * np.float32(scale)
     assert np.allclose(
-        _checks.embeddings(rows, "x"), [[0.6, 0.8], [0, 1]], atol=2e-2 if scale < 1e-38 else 1e-6
+        checks.embeddings(rows, "x"), [[0.6, 0.8], [0, 1]], atol=2e-2 if scale < 1e-38 else 1e-6
     )
 
 
 def test_tensors_are_taken():
     import torch
 
-    wanted = _checks.embeddings(GOOD, "x")
+    wanted = checks.embeddings(GOOD, "x")
     for kind in (torch.float64, torch.float32, torch.float16, torch.bfloat16):
         tensor = torch.tensor(GOOD, dtype=kind, requires_grad=True)
-        assert np.allclose(_checks.embeddings(tensor, "x"), wanted, atol=2e-3)
+        assert np.allclose(checks.embeddings(tensor, "x"), wanted, atol=2e-3)
     with pytest.raises(TypeError, match=r"int64.*x.float\(\)"):
-        _checks.embeddings(torch.tensor([[1, 2], [3, 4]]), "x")
+        checks.embeddings(torch.tensor([[1, 2], [3, 4]]), "x")
 
 
 @given(
@@ -86,30 +86,30 @@ def test_tensors_are_taken():
 def test_what_passes_has_unit_rows(array):
     if not np.abs(array).max(axis=1).all():
         with pytest.raises(ValueError, match="zero row"):
-            _checks.embeddings(array, "x")
+            checks.embeddings(array, "x")
     else:
-        assert np.allclose(np.linalg.norm(_checks.embeddings(array, "x"), axis=1), 1, atol=1e-5)
+        assert np.allclose(np.linalg.norm(checks.embeddings(array, "x"), axis=1), 1, atol=1e-5)
 
 
 @pytest.mark.parametrize("shape", [(3, 2), (2, 3)])
 def test_pairs_of_two_shapes_are_refused_with_both(shape):
     with pytest.raises(ValueError, match=r"images has shape \(2, 2\) and texts \(\d, \d\)"):
-        _checks.pairs(GOOD, np.ones(shape))
+        checks.pairs(GOOD, np.ones(shape))
     with pytest.raises(ValueError, match=r"queries has shape .* and candidates"):
-        _checks.pairs(GOOD, np.ones(shape), names=("queries", "candidates"))
+        checks.pairs(GOOD, np.ones(shape), names=("queries", "candidates"))
 
 
 @pytest.mark.parametrize("tau", [0, -0.01, np.nan, np.inf])
 def test_a_temperature_is_positive_and_finite(tau):
     with pytest.raises(ValueError, match="a temperature is a positive number"):
-        _checks.temperature(tau)
+        checks.temperature(tau)
 
 
 def test_an_unknown_name_gets_the_nearest_ones():
     with pytest.raises(ValueError, match="unknown direction 'image_to_txt'; did you mean 'image_to_text'"):
-        _checks.known("image_to_txt", ["image_to_text", "text_to_image"], "direction")
+        checks.known("image_to_txt", ["image_to_text", "text_to_image"], "direction")
     with pytest.raises(ValueError, match="'a' or 'b'"):
-        _checks.known("zzz", ["a", "b"], "letter")
+        checks.known("zzz", ["a", "b"], "letter")
 
 
 X, Y = np.eye(6), np.roll(np.eye(6), 1, axis=1) + 0.1

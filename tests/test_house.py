@@ -1,6 +1,6 @@
 """What holds for the whole house: directions of imports, light imports, docstrings that name a chapter."""
 
-import ast
+import importlib
 import inspect
 import re
 import shutil
@@ -24,36 +24,40 @@ def test_imports_keep_their_directions():
     assert result.returncode == 0, result.stdout
 
 
-def test_every_layer_below_the_models_is_kept_free_of_torch():
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    layers, free, _ = project["tool"]["importlinter"]["contracts"]
-    names = [name for layer in layers["layers"] for name in layer.split(" : ")]
-    below = names[names.index("_torchvision") + 1 :]
-    assert layers["exhaustive"]
-    assert sorted(free["source_modules"]) == sorted(f"mgaplib.{name}" for name in below)
+ROOMS = sorted(p.parent.name for p in (ROOT / "mgaplib").glob("*/__init__.py"))
+GROUND = sorted(p.stem for p in (ROOT / "mgaplib").glob("[a-z]*.py"))
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_room_says_what_it_is_for_and_hands_out_its_names(room):
+    module = importlib.import_module(f"mgaplib.{room}")
+    purpose, _, paragraph = module.__doc__.partition("\n\n")
+    assert purpose.endswith(".") and len(paragraph.split()) > 10
+    assert all(hasattr(module, name) for name in getattr(module, "__all__", ()))
+
+
+def test_no_fragment_stands_alone():
+    lengths = {p.relative_to(ROOT): len(p.read_text(encoding="utf-8").splitlines()) for p in MODULES}
+    assert [p for p, length in lengths.items() if length < 40 and p.name != "__init__.py"] == []
+    assert [p for p in lengths if re.match(r"_[a-z]", p.name)] == []
 
 
 def test_a_module_without_a_place_is_refused(tmp_path):
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     shutil.copytree(ROOT / "mgaplib", tmp_path / "mgaplib", ignore=shutil.ignore_patterns("*.json"))
-    (tmp_path / "mgaplib/newcomer.py").write_text("from mgaplib import report\n")
+    (tmp_path / "mgaplib/newcomer").mkdir()
+    (tmp_path / "mgaplib/newcomer/__init__.py").write_text("from mgaplib import report\n")
     linter = Path(sys.executable).with_name("lint-imports")
     result = subprocess.run([linter, "--no-cache"], cwd=tmp_path, capture_output=True, text=True)
     assert result.returncode != 0
     assert "newcomer" in result.stdout
 
 
-def test_a_module_holds_one_idea():
-    folders = ("_ext", "benchmarks", "experiments", "mgaplib", "tools")
-    modules = [path for name in folders for path in (ROOT / name).rglob("*.py")]
-    lengths = {path.relative_to(ROOT): path.read_text(encoding="utf-8").count("\n") for path in modules}
-    assert len(modules) > 100
-    assert {path: length for path, length in lengths.items() if length > 265} == {}  # about 250 lines
-
-
-@pytest.mark.parametrize("module", ["mgaplib", "mgaplib.metrics", "mgaplib.landscape", "mgaplib.claims"])
-def test_geometry_loads_no_torch(module):
-    code = f"import sys, {module}; sys.exit('torch' in sys.modules)"
+@pytest.mark.parametrize(
+    "room", ["book", "corrections", "dynamics", "landscape", "metrics", "search", "tasks", "report"]
+)
+def test_what_needs_no_torch_loads_none(room):
+    code = f"import sys, mgaplib.{room}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
@@ -65,26 +69,35 @@ def test_an_unknown_submodule_is_an_attribute_error():
         mgaplib.metricks  # noqa: B018
 
 
-def public_functions(path: Path):
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    for node in tree.body:
-        if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
-            yield node
+def handed_out():
+    """Everything that a room or a module of the ground floor hands out, by the name a user imports it by."""
+    places = [importlib.import_module(f"mgaplib.{name}") for name in (*GROUND, *ROOMS)]
+    for place in places:
+        for name in getattr(place, "__all__", [n for n in vars(place) if not n.startswith("_")]):
+            found = getattr(place, name)
+            if inspect.ismodule(found) and found.__name__.startswith(f"{place.__name__}."):
+                places.append(found)
+            elif (inspect.isfunction(found) or inspect.isclass(found)) and found.__module__.startswith(
+                "mgaplib"
+            ):
+                if hasattr(place, "__all__") or found.__module__ == place.__name__:
+                    yield f"{place.__name__}.{name}", found
 
 
-@pytest.mark.parametrize("path", [p for p in MODULES if not p.name.startswith("_")], ids=lambda p: p.stem)
-def test_public_docstrings_teach(path):
+def test_public_docstrings_teach():
     """Each says what it is for, shows an example that doctest runs, and names a chapter that exists."""
     chapters = {p.stem for p in (ROOT / "chapters").rglob("*.md")}
-    for node in public_functions(path):
-        text = ast.get_docstring(node) or ""
-        assert text, f"{path.stem}.{node.name} has no docstring"
-        taught = re.search(r"Taught in chapter (\w+)\.\s*$", text)
-        if isinstance(node, ast.ClassDef):
+    names = dict(handed_out())
+    assert len(names) > 120
+    for name, found in names.items():
+        text = inspect.getdoc(found) or ""
+        assert text, f"{name} has no docstring"
+        if inspect.isclass(found):
             continue  # what makes it says where it is taught
-        assert taught, f"{path.stem}.{node.name} does not end with the chapter that teaches it"
-        assert taught[1] in chapters, f"{path.stem}.{node.name} names the unknown chapter {taught[1]}"
-        assert ">>>" in text, f"{path.stem}.{node.name} has no example"
+        taught = re.search(r"Taught in chapter (\w+)\.\s*$", text)
+        assert taught, f"{name} does not end with the chapter that teaches it"
+        assert taught[1] in chapters, f"{name} names the unknown chapter {taught[1]}"
+        assert ">>>" in text, f"{name} has no example"
 
 
 def test_every_metric_is_named_in_the_chapter_that_it_says_teaches_it():
@@ -95,11 +108,15 @@ def test_every_metric_is_named_in_the_chapter_that_it_says_teaches_it():
         assert taught and re.search(rf"\b{name}\b", chapters[taught[1]]), name
 
 
-def test_every_public_module_is_in_the_api():
+def test_every_room_is_in_the_api_floor_by_floor():
     page = (ROOT / "chapters/api.md").read_text()
-    documented = set(re.findall(r"automodule:: mgaplib\.(\w+)", page))
-    public = {p.stem for p in (ROOT / "mgaplib").glob("[a-z]*.py")}
-    assert public == documented - {"widgets", "results"}
+    sections = re.findall(r"^## (\w+)$", page, flags=re.M)
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    layers = project["tool"]["importlinter"]["contracts"][0]["layers"]
+    floors = [sorted(layer.split(" : ")) for layer in reversed(layers)]
+    assert [name for floor in floors for name in floor if name != "__main__"] == sections
+    documented = set(re.findall(r"automodule:: (mgaplib[\w.]+)", page))
+    assert {f"mgaplib.{name}" for name in sections} <= documented
 
 
 def test_nothing_large_or_generated_is_tracked():

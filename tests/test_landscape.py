@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mgaplib import _pool, datasets, metrics
+from mgaplib import embeddings, landscape, metrics
 from mgaplib.landscape import ShiftLandscape, shift
 
 SCALES = [100, 50, 30, 20, 10, 1]
@@ -35,7 +35,7 @@ def draw(n=30, d=8, gap=0.6, seed=0):
 
 def published_clip():
     """Return CLIP's pairs in float64, and whether they are the published ones; warn where they are not."""
-    data = datasets.load_embeddings("clip")
+    data = embeddings.load_embeddings("clip")
     if data.stand_in:
         warnings.warn(f"{data.label} cannot be reached: checked on {data.source}", stacklevel=2)
     return data.images.astype(float), data.texts.astype(float), not data.stand_in
@@ -97,7 +97,7 @@ def test_a_shift_keeps_precision_and_leaves_its_input_alone():
 @pytest.mark.parametrize("images_only", [False, True])
 @pytest.mark.parametrize("convention", ["lambda", "delta"])
 def test_every_quantity_agrees_with_shifting_anew(dtype, images_only, convention, monkeypatch):
-    monkeypatch.setattr(_pool, "_CELLS", 7 * 30)  # five blocks of rows
+    monkeypatch.setattr(landscape, "_CELLS", 7 * 30)  # five blocks of rows
     x, y = draw()
     options = {"convention": convention, "images_only": images_only}
     land = ShiftLandscape(x, y, dtype=dtype, **options)

@@ -123,7 +123,7 @@ def test_whatever_is_wrong_is_said_in_a_line_and_nothing_is_written(files, tmp_p
 
 
 def test_a_page_that_cannot_be_made_leaves_the_old_one(files, tmp_path, monkeypatch, capsys):
-    from mgaplib import _report_page
+    from mgaplib.report import page as page_module
 
     page = tmp_path / "out.html"
     page.write_text("old")
@@ -131,7 +131,7 @@ def test_a_page_that_cannot_be_made_leaves_the_old_one(files, tmp_path, monkeypa
     def fail(*_):
         raise OSError("disk full")
 
-    monkeypatch.setattr(_report_page, "page", fail)
+    monkeypatch.setattr(page_module, "page", fail)
     assert main(["report", *files, "-o", str(page)]) == 2
     assert page.read_text() == "old"
 
@@ -148,7 +148,7 @@ def test_help_and_the_module_itself(tmp_path):
 def test_a_folder_of_pictures(tmp_path, capsys):
     from PIL import Image
 
-    from mgaplib import shapeworld
+    from mgaplib.worlds import shapeworld
 
     world = shapeworld.draw(30, size=24)
     lines = ["image,caption"]

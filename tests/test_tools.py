@@ -165,17 +165,19 @@ def test_operators_are_declared_only_beside_a_torchvision_that_lacks_them():
     code = """
 import importlib, sys, types
 import torch
-from mgaplib import _torchvision
-first = [True]
+sys.modules["open_clip"] = types.ModuleType("open_clip")
+sys.modules["open_clip.transform"] = types.SimpleNamespace(PreprocessCfg=None, image_transform_v2=None)
+first, real = [True], importlib.import_module
 def fake(name):
-    assert name == "torchvision"
+    if name != "torchvision":
+        return real(name)
     if {lacking} and first.pop() if first else False:
         raise RuntimeError("operator torchvision::nms does not exist")
     sys.modules[name] = types.ModuleType(name)
-_torchvision.importlib.import_module = fake
+importlib.import_module = fake
 torch.version.cuda = None
-_torchvision.ensure_torchvision()
-print(len(_torchvision._declared), hasattr(torch.ops.torchvision, "nms"))
+import mgaplib.models.open_clip  # asks for torchvision as it is imported
+print(len(sys.modules["mgaplib.models.open_clip"]._declared), hasattr(torch.ops.torchvision, "nms"))
 """
     for lacking, expected in ((True, "1 True"), (False, "0 False")):
         done = subprocess.run(

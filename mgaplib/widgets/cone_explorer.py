@@ -3,8 +3,10 @@
 import numpy as np
 import traitlets
 
-from mgaplib import _checks, cone, kernels, metrics, plots
-from mgaplib.widgets._base import BookWidget, front_end, png
+from mgaplib import checks, cone, metrics
+from mgaplib.book import plots
+from mgaplib.cone import kernels
+from mgaplib.widgets.base import BookWidget, front_end, png
 
 _BINS = np.linspace(-1, 1, 101)
 
@@ -55,7 +57,7 @@ class ConeExplorer(BookWidget):
     ):
         names = kernels.ACTIVATIONS if activations is None else tuple(activations)
         for name in names:
-            _checks.known(name, kernels.ACTIVATIONS, "activation")
+            checks.known(name, kernels.ACTIVATIONS, "activation")
         if not names:
             raise ValueError("activations is empty; pass some of " + ", ".join(kernels.ACTIVATIONS))
         for value, what in ((depth, "depth"), (width, "width")):
@@ -63,7 +65,7 @@ class ConeExplorer(BookWidget):
                 raise ValueError(f"{what} is {value!r}; pass at least 1")
         if inputs is None:
             inputs = np.random.default_rng(seed).standard_normal((256, width), dtype=np.float32)
-        inputs = _checks.embeddings(inputs, "inputs", normalize=False)
+        inputs = checks.embeddings(inputs, "inputs", normalize=False)
         self._tables = {
             name: _tables(
                 inputs,
@@ -155,7 +157,7 @@ def _tables(
     upper = np.triu_indices(len(inputs), 1)
     counts, measured, lengths = [], [], []
     for features in cone.mlp_layers(inputs, depth, activation, rng, width=width):
-        unit = _checks.embeddings(features, "features")
+        unit = checks.embeddings(features, "features")
         cosines = np.clip((unit @ unit.T)[upper], -1, 1)  # rounding may leave the interval
         counts.append(np.histogram(cosines, _BINS)[0])
         measured.append(metrics.mean_cosine(features))

@@ -3,8 +3,10 @@
 import numpy as np
 import traitlets
 
-from mgaplib import metrics, plots, sphere
-from mgaplib.widgets._base import BookWidget, front_end, png
+from mgaplib import metrics
+from mgaplib.book import plots
+from mgaplib.dynamics import sphere
+from mgaplib.widgets.base import BookWidget, front_end, png
 
 #: Inverse temperatures at which the slider stops; the paper's 1, 5, 35, 50 and 100 are among them.
 SHARPNESS = np.array(

@@ -3,8 +3,9 @@
 import numpy as np
 import traitlets
 
-from mgaplib import _checks, plots
-from mgaplib.widgets._base import BookWidget, front_end, png
+from mgaplib import checks
+from mgaplib.book import plots
+from mgaplib.widgets.base import BookWidget, front_end, png
 
 _SHOWN = ("gap", "tau", "loss")
 _SCALE = 32767  # a coordinate of a unit vector, as a 16-bit integer
@@ -18,7 +19,7 @@ class TrainingScrubber(BookWidget):
     holds the runs' numbers at that step; in a static page the browser looks the same ones up.
 
     Args:
-        histories: What `mgaplib.train.train` returned, by the name of the run. All have snapshots at the same
+        histories: What `training.train` returned, by the name of the run. All have snapshots at the same
             steps (`TrainConfig(snapshots=...)`), at least two, of the same validation pairs.
         max_pairs: With more pairs, this many are drawn at random and shown; the numbers are those of all.
 
@@ -31,7 +32,7 @@ class TrainingScrubber(BookWidget):
             record, or `max_pairs` is below 2.
 
     Example:
-        >>> from mgaplib._config import History
+        >>> from mgaplib.training.config import History
         >>> x, y = np.eye(4), np.eye(4)[::-1]
         >>> records = [{"step": step, "gap": 0.5, "tau": 0.07, "loss": 2.0 - step} for step in (0, 1)]
         >>> scrubber = TrainingScrubber({"a": History(records, {0: (x, y), 1: (y, x)})}, step=1)
@@ -130,7 +131,7 @@ def _frames(name: str, history) -> np.ndarray:
     if len(history.snapshots) < 2:
         raise ValueError(f"run {name!r} has {len(history.snapshots)} snapshots; ask for some with "
                          "TrainConfig(snapshots=...)")  # fmt: skip
-    return np.stack([_checks.pairs(*history.snapshots[step]) for step in sorted(history.snapshots)])
+    return np.stack([checks.pairs(*history.snapshots[step]) for step in sorted(history.snapshots)])
 
 
 def _common(histories, frames: dict[str, np.ndarray]) -> tuple[list[int], int]:

@@ -7,8 +7,9 @@ from ipywidgets import embed
 from playwright.sync_api import expect
 from shown import Shown
 
-from mgaplib import metrics, sphere
-from mgaplib._config import History
+from mgaplib import metrics
+from mgaplib.dynamics import sphere
+from mgaplib.training import History
 from mgaplib.widgets import ConeExplorer, SphereExplorer, TrainingScrubber
 
 DESKTOP = {"viewport": {"width": 1000, "height": 900}, "reduced_motion": "reduce"}

@@ -8,7 +8,7 @@ from playwright.sync_api import expect
 from shown import Shown
 
 from mgaplib import landscape, metrics
-from mgaplib.datasets import load_embeddings
+from mgaplib.embeddings import load_embeddings
 
 PAGES = ["chapters/index.html", "chapters/dynamics/loss_landscape.html"]
 expect.set_options(timeout=60_000)

@@ -20,7 +20,7 @@ PREPARE = """
 import json
 import numpy as np
 from mgaplib import metrics
-from mgaplib._config import History
+from mgaplib.training import History
 from mgaplib.widgets import ConeExplorer, GapExplorer, SphereExplorer, TrainingScrubber
 
 def pairs(seed, apart):

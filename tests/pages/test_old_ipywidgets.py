@@ -37,7 +37,7 @@ nbformat.write(notebook, sys.argv[2])
 CELLS = [
     """
 import numpy as np
-from mgaplib._config import History
+from mgaplib.training import History
 from mgaplib.widgets import ConeExplorer, GapExplorer, SphereExplorer, TrainingPanel, TrainingScrubber
 
 rng = np.random.default_rng(0)

@@ -1,0 +1,232 @@
+"""Recorded multi-seed runs: too long for a page, kept with what made them."""
+
+import ast
+import hashlib
+import json
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+from mgaplib import checks
+
+_FOLDER = resources.files("mgaplib.results")
+_NO_NUMBER = ("mgaplib.checks", "mgaplib.output", "mgaplib.book.records")  # depends on these
+_ROOT = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True, repr=False)
+class Record:
+    """One recorded experiment; read by `load`.
+
+    Attributes:
+        id: Its name.
+        about: What was run, in a sentence or two.
+        runs: One dict a run: its arm, its seed and what was measured.
+        provenance: The script, commit, versions, date, the machine's cores and the sources' hashes.
+    """
+
+    id: str
+    about: str
+    runs: list[dict]
+    provenance: dict
+
+    def __repr__(self) -> str:
+        made = self.provenance
+        return f"Record({self.id!r}: {len(self.runs)} runs of {made['script']}, {made['date']})"
+
+    def frame(self):
+        """Return the runs as a DataFrame, one row a run."""
+        import pandas as pd
+
+        return pd.DataFrame(self.runs)
+
+
+def available() -> list[str]:
+    """Return the ids of all records.
+
+    Example:
+        >>> "fixed_tau" in available()
+        True
+
+    Taught in chapter training.
+    """
+    files = _FOLDER.iterdir()
+    return sorted(file.name.removesuffix(".json") for file in files if file.name.endswith(".json"))
+
+
+def load(id: str) -> Record:
+    """Return a recorded experiment.
+
+    Args:
+        id: Its name, one of `available()`.
+
+    Raises:
+        ValueError: If there is none of this name; the nearest are named.
+
+    Example:
+        >>> sorted({run["seed"] for run in load("fixed_tau").runs})
+        [0, 1, 2, 3, 4]
+
+    Taught in chapter training.
+    """
+    checks.known(id, available(), "record")
+    text = _FOLDER.joinpath(f"{id}.json").read_text(encoding="utf-8")
+    return Record(id, **json.loads(text))
+
+
+def foretold(seen, value: float, confidence: float = 0.999, *, alike=()) -> bool:
+    """Return whether a value lies where one more run should, by the runs that were seen.
+
+    The interval is Student's prediction interval: the runs' mean, give or take their spread, wider for being
+    estimated from few. Five runs alone give a wide one; runs of other arms that spread alike narrow it.
+
+    Args:
+        seen: What the runs measured, at least two numbers.
+        value: What the new run measured.
+        confidence: How often one more run of the same kind lies inside.
+        alike: Other arms' runs, a sequence each, whose spread about their own means is pooled with it.
+
+    Raises:
+        ValueError: If there are fewer than two runs.
+
+    Example:
+        >>> foretold([0.80, 0.82, 0.81], 0.83), foretold([0.80, 0.82, 0.81], 1.83)
+        (True, False)
+
+    Taught in chapter temperature.
+    """
+    import numpy as np
+    from scipy import stats
+
+    seen = np.asarray(seen, dtype=float)
+    if len(seen) < 2:
+        raise ValueError(f"seen holds {len(seen)} runs; a spread needs at least 2")
+    around = [arm - arm.mean() for arm in (seen, *(np.asarray(arm, dtype=float) for arm in alike))]
+    free = sum(len(arm) - 1 for arm in around)
+    spread = np.sqrt(sum(arm @ arm for arm in around) / free)
+    width = stats.t.ppf(0.5 + confidence / 2, free) * spread * np.sqrt(1 + 1 / len(seen))
+    return bool(abs(value - seen.mean()) <= width)
+
+
+def stale(id: str) -> list[str]:
+    """Return which of a record's sources have changed since it was made; none if it is up to date.
+
+    The script is compared where it is at hand, in a clone; an installed package has the modules only. A
+    change of comments, docstrings or layout is no change.
+
+    Args:
+        id: The record's name.
+
+    Raises:
+        ValueError: If there is none of this name.
+
+    Example:
+        >>> isinstance(stale("fixed_tau"), list)
+        True
+
+    Taught in chapter training.
+    """
+    provenance = load(id).provenance
+    made = {provenance["script"]: provenance["script_hash"], **provenance["modules"]}
+    return [name for name, hash in made.items() if _at_hand(name) and code_hash(_file(name)) != hash]
+
+
+def code_hash(path: Path) -> str:
+    """Return a hash of a source file's syntax tree, without docstrings, or "missing".
+
+    Args:
+        path: A Python file.
+
+    Example:
+        >>> len(code_hash(Path(__file__)))
+        16
+
+    Taught in chapter training.
+    """
+    if not path.is_file():
+        return "missing"
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        if isinstance(body, list) and body and isinstance(body[0], ast.Expr):
+            if isinstance(body[0].value, ast.Constant) and isinstance(body[0].value.value, str):
+                del body[0]
+    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()[:16]
+
+
+def imported_modules(path: Path) -> dict[str, str]:
+    """Return the hash of everything that a script imports from this package or from its own folder.
+
+    Imports are followed through modules, and through a room to the module that a name comes from: the room's
+    other modules do not count. Input checks, progress bars and the keeping of records are left out: no number
+    depends on them.
+
+    Args:
+        path: A Python file.
+
+    Example:
+        >>> imported_modules(Path(__file__))
+        {}
+
+    Taught in chapter training.
+    """
+    found, open_files = {}, [path]
+    while open_files:
+        here = open_files.pop()
+        for name in _imports(here):
+            beside = here.parent / f"{name}.py"
+            name, file = (
+                (f"{here.parent.name}/{beside.name}", beside) if beside.is_file() else (name, _file(name))
+            )
+            counts = name.startswith("mgaplib.") or name.endswith(".py")
+            if counts and name not in (*found, *_NO_NUMBER) and file.is_file() and file.stem != "_record":
+                found[name] = code_hash(file)
+                open_files.append(file)
+    return dict(sorted(found.items()))
+
+
+def _imports(path: Path) -> set[str]:
+    """Return the modules that a file imports; of a room, those that the used names come from."""
+    tree, names = ast.parse(path.read_text(encoding="utf-8")), set()
+    used: dict[str, set[str]] = {}  # what a name is asked for
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            used.setdefault(node.value.id, set()).add(node.attr)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            for alias in node.names:
+                whole = f"{node.module}.{alias.name}"
+                if _is_room(whole):
+                    names |= {_home(whole, attr) for attr in used.get(alias.asname or alias.name, ())}
+                elif _is_room(node.module):
+                    names.add(_home(node.module, alias.name))
+                else:
+                    names |= {node.module, whole}
+    return names
+
+
+def _is_room(name: str) -> bool:
+    return name.startswith("mgaplib.") and _ROOT.joinpath(*name.split("."), "__init__.py").is_file()
+
+
+def _home(room: str, name: str) -> str:
+    """Return the module in which a name that a room hands out is written."""
+    for node in ast.parse(_file(room).read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.ImportFrom) and name in {alias.name for alias in node.names}:
+            return f"{room}.{name}" if node.module == room else node.module
+    return f"{room}.{name}"
+
+
+def _file(name: str) -> Path:
+    """Return the file of a module of this package, or of a script in the clone; it need not exist."""
+    if name.endswith(".py"):
+        return _ROOT / name
+    path = _ROOT.joinpath(*name.split("."))
+    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+
+
+def _at_hand(name: str) -> bool:
+    """Return whether a source can be compared: scripts are not installed with the package."""
+    return not name.endswith(".py") or _file(name).parent.is_dir()

@@ -1,0 +1,277 @@
+"""Close the gap after training: eight ways to move embeddings, each fitted on a calibration split.
+
+They follow scikit-learn's manner: parameters at construction, `fit` on calibration embeddings, `transform` on
+any others, fitted attributes with a trailing underscore. All but ReAlign are one affine map for each
+modality, then a scaling of the rows to unit length; they differ in what the map may do and must know.
+"""
+
+from dataclasses import dataclass, fields
+from typing import ClassVar
+
+import numpy as np
+
+from mgaplib import checks
+
+_TINY = 1e-6  # a moved row shorter than this is rounding error: it has no direction
+
+
+@dataclass(kw_only=True, eq=False)
+class Correction:
+    """What all corrections share; use one of the classes of `mgaplib.corrections`.
+
+    Attributes:
+        paired: Whether `fit` needs pairs; if not, images and texts may be unrelated and of different number.
+
+    Taught in chapter post_hoc.
+    """
+
+    paired: ClassVar[bool] = False
+
+    def fit(self, images, texts):
+        """Learn the correction from calibration embeddings and return it.
+
+        Args:
+            images: Array of n rows and d columns.
+            texts: Array of d columns, and paired with the images row by row if the class is `paired`.
+
+        Raises:
+            TypeError: If the embeddings hold no floating-point numbers.
+            ValueError: If they are malformed, do not match, or a parameter makes no sense.
+        """
+        self._check_parameters()
+        if self.paired:
+            x, y = checks.pairs(images, texts)
+        else:
+            x, y = checks.embeddings(images, "images"), checks.embeddings(texts, "texts")
+            if x.shape[1] != y.shape[1]:
+                raise ValueError(f"images have {x.shape[1]} columns and texts {y.shape[1]}; pass one space's")
+        x, y = x.astype(float, copy=False), y.astype(float, copy=False)
+        self.n_features_in_ = x.shape[1]
+        self.image_mean_, self.text_mean_ = x.mean(axis=0), y.mean(axis=0)
+        self.gap_ = self.image_mean_ - self.text_mean_
+        self._learn(x, y)
+        return self
+
+    def transform(self, images, texts) -> tuple[np.ndarray, np.ndarray]:
+        """Return both modalities, corrected; see `transform_images`."""
+        return self.transform_images(images), self.transform_texts(texts)
+
+    def fit_transform(self, images, texts) -> tuple[np.ndarray, np.ndarray]:
+        """Fit on the embeddings and return them corrected: in-sample, which flatters (see the chapter)."""
+        return self.fit(images, texts).transform(images, texts)
+
+    def transform_images(self, images) -> np.ndarray:
+        """Return the images corrected, in their own precision.
+
+        Args:
+            images: Array of one or more rows and as many columns as the calibration embeddings.
+
+        Raises:
+            TypeError: If they hold no floating-point numbers.
+            ValueError: If they are malformed, a row is moved to the origin, or `fit` was not called (then
+                scikit-learn's NotFittedError).
+        """
+        return self._transform(images, "images", self._move_images)
+
+    def transform_texts(self, texts) -> np.ndarray:
+        """Return the texts corrected; see `transform_images`."""
+        return self._transform(texts, "texts", self._move_texts)
+
+    def get_params(self, deep: bool = True) -> dict:
+        """Return the parameters, as scikit-learn's `clone` expects."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    def _transform(self, rows, name: str, move) -> np.ndarray:
+        if not hasattr(self, "n_features_in_"):
+            from sklearn.exceptions import NotFittedError
+
+            raise NotFittedError(
+                f"call {type(self).__name__}.fit(images, texts) first, on a calibration split"
+            )
+        rows = checks.embeddings(rows, name, min_rows=1)
+        if rows.shape[1] != self.n_features_in_:
+            raise ValueError(
+                f"{name} have {rows.shape[1]} columns; the correction was fitted on {self.n_features_in_}"
+            )
+        return self._finish(move(rows.astype(float, copy=False)), name).astype(rows.dtype, copy=False)
+
+    def _check_parameters(self) -> None:
+        pass
+
+    def _learn(self, x: np.ndarray, y: np.ndarray) -> None:
+        pass
+
+    def _move_images(self, x: np.ndarray) -> np.ndarray:
+        return x - self.image_mean_
+
+    def _move_texts(self, y: np.ndarray) -> np.ndarray:
+        return y - self.text_mean_
+
+    def _finish(self, moved: np.ndarray, name: str) -> np.ndarray:
+        return unit_rows(moved, name)
+
+
+def unit_rows(moved: np.ndarray, name: str) -> np.ndarray:
+    """Return moved rows scaled to unit length.
+
+    Raises:
+        ValueError: If a row was moved to the origin, where no direction is left.
+
+    Example:
+        >>> unit_rows(np.array([[3.0, 4.0]]), "images")
+        array([[0.6, 0.8]])
+
+    Taught in chapter post_hoc.
+    """
+    norms = np.linalg.norm(moved, axis=1)
+    if not norms.min() > _TINY:
+        row = int(np.argmin(norms))
+        raise ValueError(
+            f"the correction moves row {row} of {name} to the origin; drop that row or shift less"
+        )
+    return moved / norms[:, None]
+
+
+SIDES = ("both", "images", "texts")  #: Which modality a shift moves.
+
+
+@dataclass(kw_only=True, eq=False)
+class Shift(Correction):
+    """Move one or both modalities along the gap: `x - s g` and `y + s g`.
+
+    Args:
+        amount: Share of the gap to close; 1 closes it (up to what renormalising brings back).
+        side: "both" moves each modality half the way, "images" or "texts" moves that one alone.
+        renormalize: Whether to scale the moved rows to unit length. If not, compare them by inner product.
+
+    Source: Liang et al. 2022, section 4.2.
+
+    Example:
+        >>> images, texts = np.array([[1.0, 0.2], [1.0, -0.2]]), np.array([[0.2, 1.0], [-0.2, 1.0]])
+        >>> Shift(renormalize=False).fit(images, texts).transform_images(images).round(3)
+        array([[0.49 , 0.686],
+               [0.49 , 0.294]])
+
+    Taught in chapter post_hoc.
+    """
+
+    amount: float = 1.0
+    side: str = "both"
+    renormalize: bool = True
+
+    def _check_parameters(self) -> None:
+        checks.known(self.side, SIDES, "side")
+        checks.number(self.amount, "amount", "pass a finite share of the gap, 1 closes it")
+
+    def _learn(self, x: np.ndarray, y: np.ndarray) -> None:
+        self.direction_ = self.gap_
+
+    def _step(self, side: str) -> np.ndarray:
+        share = 0.5 if self.side == "both" else float(self.side == side)
+        return share * self.amount * self.direction_
+
+    def _move_images(self, x: np.ndarray) -> np.ndarray:
+        return x - self._step("images")
+
+    def _move_texts(self, y: np.ndarray) -> np.ndarray:
+        return y + self._step("texts")
+
+    def _finish(self, moved: np.ndarray, name: str) -> np.ndarray:
+        return unit_rows(moved, name) if self.renormalize else moved
+
+
+@dataclass(kw_only=True, eq=False)
+class ProjectedShift(Shift):
+    """Shift along the part of the gap in which the searched modality does not vary.
+
+    What the gap shares with the principal components of the searched modality is left out, so the shift adds
+    (nearly) the same number to all scores of a query. The gap does not close: the shared part stays.
+
+    Args:
+        amount: Share of the projected gap to close.
+        side: Which modality moves; the queries by default.
+        renormalize: Whether to scale the moved rows to unit length.
+        searched: The modality that is searched: "texts" for image queries, "images" for text queries.
+        variance: Share of the searched modality's variance whose components are spared.
+
+    Source: Chowers et al. 2026 (the query moves, the components are the retrieved modality's).
+
+    Example:
+        >>> images = np.array([[1.0, 0.0, 0.2], [1.0, 0.0, -0.2]])
+        >>> texts = np.array([[0.3, 1.0, 0.0], [-0.3, 1.0, 0.0]])
+        >>> ProjectedShift().fit(images, texts).direction_.round(3)  # texts vary in the first column
+        array([ 0.   , -0.958,  0.   ])
+
+    Taught in chapter post_hoc.
+    """
+
+    side: str = "images"
+    searched: str = "texts"
+    variance: float = 0.95
+
+    def _check_parameters(self) -> None:
+        super()._check_parameters()
+        checks.known(self.searched, SIDES[1:], "searched modality")
+        checks.within(self.variance, "variance", 1e-12, 1, "pass a share above 0 and at most 1")
+
+    def _learn(self, x: np.ndarray, y: np.ndarray) -> None:
+        centred = x - self.image_mean_ if self.searched == "images" else y - self.text_mean_
+        _, sigma, components = np.linalg.svd(centred, full_matrices=False)
+        explained = np.cumsum(sigma**2) / (np.sum(sigma**2) or 1.0)
+        # Rounding may keep the last sum a hair below the share asked for.
+        kept = components[: int(np.searchsorted(explained, self.variance - 1e-12)) + 1]
+        self.components_ = kept
+        self.direction_ = self.gap_ - kept.T @ (kept @ self.gap_)
+
+
+@dataclass(kw_only=True, eq=False)
+class Centring(Correction):
+    """Subtract each modality's own mean: both centroids move to the origin.
+
+    Source: Zhang et al. 2024 ("collapse"); Li et al. 2025 (GR-CLIP).
+
+    Example:
+        >>> images, texts = np.array([[1.0, 0.2], [1.0, -0.2]]), np.array([[0.2, 1.0], [-0.2, 1.0]])
+        >>> Centring().fit_transform(images, texts)[0]
+        array([[ 0.,  1.],
+               [ 0., -1.]])
+
+    Taught in chapter post_hoc.
+    """
+
+
+@dataclass(kw_only=True, eq=False)
+class ReAlign(Correction):
+    """Carry the texts to the images' mean and total variance; the images stay as they are.
+
+    Two steps: `y' = unit(m_x + s (y - m_y))`, where s is the square root of the ratio of the total variances;
+    then, since scaling to unit length moves the mean again, `y'' = unit(y' - m_y' + m_x)`.
+
+    Source: Yu et al. 2026, section 4.
+
+    Example:
+        >>> images, texts = np.array([[1.0, 0.2], [1.0, -0.2]]), np.array([[1.0, 0.2], [-1.0, 0.2]])
+        >>> ReAlign().fit_transform(images, texts)[1].round(3)
+        array([[1., 0.],
+               [1., 0.]])
+
+    Taught in chapter post_hoc.
+    """
+
+    def _learn(self, x: np.ndarray, y: np.ndarray) -> None:
+        spread = y.var(axis=0).sum()
+        if not spread > 1e-12:  # of unit rows: the rest is rounding
+            raise ValueError(
+                "texts are all the same, so their variance cannot be scaled; pass different texts"
+            )
+        self.scale_ = float(np.sqrt(x.var(axis=0).sum() / spread))
+        self.drift_ = self._first_step(y).mean(axis=0) - self.image_mean_
+
+    def _first_step(self, y: np.ndarray) -> np.ndarray:
+        return unit_rows(self.image_mean_ + self.scale_ * (y - self.text_mean_), "texts")
+
+    def _move_images(self, x: np.ndarray) -> np.ndarray:
+        return x
+
+    def _move_texts(self, y: np.ndarray) -> np.ndarray:
+        return self._first_step(y) - self.drift_

@@ -1,0 +1,276 @@
+"""Real embeddings of four contrastive models, as the first paper on the gap published them."""
+
+import hashlib
+import importlib.util
+import io
+import logging
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pooch
+import requests
+
+from mgaplib import checks
+
+_COMMIT = "8e20cb24efa4c5f89aad694f2f65eb43ffc46d10"
+_URL = f"https://raw.githubusercontent.com/Weixin-Liang/Modality-Gap/{_COMMIT}/Figure_1_Modality_Gap/"
+_FOLDER = "liang2022"
+_TIMEOUT = (3, 20)  # seconds to connect, then between two pieces: a closed network is noticed soon
+
+_SHA256 = {
+    "features_clasp.npy": "5a1d12a68729405003fe19b271a38ae35adab97c139e4b4a51d70b18c44bf628",
+    "features_clasp_random.npy": "2a159d008b7527e9fbd3de49daf9116d9500d1aaa250c3a5b009b162c5f4066b",
+    "features_clip.npy": "7227280ace0f145d2c45afa8ab507a1cb280e9460aa271fe9052d08e35342adb",
+    "features_clip_random.npy": "c6a5f9ca3fba36d635fd47d20b3cdd5b9ac78dc462070240fdc2ee2786110403",
+    "features_convirt.npy": "8cfb9c31888d12726a3f8b551bed64f04b25d1c76d5353b0a3e9efeceb43edb9",
+    "features_convirt_random.npy": "2fd5698e712d5e0d72256a1b29044b2059818f0575ab12bfcb2c5ae13092007f",
+    "features_videoclip.npy": "53255cac6105c5c47dd1850d77de084957d5f83841ba9ae9254bf7ae998573da",
+    "features_videoclip_random.npy": "c57ee05a606c4a9da0d71ad8b5d5c964d780af816890064a693eb178492c0f3b",
+}
+
+
+@dataclass(frozen=True)
+class _Model:
+    label: str
+    shape: tuple[int, int]
+    modality: str
+    pairs: str
+    weights: str
+    untrained: str = "with its default random weights"
+
+
+_MODELS = {
+    "clip": _Model(
+        "CLIP",
+        (500, 512),
+        "image",
+        "the first 500 pictures of MSCOCO val2017, one caption each",
+        "ViT-B/16, OpenAI's weights",
+    ),
+    "convirt": _Model(
+        "ConVIRT",
+        (500, 512),
+        "image",
+        "500 chest X-rays of MIMIC-CXR and their reports",
+        "ResNet-50 and Bio_ClinicalBERT",
+        "with a random ResNet-50, though its text tower keeps the pretrained BERT",
+    ),
+    "videoclip": _Model(
+        "VideoCLIP", (100, 768), "video", "100 videos of MSR-VTT and all captions of each", "the how2 model"
+    ),
+    "clasp": _Model(
+        "CLASP", (99, 768), "protein", "99 proteins of UniProt and their descriptions", "step 70000"
+    ),
+}
+NAMES = tuple(_MODELS)  #: What `load_embeddings` can load.
+
+_unreachable = ""  # why the last download failed: a closed network is tried once in a process
+
+
+@dataclass(frozen=True, eq=False)
+class Embeddings:
+    """Pairs of embeddings, row i of `images` paired with row i of `texts`.
+
+    Attributes:
+        images: Array of n rows and d columns; `modalities[0]` says what was embedded.
+        texts: Array of the same shape.
+        name: The name given to `load_embeddings`.
+        label: The model's name as its authors write it, with "(random)" for an untrained one.
+        modalities: What the two arrays hold: image, video or protein, and text.
+        source: Where the numbers come from, in one sentence.
+        stand_in: Whether they stand in for the published ones, which were out of reach.
+        data: What kind of data a claim about them rests on: real, miniclip or simulation.
+
+    Taught in chapter index.
+    """
+
+    images: np.ndarray
+    texts: np.ndarray
+    name: str
+    label: str
+    modalities: tuple[str, str]
+    source: str
+    stand_in: bool
+    data: str = "real"
+
+
+def load_embeddings(name: str, trained: bool = True) -> Embeddings:
+    """Return the published embeddings of one model, as float32 and with their rows as they were published.
+
+    The file is read from the folder that the environment variable MGAPLIB_DATA names, else from the cache
+    (MGAPLIB_CACHE, or the user's own cache folder), else downloaded; its SHA-256 is checked each time. Where
+    none can be reached, the book's own MiniCLIP takes its place, or drawn embeddings where torch is not
+    installed, and a line of output says so.
+
+    Args:
+        name: clip, convirt, videoclip or clasp.
+        trained: Whether to take the trained model or the one with random weights.
+
+    Raises:
+        ValueError: If the name is unknown.
+        FileNotFoundError: If MGAPLIB_DATA names no folder.
+        OSError: If a file is damaged and a fresh copy could not be had.
+
+    Source: Liang et al. (2022), figure 1 and the files released with it.
+
+    Example:
+        >>> NAMES
+        ('clip', 'convirt', 'videoclip', 'clasp')
+        >>> load_embeddings("clipp")
+        Traceback (most recent call last):
+        ValueError: unknown model 'clipp'; did you mean 'clip' or 'clasp' or 'videoclip'?
+
+    Taught in chapter index.
+    """
+    model = _MODELS[checks.known(name, _MODELS, "model")]
+    label = model.label + ("" if trained else " (random)")
+    modalities = (model.modality, "text")
+    content, reason = _published(f"features_{name}{'' if trained else '_random'}.npy")
+    if content is None:
+        images, texts, what, kind = stand_in(NAMES.index(name), model.shape, trained)
+        print(f"Shown instead of {label}: {what}, no measurement of {label}, because {reason}.")
+        source = f"{what}, in place of {label}"
+        return Embeddings(images, texts, name, label, modalities, source, True, kind)
+    images, texts = np.load(io.BytesIO(content), allow_pickle=False).astype(np.float32, copy=False)
+    weights = model.weights if trained else model.untrained
+    source = f"{model.pairs}, through {model.label} ({weights}); published by Liang et al. (2022)"
+    return Embeddings(images, texts, name, label, modalities, source, False)
+
+
+def _published(file: str) -> tuple[bytes | None, str]:
+    """Return the file's checked content, or None and why it cannot be had."""
+    mirror = os.environ.get("MGAPLIB_DATA", "")
+    missing, damaged = "", False
+    if mirror:
+        if not Path(mirror).is_dir():
+            raise FileNotFoundError(
+                f"MGAPLIB_DATA names {mirror!r}, which is no folder{_seen_from(mirror)}; "
+                "correct it or unset it"
+            )
+        path = Path(mirror, _FOLDER, file)
+        if path.is_file():
+            content = path.read_bytes()
+            if hashlib.sha256(content).hexdigest() == _SHA256[file]:
+                return content, ""
+            damaged = True
+        missing = f"MGAPLIB_DATA holds no {'intact ' if damaged else ''}{_FOLDER}/{file} and "
+    content, reason = _download(file)
+    if content is None and damaged:
+        raise OSError(
+            f"{path} is damaged or truncated (its SHA-256 differs) and a fresh copy could not be had, "
+            f"because {reason}; replace the file or unset MGAPLIB_DATA"
+        )
+    return content, missing + reason
+
+
+def _seen_from(path: str) -> str:
+    return "" if Path(path).is_absolute() else f" seen from {str(Path.cwd())!r}"
+
+
+def _download(file: str) -> tuple[bytes | None, str]:
+    """Return the file's content from the cache or, checked, from its authors; or None and why not."""
+    global _unreachable
+    # pooch writes to a temporary file and renames it once the hash agrees, so nothing half-written stays.
+    cache = pooch.create(
+        pooch.os_cache("mgaplib") / _FOLDER,
+        base_url=_URL,
+        registry=_SHA256,
+        env="MGAPLIB_CACHE",
+        retry_if_failed=0,
+    )
+    kept = Path(cache.abspath, file)
+    if not _intact(kept):
+        unusable = _unusable(kept)
+        if unusable or _unreachable:
+            return None, unusable or _unreachable
+    logger = pooch.get_logger()
+    level = logger.level
+    logger.setLevel(logging.ERROR)  # pooch reports each download on stderr, which a page shows as a failure
+    try:
+        for last in (False, True):
+            try:
+                path = cache.fetch(file, downloader=pooch.HTTPDownloader(timeout=_TIMEOUT))
+                return Path(path).read_bytes(), ""
+            except (ValueError, requests.exceptions.ChunkedEncodingError) as error:
+                if last:  # for the second time the hash differs, or the file was cut short
+                    raise OSError(
+                        f"{_URL}{file} arrived damaged twice and was not kept; try again later, or put the "
+                        f"file in {_FOLDER}/ of a folder and name that folder in MGAPLIB_DATA"
+                    ) from error
+    except requests.exceptions.RequestException as error:
+        host = _URL.split("/")[2]
+        code = getattr(error.response, "status_code", None)
+        _unreachable = f"{host} answers {code}" if code else f"{host} cannot be reached"
+        return None, _unreachable
+    finally:
+        logger.setLevel(level)
+
+
+def _unusable(kept: Path) -> str:
+    """Return why the cache cannot take a file, or nothing."""
+    try:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=kept.parent):
+            pass
+        if kept.is_dir():
+            return f"a folder stands where the cache would keep {str(kept)!r}; remove it"
+    except OSError as error:
+        folder = str(kept.parent)
+        return f"the cache {folder!r} cannot be written ({error.strerror}); name another in MGAPLIB_CACHE"
+    return ""
+
+
+def _intact(path: Path) -> bool:
+    return path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == _SHA256[path.name]
+
+
+MINICLIP = "MiniCLIP's embeddings of ShapeWorld pictures"
+DRAWN = "a drawn stand-in"
+
+
+def stand_in(seed: int, shape: tuple[int, int], trained: bool) -> tuple[np.ndarray, np.ndarray, str, str]:
+    """Return images and texts, what they are in words, and the kind of data that claims about them rest on.
+
+    Args:
+        seed: Another seed gives other pairs, and other random weights.
+        shape: Rows and columns of the published file; MiniCLIP has its own number of columns.
+        trained: Whether it stands in for a trained model.
+    """
+    if importlib.util.find_spec("torch") and importlib.util.find_spec("open_clip"):
+        return *miniclip(seed, shape[0], trained), MINICLIP, "miniclip"
+    return *drawn(seed, shape, trained), DRAWN, "simulation"
+
+
+def miniclip(seed: int, n: int, trained: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Return what the shared MiniCLIP, or one with random weights, makes of n held-out pairs."""
+    from mgaplib.models import load_clip
+    from mgaplib.training import competent
+    from mgaplib.worlds import shapeworld
+
+    model = competent.competent_miniclip() if trained else load_clip(competent.ARCHITECTURE, seed=seed)
+    pairs = shapeworld.draw(n, seed=seed, split="val", size=model.image_size)
+    return model.encode_images(pairs.images), model.encode_texts(pairs.captions)
+
+
+def drawn(seed: int, shape: tuple[int, int], trained: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Return drawn embeddings of the published ones' shape: two cones whose axes are a gap apart.
+
+    A row is a common direction, plus or minus half the gap, plus content: shared by the pair where the model
+    is trained, its own where it is not. The variances are CLIP's, rounded.
+    """
+    common, half_gap, shared, own = (0.34, 0.18, 0.15, 0.33) if trained else (0.35, 0.32, 0.0, 0.33)
+    n, d = shape
+    rng = np.random.default_rng([seed, trained])
+    # Content fills 100 directions, about the effective rank of CLIP's; two more hold the cones' axes.
+    basis = np.linalg.qr(rng.standard_normal((d, 102)))[0].T
+    axis = [np.sqrt(common) * basis[0] + sign * np.sqrt(half_gap) * basis[1] for sign in (1, -1)]
+    content = [rng.standard_normal((n, 100)) / 10 for _ in range(3)]
+    rows = [
+        a + (np.sqrt(shared) * content[2] + np.sqrt(own) * c) @ basis[2:]
+        for a, c in zip(axis, content[:2], strict=True)
+    ]
+    images, texts = [(r / np.linalg.norm(r, axis=1, keepdims=True)).astype(np.float32) for r in rows]
+    return images, texts

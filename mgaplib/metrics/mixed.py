@@ -1,0 +1,170 @@
+"""What the gap costs a user: ranks where images and texts share one index, ranks under noise, indecision."""
+
+import numpy as np
+
+from mgaplib import checks
+
+_ROWS = 512  # queries scored at once, so that memory stays O(n)
+_TIE = 1e-12  # two float64 cosines of the same pair of directions differ by rounding alone
+
+
+def mixed_partner_ranks(images, texts) -> tuple[np.ndarray, np.ndarray]:
+    """Return the rank of each query's partner in one index of both modalities, the query itself left out.
+
+    First for the images as queries, then for the texts: n ranks each, from 1 to 2n - 1. Ties count half, as
+    if their order were drawn.
+
+    Args:
+        images: Array of n rows and d columns.
+        texts: Array of the same shape, row i paired with row i.
+
+    Raises:
+        TypeError: If the embeddings hold no floating-point numbers.
+        ValueError: If they are malformed or their shapes differ.
+
+    Source: Li et al. 2025 (GR-CLIP) for the task.
+
+    Example:
+        >>> images, texts = np.array([[1.0, 0.0], [0.9, 0.1]]), np.array([[0.1, 0.9], [0.0, 1.0]])
+        >>> mixed_partner_ranks(images, texts)[0]  # the other image, and for the first image the other text
+        array([2., 3.])
+
+    Taught in chapter post_hoc.
+    """
+    images, texts = checks.pairs(images, texts)
+    n = len(images)
+    ranks = []
+    for rows, scores in _mixed_scores(images, texts):
+        own = scores[np.arange(len(rows)), (rows + n) % (2 * n)][:, None]
+        better = np.count_nonzero(scores > own + _TIE, axis=1)
+        tied = np.count_nonzero(scores >= own - _TIE, axis=1) - better - 1
+        ranks.append(1 + better + tied / 2)
+    ranks = np.concatenate(ranks)
+    return ranks[:n], ranks[n:]
+
+
+def same_modality_share(images, texts) -> tuple[float, float]:
+    """Return the share of queries whose best match in one index of both modalities is of their own modality.
+
+    First for the images as queries, then for the texts; the query itself is left out. A best score shared by
+    both modalities counts half.
+
+    Args:
+        images: Array of n rows and d columns.
+        texts: Array of the same shape, row i paired with row i.
+
+    Raises:
+        TypeError: If the embeddings hold no floating-point numbers.
+        ValueError: If they are malformed or their shapes differ.
+
+    Example:
+        >>> same_modality_share(np.array([[1.0, 0.0], [0.9, 0.1]]), np.array([[0.1, 0.9], [0.0, 1.0]]))
+        (1.0, 1.0)
+
+    Taught in chapter post_hoc.
+    """
+    images, texts = checks.pairs(images, texts)
+    n = len(images)
+    shares = []
+    for rows, scores in _mixed_scores(images, texts):
+        of_images, of_texts = scores[:, :n].max(axis=1), scores[:, n:].max(axis=1)
+        lead = np.where(rows < n, of_images - of_texts, of_texts - of_images)
+        shares.append(np.where(np.abs(lead) <= _TIE, 0.5, lead > 0))
+    shares = np.concatenate(shares)
+    return float(shares[:n].mean()), float(shares[n:].mean())
+
+
+def _mixed_scores(images: np.ndarray, texts: np.ndarray):
+    """Yield rows of the mixed index and their cosines to all of it, -inf to themselves."""
+    index = np.concatenate([images, texts]).astype(float, copy=False)
+    for start in range(0, len(index), _ROWS):
+        rows = np.arange(start, min(start + _ROWS, len(index)))
+        scores = index[rows] @ index.T
+        scores[np.arange(len(rows)), rows] = -np.inf
+        yield rows, scores
+
+
+def ranking_robustness(queries, candidates, noise: float, rng: np.random.Generator, draws: int = 10):
+    """Return, for each draw of noise on the candidates, the share of queries that keep their best match.
+
+    Normal noise is added to the unit rows of the candidates; they are compared by cosine before and after.
+
+    Args:
+        queries: Array of m rows and d columns.
+        candidates: Array of any number of rows and d columns.
+        noise: Standard deviation of the noise in each coordinate.
+        rng: Generator of the noise.
+        draws: How many draws.
+
+    Raises:
+        TypeError: If the embeddings hold no floating-point numbers.
+        ValueError: If they are malformed, or noise or draws make no sense.
+
+    Source: Chowers et al. 2026, equation 10.
+
+    Example:
+        >>> ranking_robustness(np.eye(3), np.eye(3), 0.0, np.random.default_rng(0), draws=2)
+        array([1., 1.])
+
+    Taught in chapter post_hoc.
+    """
+    queries = checks.embeddings(queries, "queries", min_rows=1).astype(float, copy=False)
+    candidates = checks.embeddings(candidates, "candidates").astype(float, copy=False)
+    if queries.shape[1] != candidates.shape[1]:
+        raise ValueError(
+            f"queries have {queries.shape[1]} columns and candidates {candidates.shape[1]}; pass one space's"
+        )
+    if not (np.isfinite(noise) and noise >= 0):
+        raise ValueError(f"noise is {noise!r}; pass a standard deviation, 0 or more")
+    if draws < 1:
+        raise ValueError(f"draws is {draws!r}; pass at least 1")
+    clean = _best(queries, candidates)
+    kept = []
+    for _ in range(draws):
+        noisy = candidates + noise * rng.standard_normal(candidates.shape)
+        kept.append(np.mean(_best(queries, noisy / np.linalg.norm(noisy, axis=1, keepdims=True)) == clean))
+    return np.array(kept)
+
+
+def logit_entropy(images, texts, tau: float) -> float:
+    """Return how undecided a query is: the mean entropy of `softmax(cosines / tau)`, in nats.
+
+    The mean over both directions. From 0, certain of one candidate, to ln n, a blind guess in the pool of n.
+
+    Args:
+        images: Array of n rows and d columns.
+        texts: Array of the same shape.
+        tau: Temperature; CLIP's own is 0.01.
+
+    Raises:
+        TypeError: If the embeddings hold no floating-point numbers.
+        ValueError: If they are malformed, their shapes differ, or tau is not positive.
+
+    Source: Schrodi et al. 2025.
+
+    Example:
+        >>> round(logit_entropy(np.eye(4), np.ones((4, 4)), tau=0.1), 4)  # ln 4
+        1.3863
+
+    Taught in chapter notation.
+    """
+    x, y = checks.pairs(images, texts)
+    tau = checks.temperature(tau)
+    return float(np.mean([_mean_entropy(a.astype(float), b.astype(float), tau) for a, b in ((x, y), (y, x))]))
+
+
+def _mean_entropy(queries: np.ndarray, candidates: np.ndarray, tau: float) -> float:
+    total = 0.0
+    for start in range(0, len(queries), _ROWS):
+        logits = queries[start : start + _ROWS] @ candidates.T / tau
+        logits -= logits.max(axis=1, keepdims=True)
+        weights = np.exp(logits)
+        sums = weights.sum(axis=1)
+        # H = log Z - sum p l, and 0 log 0 does not arise
+        total += np.sum(np.log(sums) - np.einsum("ij,ij->i", weights, logits) / sums)
+    return total / len(queries)
+
+
+def _best(queries: np.ndarray, candidates: np.ndarray) -> np.ndarray:
+    blocks = range(0, len(queries), _ROWS)
+    return np.concatenate([(queries[i : i + _ROWS] @ candidates.T).argmax(axis=1) for i in blocks])

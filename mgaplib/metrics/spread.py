@@ -1,0 +1,135 @@
+"""How one cloud of embeddings fills its sphere: its cone, its uniformity, its dimensions."""
+
+import numpy as np
+
+from mgaplib import checks
+
+_ROWS = 512  # rows of a pairwise matrix held at once, so that memory stays O(n)
+
+
+def mean_cosine(x) -> float:
+    """Return the mean cosine of two different rows: how narrow the cone is that holds them.
+
+    The diagonal is left out. Exact in O(n d), since the sum of all pairwise products of unit rows is the
+    squared length of their sum: `(n |mean|^2 - 1) / (n - 1)`.
+
+    Args:
+        x: Array of n rows and d columns, one modality.
+
+    Raises:
+        TypeError: If `x` holds no floating-point numbers.
+        ValueError: If it is malformed.
+
+    Source: Liang et al. 2022, section 2 (the cone effect), without the pairs of a row with itself.
+
+    Example:
+        >>> mean_cosine(np.eye(3))
+        0.0
+        >>> round(mean_cosine(np.ones((3, 2))), 12)  # one direction only
+        1.0
+
+    Taught in chapter random_networks.
+    """
+    x = checks.embeddings(x, "x")
+    n = len(x)
+    mean = x.mean(axis=0, dtype=float)
+    return float((n * (mean @ mean) - 1) / (n - 1))
+
+
+def uniformity(x, t: float = 2.0) -> float:
+    """Return Wang and Isola's uniformity, `log mean exp(-t |x_i - x_j|^2)` over pairs i < j.
+
+    At most 0, which means a single point; lower is more uniform. Points drawn uniformly in many dimensions
+    come close to -2 t.
+
+    Args:
+        x: Array of n rows and d columns, one modality.
+        t: How fast a pair's weight falls with its squared distance.
+
+    Raises:
+        TypeError: If `x` holds no floating-point numbers.
+        ValueError: If it is malformed, or `t` is not positive.
+
+    Source: Wang and Isola 2020.
+
+    Example:
+        >>> round(uniformity(np.eye(3)), 12)  # every pair at squared distance 2
+        -4.0
+
+    Taught in chapter notation.
+    """
+    x = checks.embeddings(x, "x")
+    t = checks.within(t, "t", 1e-12, 100, "pass a positive number up to 100, Wang and Isola's is 2")
+    total = 0.0
+    for start in range(0, len(x), _ROWS):
+        rows = x[start : start + _ROWS]
+        weights = rows @ x[start:].T  # each unordered pair once; the diagonal block is halved below
+        weights -= 1
+        weights *= 2 * t
+        np.exp(weights, out=weights)
+        inner = weights[:, : len(rows)]
+        total += float(weights[:, len(rows) :].sum(dtype=float))
+        total += float(inner.sum(dtype=float) - np.trace(inner, dtype=float)) / 2
+    pairs = len(x) * (len(x) - 1) / 2
+    return float(np.log(total / pairs))
+
+
+def uniformity_w2(images, texts) -> float:
+    """Return minus the Wasserstein distance from both modalities together to an even Gaussian.
+
+    With Z the 2n rows of both modalities, N(0, I/d) the target and a Gaussian fit to Z,
+    `-sqrt(2 - (2 / sqrt(d)) sum_k sigma_k / sqrt(2n))`, where sigma are the singular values of the centred Z:
+    for unit rows the means and traces of the usual formula add up to 2. From -sqrt(2), one point, to 0;
+    fewer rows than a few times d cannot come close to 0.
+
+    Args:
+        images: Array of n rows and d columns.
+        texts: Array of the same shape.
+
+    Raises:
+        TypeError: If the embeddings hold no floating-point numbers.
+        ValueError: If they are malformed or their shapes differ.
+
+    Source: Yaras et al. 2025, appendix E.2, after Fang et al. 2024 (population covariance).
+
+    Example:
+        >>> corners = np.array([[1.0, 0.0], [0.0, 1.0]])
+        >>> uniformity_w2(corners, -corners)
+        -0.0
+
+    Taught in chapter temperature.
+    """
+    images, texts = checks.pairs(images, texts)
+    z = np.concatenate([images, texts]).astype(float, copy=False)
+    n, d = z.shape
+    sigma = np.linalg.svd(z - z.mean(axis=0), compute_uv=False)
+    return -float(np.sqrt(max(2 - 2 * sigma.sum() / np.sqrt(d * n), 0)))
+
+
+def effective_rank(x) -> float:
+    """Return how many dimensions the rows fill: exp of the entropy of the centred covariance's eigenvalues.
+
+    From 1, a line, to d or n - 1, a ball; 0 if all rows are the same. It is of unit rows, about their mean.
+
+    Args:
+        x: Array of n rows and d columns, one modality.
+
+    Raises:
+        TypeError: If `x` holds no floating-point numbers.
+        ValueError: If it is malformed.
+
+    Source: Roy and Vetterli 2007, on the covariance.
+
+    Example:
+        >>> round(effective_rank(np.concatenate([np.eye(3), -np.eye(3)])), 12)
+        3.0
+
+    Taught in chapter notation.
+    """
+    x = checks.embeddings(x, "x")
+    centred = x - x.mean(axis=0, dtype=float)
+    variances = np.linalg.svd(centred, compute_uv=False) ** 2
+    if variances.sum() <= len(x) * (8 * np.finfo(x.dtype).eps) ** 2:
+        return 0.0  # what is left is rounding
+    share = variances[variances > 0] / variances.sum()
+    return float(np.exp(-(share * np.log(share)).sum()))

@@ -1,0 +1,235 @@
+"""A report as one page: figures inline, the explorer alive, and nothing asked of any other host."""
+
+import base64
+import html
+import io
+import json
+from importlib import resources
+
+import numpy as np
+
+from mgaplib import __version__
+from mgaplib.book import plots
+from mgaplib.corrections.trials import NOTHING
+from mgaplib.landscape import ShiftLandscape
+
+_VIEW = "application/vnd.jupyter.widget-view+json"
+_STATE = "application/vnd.jupyter.widget-state+json"
+_TAUS = (0.01, 0.05, 0.2, 1.0)
+_SHIFTS = np.linspace(-0.5, 1.0, 61)
+#: Columns of the trial with the digits to show.
+_SHOWN = {
+    "gap": 2,
+    "recall_image_to_text": 3,
+    "recall_text_to_image": 3,
+    "mixed_rank": 1,
+    "own_modality_first": 2,
+}
+_MAX_DRAWN = 600  # pairs in the landscape and the explorer
+#: The browser itself is told to load nothing from anywhere.
+_POLICY = (
+    "default-src 'none'; script-src 'unsafe-inline' blob:; style-src 'unsafe-inline'; img-src data: blob:"
+)
+_STYLE = """
+:root { color-scheme: light dark; --line: #8886; --soft: #8882; }
+html, body { background: Canvas; color: CanvasText; }
+body { font: 16px/1.55 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
+h1 { line-height: 1.2; } h2 { margin-top: 2.5rem; }
+figure { margin: 1rem 0; } figure img, .widget-picture img { width: 100%; background: white;
+border-radius: 6px; } figure img { min-width: 36rem; }
+figcaption, li small, p small { opacity: .8; font-size: .9rem; }
+.wide { overflow-x: auto; } table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
+th, td { padding: .25rem .7rem; border-bottom: 1px solid var(--line); text-align: right; }
+td { white-space: nowrap; } td.words { white-space: normal; min-width: 6rem; }
+td.words:last-child { min-width: 15rem; }
+th:first-child, td:first-child, td.words, th.words { text-align: left; }
+pre { background: var(--soft); padding: .8rem; overflow-x: auto; }
+"""
+
+
+def page(report, captions=None, thumbnails=None) -> str:
+    """Return the page's HTML."""
+    gap = report.metrics.value["modality_gap"]
+    n, total = len(report.images), report.pairs
+    drawn = f" {n} of them, drawn at random, were measured." if n < total else ""
+    reading = "".join(
+        f"<li>{_text(words)} <small>(chapter {_text(name.replace('_', ' '))})</small></li>"
+        for words, name in report.reading
+    )
+    return f"""<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<meta http-equiv="Content-Security-Policy" content="{_POLICY}">
+<link rel="icon" href="data:,"><title>Modality gap {gap:.2f}</title><style>{_STYLE}</style></head><body>
+<h1>The modality gap of these embeddings is {gap:.2f}</h1>
+<p>{total} pairs of {report.images.shape[1]} dimensions.{drawn}</p>
+<h2>What the numbers say</h2><ul id="reading">{reading}</ul>
+<h2>Which score is high?</h2>{_figure(_draw_scores(report), _SCORES)}
+<h2>Why is there a gap?</h2>{_landscape(report)}
+<h2>Move it yourself</h2>{_explorer(report, captions, thumbnails)}
+<h2>What closes it, and at what cost?</h2>{_corrections(report)}
+<h2>Every metric</h2>{_metrics(report)}
+<p><small>Made by mgaplib {__version__}; the loss is at temperature {report.tau:g}.</small></p>
+</body></html>
+"""
+
+
+_SCORES = (
+    "Cosines of matched pairs, of random pairs, and of two different images or texts. A dashed line is the "
+    "threshold above which a pair counts as a match; a second one, that for the best hit of a search."
+)
+
+
+def _text(value) -> str:
+    return html.escape(str(value))
+
+
+def _figure(figure, caption: str) -> str:
+    # A picture of its own, so that no style of the page and no id of another figure gets into it.
+    import matplotlib as mpl
+
+    drawn = io.BytesIO()
+    with mpl.rc_context({"svg.hashsalt": "mgaplib", "font.size": 11}):
+        figure.savefig(drawn, format="svg", metadata={"Date": None})
+    source = base64.b64encode(drawn.getvalue()).decode()
+    image = f'<img alt="{_text(caption)}" src="data:image/svg+xml;base64,{source}">'
+    return f"<figure>{_wide(image, caption.split('.')[0])}<figcaption>{_text(caption)}</figcaption></figure>"
+
+
+def _wide(content: str, label: str) -> str:
+    """Let what is wider than a phone scroll in place, by the keyboard too."""
+    return f'<div class="wide" role="region" tabindex="0" aria-label="{_text(label)}">{content}</div>'
+
+
+def _axes(columns: int = 1, **options):
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8, 3.2), layout="constrained")
+    axes = np.atleast_1d(figure.subplots(1, columns, **options))
+    for ax in axes:
+        ax.spines[["top", "right"]].set_visible(False)
+    return figure, axes
+
+
+def _draw_scores(report):
+    figure, (ax,) = _axes()
+    apart = ~np.eye(len(report.images), dtype=bool)
+    across = report.images @ report.texts.T
+    kinds = {
+        "random pairs": (across[apart], "#777777"),
+        "matched pairs": (np.diag(across), plots.OTHERS[0]),
+        "two images": ((report.images @ report.images.T)[apart], plots.IMAGE),
+        "two texts": ((report.texts @ report.texts.T)[apart], plots.TEXT),
+    }
+    low = min(values.min() for values, _ in kinds.values())
+    edges = np.linspace(low, max(values.max() for values, _ in kinds.values()) + 1e-9, 81)
+    for name, (values, colour) in kinds.items():
+        density, _ = np.histogram(values, edges, density=True)
+        ax.stairs(density, edges, color=colour, fill=True, alpha=0.25)
+        ax.stairs(density, edges, color=colour, label=name)
+    for threshold, _ in report.thresholds.values():
+        ax.axvline(threshold.value, color="#333333", ls="--", lw=1)
+    ax.set(xlabel="cosine", ylabel="density", yticks=[])
+    ax.legend(frameon=False)
+    return figure
+
+
+def _rows(report) -> np.ndarray:
+    n = len(report.images)
+    return np.arange(n) if n <= _MAX_DRAWN else np.sort(np.random.default_rng(0).choice(n, _MAX_DRAWN, False))
+
+
+def _landscape(report) -> str:
+    rows = _rows(report)
+    try:
+        land = ShiftLandscape(report.images[rows], report.texts[rows])
+        taus = sorted({report.tau, *_TAUS})
+        losses = land.loss(_SHIFTS, taus).T
+    except ValueError as error:  # coinciding centroids, or a row on the way of the shift
+        return f"<p>There is no landscape to show: {_text(error)}.</p>"
+    figure, axes = _axes(len(taus), sharex=True)
+    for ax, tau, loss in zip(axes, taus, losses, strict=True):
+        ax.plot(_SHIFTS, loss, color="#333333")
+        best = int(loss.argmin())
+        ax.plot(_SHIFTS[best], loss[best], "o", color=plots.OTHERS[0])
+        ax.axvline(0, color="#999999", lw=0.8)
+        ax.set_title(f"tau = {tau:g}", fontsize=11, loc="left")
+        ax.set_xlabel("shift, in gaps")
+    axes[0].set_ylabel("contrastive loss")
+    caption = (
+        f"The contrastive loss of {len(rows)} pairs when both modalities are shifted along the gap: 0 as "
+        "they are (grey line), about 0.5 closed. The dot is the lowest point."
+    )
+    return _figure(figure, caption)
+
+
+def _explorer(report, captions, thumbnails) -> str:
+    from ipywidgets import embed
+
+    from mgaplib.widgets import GapExplorer
+
+    rows = _rows(report)
+    try:
+        explorer = GapExplorer(
+            report.images[rows],
+            report.texts[rows],
+            tau=float(np.clip(report.tau, 0.005, 1)),
+            captions=None if captions is None else [captions[row] for row in rows],
+            thumbnails=None if thumbnails is None else np.asarray(thumbnails)[rows],
+        )
+    except ValueError as error:
+        return f"<p>There is nothing to explore: {_text(error)}.</p>"
+    try:
+        models = embed.dependency_state([explorer], drop_defaults=False)  # its own code counts as a default
+        picture = base64.b64encode(explorer.picture()).decode()
+        place = explorer.model_id
+    finally:
+        explorer.close()
+    state = {"version_major": 2, "version_minor": 0, "state": models}
+    host = resources.files("mgaplib.widgets").joinpath("widget_host.js").read_text(encoding="utf-8")
+    image = f'<img alt="{_text(repr(explorer))}" src="data:image/png;base64,{picture}">'
+    return (
+        f'<div><script type="{_VIEW}">{_json({"model_id": place})}</script>'
+        f'<div class="widget-picture">{image}</div></div>'
+        f'<script type="{_STATE}">{_json(state)}</script><script type="module">{host}</script>'
+    )
+
+
+def _json(value) -> str:
+    """Return JSON that no caption can break out of."""
+    return json.dumps(value).replace("<", "\\u003c")
+
+
+def _corrections(report) -> str:
+    table, spread = report.corrections, report.spread
+    head = (
+        "<tr><th>correction</th><th>gap left</th><th>R@1 image to text</th><th>R@1 text to image</th>"
+        "<th>rank of the partner in one index</th><th>own modality first</th><th>needs pairs</th>"
+        "<th>µs a vector</th></tr>"
+    )
+    lines = []
+    for name, row in table.iterrows():
+        cells = [
+            f"{row[column]:.{digits}f} ± {spread.loc[name, column]:.{digits}f}"
+            for column, digits in _SHOWN.items()
+        ]
+        cells += ["yes" if row.needs_pairs else "no", "" if name == NOTHING else f"{row.microseconds:.1f}"]
+        lines.append(f"<tr><td>{name}</td>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
+    return _wide(f"<table>{head}{''.join(lines)}</table>", "Corrections") + (
+        "<p>Fitted on one half of the pairs, judged on the other; mean and standard deviation over three "
+        'random halves. The pool of R@1 is the held-out half.</p><pre tabindex="0">'
+        "from mgaplib.search import Corrector\n\n"
+        "corrector = Corrector.fit(image=images, text=texts)   # centring; calibration vectors of yours\n"
+        'comparable = corrector.transform(new_images, "image"), corrector.transform(new_texts, "text")\n'
+        'corrector.save("corrector.npz")</pre>'
+    )
+
+
+def _metrics(report) -> str:
+    lines = [
+        f'<tr><td>{_text(name)}</td><td>{row["value"]:.4g}</td><td class="words">{_text(row["unit"])}</td>'
+        f'<td class="words">{_text(row["range"])}</td><td class="words">{_text(row["meaning"])}</td></tr>'
+        for name, row in report.metrics.iterrows()
+    ]
+    words = "".join(f'<th class="words">{name}</th>' for name in ("unit", "range", "meaning"))
+    head = f"<tr><th>metric</th><th>value</th>{words}</tr>"
+    return _wide(f"<table>{head}{''.join(lines)}</table>", "Metrics")

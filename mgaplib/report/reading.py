@@ -1,0 +1,138 @@
+"""What a report's numbers mean, in plain words: each sentence with the chapter that explains it."""
+
+import numpy as np
+
+from mgaplib.corrections.trials import NOTHING
+
+
+def sentences(report) -> list[tuple[str, str]]:
+    """Return the sentences and their chapters' names."""
+    parts = [_normal, _asked, _gap, _cone, _retrieval, _mixed, _remedy, _threshold, _best_hit]
+    return [found for part in parts if (found := part(report)) is not None]
+
+
+def _normal(report) -> tuple[str, str]:
+    matched, random = report.scores["matched pairs"], report.scores["random pairs"]
+    return (
+        f"A cosine of {matched['low']:.2f} is normal for a match here: matched pairs sit at "
+        f"{matched['mean']:.2f} (90% between {matched['low']:.2f} and {matched['high']:.2f}), random pairs "
+        f"at {random['mean']:.2f} ({random['low']:.2f} to {random['high']:.2f}). Read a score against these, "
+        "not against 1.",
+        "your_embeddings",
+    )
+
+
+def _asked(report) -> tuple[str, str] | None:
+    if report.asked is None:
+        return None
+    cosines = report.images @ report.texts.T
+    own = np.diag(cosines)
+    strangers = cosines[~np.eye(len(cosines), dtype=bool)]
+    return (
+        f"Your cosine of {report.asked:.3g}: {_percent(np.mean(strangers >= report.asked))} of random pairs "
+        f"and {_percent(np.mean(own >= report.asked))} of matched pairs score as high.",
+        "your_embeddings",
+    )
+
+
+def _gap(report) -> tuple[str, str]:
+    gap, share = report.metrics.value["modality_gap"], report.metrics.value["gap_share"]
+    spread = report.images.var(axis=0).sum() + report.texts.var(axis=0).sum()
+    chance = float(np.sqrt(spread / len(report.images)))
+    if gap < 2 * chance:
+        words = (
+            f"that is no more than chance makes of {len(report.images)} pairs ({chance:.2f}): there is no gap"
+        )
+    else:
+        words = f"{_percent(share)} of the squared distance between an image and its text is this one vector"
+    return f"The gap is {gap:.2f} long, on a scale from 0 to 2; {words}.", "loss_landscape"
+
+
+def _cone(report) -> tuple[str, str]:
+    images, texts = (report.scores[name]["mean"] for name in ("two images", "two texts"))
+    narrow = max(images, texts) > 0.2
+    tail = (
+        "that is the cone in which all of them lie, not likeness"
+        if narrow
+        else "each modality is spread out, so there is no cone to speak of"
+    )
+    return (
+        f"Two images taken at random have a cosine of {images:.2f}, two texts {texts:.2f}: {tail}.",
+        "random_networks",
+    )
+
+
+def _retrieval(report) -> tuple[str, str]:
+    values, n = report.metrics.value, len(report.images)
+    to_text, to_image = (values[f"recall_at_1 ({way})"] for way in ("image to text", "text to image"))
+    return (
+        f"In a pool of {n}, an image finds its text first in {_percent(to_text)} of cases, a text its "
+        f"image in {_percent(to_image)}; a blind guess would in {_percent(1 / n)}.",
+        "loss_landscape",
+    )
+
+
+def _mixed(report) -> tuple[str, str]:
+    row = report.corrections.loc[NOTHING]
+    return (
+        f"Put images and texts into one index, and the best hit is of the query's own modality in "
+        f"{_percent(row.own_modality_first)} of all searches; the partner comes at rank {row.mixed_rank:.0f} "
+        f"of {2 * (len(report.images) - len(report.images) // 2) - 1}.",
+        "mixed_search",
+    )
+
+
+def _remedy(report) -> tuple[str, str]:
+    table, spread = report.corrections, report.spread
+    recall = table[["recall_image_to_text", "recall_text_to_image"]].mean(axis=1)
+    noise = spread[["recall_image_to_text", "recall_text_to_image"]].mean(axis=1)
+    # A remedy may cost no more recall than two splits differ by; among those, the best mixed rank wins.
+    loss = recall[NOTHING] - recall
+    harmless = [
+        name
+        for name in table.index
+        if name != NOTHING and loss[name] <= max(noise[NOTHING], noise[name], 0.01)
+    ]
+    better = [name for name in harmless if table.mixed_rank[name] < 0.9 * table.mixed_rank[NOTHING]]
+    if not better:
+        return (
+            "On held-out pairs no correction brings partners closer in one index without costing recall: "
+            "leave these embeddings as they are.",
+            "post_hoc",
+        )
+    best = min(better, key=lambda name: table.mixed_rank[name])
+    worst = loss.drop(NOTHING).idxmax()
+    words = (
+        f"{best} helps most: on held-out pairs it brings the partner in one index from rank "
+        f"{table.mixed_rank[NOTHING]:.0f} to {table.mixed_rank[best]:.0f}, and recall within the other "
+        f"modality goes from {_percent(recall[NOTHING])} to {_percent(recall[best])}"
+    )
+    if loss[worst] > max(noise[NOTHING], noise[worst], 0.01):
+        words += f". {worst} costs most: it leaves {_percent(recall[worst])}"
+    return words + ".", "post_hoc"
+
+
+def _threshold(report) -> tuple[str, str]:
+    threshold, held_out = report.thresholds["pair"]
+    return (
+        f"Is this one pair a match? Take a score above {threshold.value:.3f}: of random pairs held out, "
+        f"{_percent(held_out['false_positive_rate'])} pass, of true pairs {_percent(held_out['hit_rate'])}.",
+        "your_embeddings",
+    )
+
+
+def _best_hit(report) -> tuple[str, str] | None:
+    if "query" not in report.thresholds:
+        return None
+    threshold, held_out = report.thresholds["query"]
+    return (
+        f"Is the best hit of a search among {threshold.pool} images a match at all? Take a score above "
+        f"{threshold.value:.3f}: of searches without a match, {_percent(held_out['false_positive_rate'])} "
+        f"pass, of true partners {_percent(held_out['hit_rate'])}. The best of many strangers scores higher "
+        "than one does.",
+        "your_embeddings",
+    )
+
+
+def _percent(share: float) -> str:
+    return f"{share:.0%}" if share >= 0.0995 else f"{share:.1%}"

@@ -1,0 +1,42 @@
+"""What the book's widgets have in common: where their front ends lie, and the picture shown without one."""
+
+import base64
+import io
+from pathlib import Path
+
+import anywidget
+
+_FOLDER = Path(__file__).parent
+
+
+def front_end(*names: str) -> str:
+    """Return the module of a widget: the shared pieces, then its own files."""
+    parts = [_FOLDER / f"{name}.js" for name in ("shared", "canvas", *names)]
+    return "\n".join(part.read_text(encoding="utf-8") for part in parts)
+
+
+def style() -> str:
+    """Return the style sheet that all widgets share."""
+    return (_FOLDER / "shared.css").read_text(encoding="utf-8")
+
+
+def png(figure) -> bytes:
+    """Return a matplotlib figure as a small PNG of at most 64 colours."""
+    from PIL import Image
+
+    drawn, small = io.BytesIO(), io.BytesIO()
+    figure.savefig(drawn, format="png")
+    Image.open(drawn).convert("RGB").quantize(64).save(small, "PNG", optimize=True)
+    return small.getvalue()
+
+
+class BookWidget(anywidget.AnyWidget):
+    """A widget that lives in a kernel and in a static page, with a picture where neither can run it."""
+
+    _css = style()
+    #: ipywidgets 7 (Colab's) would show itself by this one and leave the picture out.
+    _ipython_display_ = None
+
+    def _repr_mimebundle_(self, **kwargs):
+        data, metadata = super()._repr_mimebundle_(**kwargs)
+        return {**data, "image/png": base64.b64encode(self.picture()).decode()}, metadata

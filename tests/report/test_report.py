@@ -1,0 +1,169 @@
+"""The report says what the metrics say, in words that follow from the numbers; thresholds keep their rate."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mgaplib import corrections, metrics, report
+from mgaplib.search import thresholds
+
+
+def pairs(n=120, d=16, gap=3.0, noise=0.5, seed=0):
+    rng = np.random.default_rng(seed)
+    meaning, offset = rng.normal(size=(n, d)), gap / 2 * np.eye(d)[0]
+    return [meaning + noise * rng.normal(size=(n, d)) + sign * offset for sign in (1, -1)]
+
+
+@pytest.fixture(scope="module")
+def found():
+    return report.measure(*pairs(), score=0.3)
+
+
+def words_of(found):
+    return " ".join(words for words, _ in found.reading)
+
+
+def test_the_numbers_are_the_metrics(found):
+    x, y = pairs()
+    assert found.metrics.value["modality_gap"] == metrics.modality_gap(x, y)
+    x, y = (z / np.linalg.norm(z, axis=1, keepdims=True) for z in (x, y))
+    apart = ~np.eye(len(x), dtype=bool)
+    assert found.scores["matched pairs"]["mean"] == pytest.approx(np.mean(np.sum(x * y, axis=1)))
+    assert found.scores["random pairs"]["mean"] == pytest.approx((x @ y.T)[apart].mean())
+    assert found.scores["two images"]["mean"] == pytest.approx(metrics.mean_cosine(x))
+
+
+def test_the_words_quote_the_numbers(found):
+    words = words_of(found)
+    assert f"The gap is {found.metrics.value['modality_gap']:.2f} long" in words
+    assert f"matched pairs sit at {found.scores['matched pairs']['mean']:.2f}" in words
+    assert "Your cosine of 0.3:" in words
+    assert f"{found.thresholds['pair'][0].value:.3f}" in words
+    assert {chapter for _, chapter in found.reading} <= {
+        "your_embeddings", "loss_landscape", "random_networks", "mixed_search", "post_hoc",
+    }  # fmt: skip
+
+
+def test_where_there_is_no_gap_it_says_so():
+    words = words_of(report.measure(*pairs(gap=0.0)))
+    assert "there is no gap" in words
+    assert "no cone to speak of" in words
+
+
+def test_a_correction_is_praised_only_if_it_helps():
+    assert re.search(r"\w+ helps most", words_of(report.measure(*pairs(gap=4.0))))
+    assert "leave these embeddings as they are" in words_of(report.measure(*pairs(gap=0.0, noise=0.3)))
+
+
+def test_json_holds_numbers_only(found):
+    again = json.loads(json.dumps(found.to_dict(), allow_nan=False))
+    assert again["pairs"] == 120
+    assert {row["correction"] for row in again["corrections"]} >= {"nothing", "Centring", "Procrustes"}
+
+
+def test_the_same_seed_gives_the_same_report(found):
+    again = report.measure(*pairs(), score=0.3).to_dict()
+    mine = found.to_dict()
+    for each in (again, mine):
+        for row in each["corrections"]:
+            del row["microseconds"], row["spread"]
+    assert again == mine
+
+
+def test_many_pairs_are_drawn_from_and_it_is_said():
+    x, y = pairs(300)
+    small = report.measure(x, y, max_pairs=60)
+    assert (len(small.images), small.pairs) == (60, 300)
+    np.testing.assert_allclose(small.images, (x / np.linalg.norm(x, axis=1, keepdims=True))[small.rows])
+    assert "60 of them, drawn at random" in small.to_html()
+
+
+def test_the_page_asks_nothing_of_other_hosts_and_captions_stay_text(found):
+    page = found.to_html(
+        captions=["</script><b>bold</b>"] * 120, thumbnails=np.zeros((120, 8, 8, 3), np.uint8)
+    )
+    assert "<b>bold" not in page
+    assert not re.findall(r"""(?:src|href)=["'](?!data:)""", page)
+    assert "default-src 'none'" in page
+    assert page.count("</script>") == 3
+
+
+def test_a_page_without_a_gap_says_why_there_is_no_landscape():
+    x = pairs()[0]
+    y = np.roll(x, 1, axis=0)  # the same points, so the same centroid
+    page = report.measure(x, y).to_html()
+    assert page.count("there is no gap to move along") == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"tau": 0}, "temperature"),
+        ({"false_positive_rate": 0}, "share such as"),
+        ({"max_pairs": 3}, "at least 24"),
+    ],
+)
+def test_senseless_options(options, words):
+    with pytest.raises(ValueError, match=words):
+        report.measure(*pairs(), **options)
+
+
+def test_too_few_or_unequal_pairs():
+    x, y = pairs(20)
+    with pytest.raises(ValueError, match="at least 24"):
+        report.measure(x, y)
+    with pytest.raises(ValueError, match="paired"):
+        report.measure(x, y[:10])
+
+
+def slow_strangers(q, c, per):
+    q, c = (z / np.linalg.norm(z, axis=1, keepdims=True) for z in (q, c))
+    scores = [[q[i] @ c[j] for j in range(len(c)) if j != i] for i in range(len(q))]
+    return np.concatenate(scores) if per == "pair" else np.array([max(row) for row in scores])
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(12, 40), st.sampled_from(thresholds.PER), st.floats(0.1, 0.6), st.integers(0, 10**6))
+def test_a_threshold_lets_no_more_strangers_pass_than_asked(n, per, rate, seed):
+    q, c = pairs(n, 5, seed=seed)
+    threshold = thresholds.calibrate(q, c, rate, per)
+    strangers = slow_strangers(q, c, per)
+    np.testing.assert_allclose(threshold.background, np.sort(strangers), atol=1e-12)
+    passed = threshold.measure(q, c)["false_positive_rate"]
+    assert passed == np.mean(threshold.background > threshold.value) <= rate + 1e-9
+    assert passed > rate - 2 / len(strangers)  # and it is not needlessly strict
+
+
+def test_held_out_strangers_keep_the_rate():
+    q, c = pairs(2000, 32)
+    threshold = thresholds.calibrate(q[:1000], c[:1000], 0.01)
+    assert threshold.measure(q[1000:], c[1000:])["false_positive_rate"] == pytest.approx(0.01, rel=0.3)
+    assert thresholds.calibrate(q[:1000], c[:1000], 0.01, "query").value > threshold.value
+
+
+def test_p_values():
+    threshold = thresholds.calibrate(*pairs(30, 4), 0.1)
+    m = len(threshold.background)
+    assert threshold.p_value(threshold.background[-1]) == pytest.approx(2 / (m + 1))
+    assert threshold.p_value([-2.0, 2.0]) == pytest.approx([1.0, 1 / (m + 1)])
+
+
+def test_a_rate_that_the_pairs_cannot_show():
+    with pytest.raises(ValueError, match="pass more pairs or a rate above 0.011"):
+        thresholds.calibrate(*pairs(10, 4), 0.001)
+    with pytest.raises(ValueError, match="did you mean 'query'"):
+        thresholds.calibrate(*pairs(30, 4), 0.1, "querry")
+
+
+def test_a_trial_judges_on_pairs_that_it_did_not_fit():
+    x, y = pairs(200, 64, gap=12.0, noise=2.0)
+    trial = corrections.try_corrections(x, y, splits=2).groupby("correction").mean()
+    # Procrustes learns its pairs by heart: in-sample it would be far ahead of centring.
+    assert trial.recall_image_to_text["Procrustes"] < trial.recall_image_to_text["Centring"]
+    assert trial.gap["Centring"] < 0.5 * trial.gap["nothing"]
+    with pytest.raises(ValueError, match="splits"):
+        corrections.try_corrections(x, y, splits=0)

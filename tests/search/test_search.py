@@ -1,0 +1,180 @@
+"""A corrector makes roles comparable, survives a file, and an index of its vectors finds what it should."""
+
+import pickle
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mgaplib import corrections, metrics
+from mgaplib.search import Corrector, MixedIndex
+
+
+def pairs(n=60, d=8, seed=0):
+    rng = np.random.default_rng(seed)
+    meaning, offset = rng.normal(size=(n, d)), 2 * np.eye(d)[0]
+    return [meaning + 0.2 * rng.normal(size=(n, d)) + sign * offset for sign in (1, -1)]
+
+
+def unit(x):
+    return x / np.linalg.norm(x, axis=1, keepdims=True)
+
+
+def test_two_roles_do_what_centring_does():
+    x, y = pairs()
+    corrector = Corrector.fit(image=x[:30], text=y[:30])
+    centring = corrections.Centring().fit(x[:30], y[:30])
+    np.testing.assert_allclose(corrector.transform(x[30:], "image"), centring.transform_images(x[30:]))
+    np.testing.assert_allclose(corrector.transform(y[30:], "text"), centring.transform_texts(y[30:]))
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.floats(0, 1), st.integers(0, 10**6))
+def test_fusion_is_the_mixture_minus_the_mixture_of_the_means(weight, seed):
+    x, y = map(unit, pairs(20, 6, seed))
+    corrector = Corrector.fit(image=x, text=y)
+    slow = [(1 - weight) * (a - x.mean(0)) + weight * (b - y.mean(0)) for a, b in zip(x, y, strict=True)]
+    np.testing.assert_allclose(corrector.fuse(weight, image=x, text=y), unit(np.array(slow)), atol=1e-9)
+
+
+def test_the_ends_of_fusion_are_the_modalities():
+    x, y = pairs()
+    corrector = Corrector.fit(image=x, text=y)
+    np.testing.assert_allclose(corrector.fuse(0, image=x, text=y), corrector.transform(x, "image"))
+    np.testing.assert_allclose(corrector.fuse(1, image=x, text=y), corrector.transform(y, "text"))
+
+
+def test_precision_is_kept_and_nothing_is_changed_in_place():
+    x, y = (z.astype(np.float32) for z in pairs())
+    before = x.copy()
+    corrector = Corrector.fit(image=x, text=y)
+    assert corrector.transform(x, "image").dtype == np.float32
+    assert corrector.fuse(image=x, text=y).dtype == np.float32
+    np.testing.assert_array_equal(x, before)
+
+
+def test_a_saved_corrector_is_the_same_corrector(tmp_path):
+    x, y = pairs()
+    corrector = Corrector.fit(image=x, text=y, query=y[:20])
+    corrector.save(tmp_path / "c.npz")
+    again = Corrector.load(tmp_path / "c.npz")
+    assert repr(again) == "Corrector of 8 dimensions for the roles image, text, query"
+    for role in corrector.means:
+        np.testing.assert_array_equal(again.transform(x, role), corrector.transform(x, role))
+    assert [p.name for p in tmp_path.iterdir()] == ["c.npz"]
+
+
+class Evil:
+    def __reduce__(self):
+        return (pytest.fail, ("a pickle was loaded",))
+
+
+def test_bad_files_are_refused_and_run_no_code(tmp_path):
+    x, y = pairs()
+    path = tmp_path / "c.npz"
+    Corrector.fit(image=x, text=y).save(path)
+    whole = path.read_bytes()
+    evil = np.array([None], dtype=object)
+    evil[0] = Evil()
+    for content in (b"", b"noise", whole[:40], whole[: len(whole) // 2], pickle.dumps(Evil())):
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match=r"c\.npz is no"):
+            Corrector.load(path)
+    for arrays in (
+        {"format": np.array(1), "mean_image": evil},
+        {"a": x},
+        {"format": np.array(2), "mean_a": x[0]},
+    ):
+        np.savez(path, **arrays)
+        with pytest.raises(ValueError, match=r"c\.npz is no"):
+            Corrector.load(path)
+    with pytest.raises(FileNotFoundError, match="no file"):
+        Corrector.load(tmp_path / "none.npz")
+    with pytest.raises(ValueError, match="end in .npz"):
+        Corrector({"image": x[0]}).save(tmp_path / "c.pkl")
+
+
+def test_bad_input():
+    x, y = pairs()
+    corrector = Corrector.fit(image=x, text=y)
+    with pytest.raises(ValueError, match="did you mean 'image'"):
+        corrector.transform(x, "imag")
+    with pytest.raises(ValueError, match="fitted on 8"):
+        corrector.transform(x[:, :5], "image")
+    with pytest.raises(ValueError, match="role"):
+        Corrector.fit()
+    with pytest.raises(ValueError, match="one model"):
+        Corrector.fit(image=x, text=y[:, :5])
+    with pytest.raises(ValueError, match="weight"):
+        corrector.fuse(2, image=x, text=y)
+    with pytest.raises(ValueError, match="two roles"):
+        corrector.fuse(image=x)
+    with pytest.raises(ValueError, match="both of each document"):
+        corrector.fuse(image=x, text=y[:5])
+    with pytest.raises(ValueError, match="finite"):
+        Corrector({"image": np.array([np.nan, 1])})
+    with pytest.raises(TypeError, match="floating"):
+        Corrector({"image": np.array([1, 2])})
+    with pytest.raises(ValueError, match="origin"):
+        Corrector({"image": np.array([1.0, 0.0])}).transform(np.array([[2.0, 0.0]]), "image")
+
+
+def test_the_index_finds_what_brute_force_finds():
+    x, y = pairs()
+    corrector = Corrector.fit(image=x, text=y)
+    index = MixedIndex(corrector).add(x[:20], "image").add(y[20:40], "text").add_both(x[40:], y[40:])
+    vectors = np.concatenate([
+        corrector.transform(x[:20], "image"), corrector.transform(y[20:40], "text"),
+        corrector.fuse(image=x[40:], text=y[40:]),
+    ])  # fmt: skip
+    scores = corrector.transform(y, "text") @ vectors.T
+    hits = index.search(y, "text", k=3)
+    np.testing.assert_array_equal(hits.documents, np.argsort(-scores, axis=1)[:, :3])
+    np.testing.assert_allclose(hits.scores, -np.sort(-scores, axis=1)[:, :3], atol=1e-6)
+    kinds = np.repeat(["image", "text", "both"], 20)
+    np.testing.assert_array_equal(hits.kinds, kinds[hits.documents])
+
+
+def test_the_index_agrees_with_the_metric_of_mixed_search():
+    x, y = pairs(40)
+    corrector = Corrector.fit(image=x, text=y)
+    index = MixedIndex(corrector).add(x, "image").add(y, "text")
+    second = index.search(x, "image", k=2).documents[:, 1]  # the first is the query itself
+    share, _ = metrics.same_modality_share(corrector.transform(x, "image"), corrector.transform(y, "text"))
+    assert np.mean(second < 40) == share
+
+
+def test_a_saved_index_is_the_same_index(tmp_path):
+    x, y = pairs()
+    index = MixedIndex(Corrector.fit(image=x, text=y)).add(x, "image").add(y, "text")
+    index.save(tmp_path / "index")
+    again = MixedIndex.load(tmp_path / "index")
+    assert repr(again) == "120 documents: 60 image, 60 text"
+    for mine, theirs in zip(index.search(x, "image"), again.search(x, "image"), strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+    (tmp_path / "index" / "kinds.json").write_text('["image"]')
+    with pytest.raises(ValueError, match="do not belong together"):
+        MixedIndex.load(tmp_path / "index")
+    vectors = tmp_path / "index" / "vectors.faiss"
+    vectors.write_bytes(vectors.read_bytes()[:100])
+    with pytest.raises(ValueError, match="damaged"):
+        MixedIndex.load(tmp_path / "index")
+
+
+def test_bad_searches():
+    x, y = pairs()
+    index = MixedIndex(Corrector.fit(image=x, text=y)).add(x[:5], "image")
+    with pytest.raises(ValueError, match="holds 5"):
+        index.search(y, "text", k=6)
+    with pytest.raises(ValueError, match="role"):
+        index.add(x, "video")
+    with pytest.raises(ValueError, match="role"):
+        index.search(y, "query", k=1)
+
+
+def test_without_faiss_the_cure_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "faiss", None)
+    with pytest.raises(ImportError, match="pip install"):
+        MixedIndex(Corrector({"image": np.ones(3)}))
