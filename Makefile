@@ -1,10 +1,11 @@
 # The book's front door: CONTRIBUTING.md says what each target does.
 PYTHON ?= python3
 PY := .venv/bin/python
+PYTEST = $(PY) -m pytest -n 2 --dist worksteal --junit-xml=build/counts/$@.xml
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup book test unit chapters pages notebooks bench experiments format clean
+.PHONY: help setup book test lint unit chapters pages html browser notebooks bench experiments format clean
 
 # One thread a process: a second brings a small model nothing, and the numbers stay the same from run to run.
 export OMP_NUM_THREADS := 1
@@ -37,21 +38,31 @@ chapters: .venv/ready
 	$(PY) tools/execute.py
 
 pages: chapters
+	@$(MAKE) --no-print-directory html
+
+html: .venv/ready
 	@echo "== building the pages"
 	.venv/bin/jupyter-book build . -n -W --keep-going --all --quiet
 	@echo "== the book is in _build/html/index.html"
 
 book: pages  ## execute the chapters and build the pages into _build/html
 
-unit: .venv/ready  ## the unit tests and the docstrings' examples
-	@echo "== lint and unit tests"
+lint: .venv/ready  ## the linter and the chapters' skeleton
+	@echo "== lint"
 	$(PY) -m ruff check .
 	$(PY) tools/check_chapters.py
-	$(PY) -m pytest -n 2 --dist worksteal --doctest-modules mgaplib tests --ignore=tests/pages
 
-test: unit pages  ## lint, unit tests, every chapter, the built pages in a real browser
+unit: .venv/ready  ## the unit tests and the docstrings' examples
+	@echo "== unit tests"
+	$(PYTEST) --doctest-modules mgaplib tests --ignore=tests/pages
+
+browser: .venv/ready
 	@echo "== the built pages in a real browser"
-	chromium="$$($(PY) tools/browser.py)"; CHROMIUM="$$chromium" $(PY) -m pytest -n 2 --dist worksteal tests/pages
+	chromium="$$($(PY) tools/browser.py)"; CHROMIUM="$$chromium" $(PYTEST) tests/pages
+
+# One part's failure hides no other's: each runs to its end, and the last line adds them up.
+test: .venv/ready  ## lint, unit tests, every chapter, the built pages in a real browser
+	@MAKE="$(MAKE_COMMAND)" $(PY) tools/parts.py lint unit chapters html browser
 
 notebooks: .venv/ready  ## Colab-ready notebooks in build/colab
 	$(PY) tools/make_notebooks.py

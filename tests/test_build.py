@@ -196,7 +196,7 @@ def test_two_builds_give_the_same_scorecard_but_for_times_and_commit(book):
         assert "1 to execute" in execute(book).stdout
         assert pages(book).returncode == 0
         card = json.loads((book / "_build/html/scorecard.json").read_text())
-        assert card["built"].pop("seconds")["chapters/page"] > 0
+        assert card["built"].pop("seconds").keys() == {"chapters/page"}
         card["built"].pop("commit")
         cards.append(json.dumps(card))
     assert cards[0] == cards[1]

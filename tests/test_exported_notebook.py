@@ -61,7 +61,12 @@ print(json.dumps({{"ipywidgets": ipywidgets.__version__, "numbers": numbers, **s
 KEPT = ROOT / "build/executed" / f"{Path(CHAPTER).name}.ipynb"
 
 
+#: What could lead to the repository, whoever runs the tests.
+LEFT_OUT = {"PYTHONPATH", "PYTHONHOME", "MGAPLIB_STATIC", "VIRTUAL_ENV"}
+
+
 def run(*command, **options) -> subprocess.CompletedProcess:
+    options.setdefault("env", {name: value for name, value in os.environ.items() if name not in LEFT_OUT})
     return subprocess.run([str(c) for c in command], capture_output=True, text=True, check=False, **options)
 
 
@@ -109,8 +114,7 @@ def fresh_python(wheel: Path, folder: Path) -> tuple[Path, bool]:
 
 def execute(python: Path, notebook: Path, done: Path, folder: Path):
     """Run the notebook in the folder, as somebody who knows nothing of the repository."""
-    left_out = {"PYTHONPATH", "MGAPLIB_STATIC", "VIRTUAL_ENV"}
-    env = {name: value for name, value in os.environ.items() if name not in left_out}
+    env = {name: value for name, value in os.environ.items() if name not in LEFT_OUT}
     if env.get("MGAPLIB_DATA"):
         env["MGAPLIB_DATA"] = str(Path(env["MGAPLIB_DATA"]).resolve())
     ran = run(python, "-c", RUN, notebook, done, ADDED, cwd=folder, env=env)

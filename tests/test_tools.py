@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import re
 import shutil
 import stat
 import subprocess
@@ -61,14 +62,43 @@ def test_make_stops_where_there_is_no_browser():
     if not shutil.which("make"):
         pytest.fail("make is not installed")
     recipe = subprocess.run(
-        ["make", "--dry-run", "--always-make", "test"], cwd=ROOT, capture_output=True, text=True, check=True
-    ).stdout
+        ["make", "--dry-run", "--always-make", "browser"],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
     line = next(line for line in recipe.splitlines() if "tools/browser.py" in line)
     failing = line.replace(".venv/bin/python tools/browser.py", "false").replace(
         ".venv/bin/python", "echo reached"
     )
     done = subprocess.run(["bash", "-euo", "pipefail", "-c", failing], capture_output=True, text=True)
     assert done.returncode != 0 and "reached" not in done.stdout
+
+
+PARTS = """
+lint: ; @false
+unit: ; @mkdir -p build/counts; cp red.xml build/counts/unit.xml; false
+stopped: ; @false
+browser: ; @cp green.xml build/counts/browser.xml
+"""
+
+
+def test_a_red_part_hides_no_other_and_the_last_line_adds_them_up(tmp_path):
+    (tmp_path / "Makefile").write_text(PARTS)
+    red, green = '<testsuite tests="9" failures="2" skipped="1" errors="0"/>', '<testsuite tests="5"/>'
+    (tmp_path / "red.xml").write_text(f"<testsuites>{red}</testsuites>")  # pytest wraps it so
+    (tmp_path / "green.xml").write_text(green)
+    command = [sys.executable, ROOT / "tools/parts.py", "lint", "unit", "stopped", "browser"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 1
+    lines = done.stdout.splitlines()
+    assert lines[:-1] == [
+        "== lint: 1 error",
+        "== unit: 2 failed, 6 passed, 1 skipped",
+        "== stopped: 1 error",
+        "== browser: 5 passed",
+    ]
+    assert re.fullmatch(r"=+ 2 failed, 11 passed, 1 skipped, 2 error in [\d.]+s =+", lines[-1])
+    again = subprocess.run([*command[:2], "browser"], cwd=tmp_path, capture_output=True, text=True)
+    assert again.returncode == 0 and " 5 passed in " in again.stdout.splitlines()[-1]
 
 
 def test_make_hands_on_an_absolute_folder_of_data(tmp_path):

@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+SLOW = 300  # seconds: a busy machine is slow, not wrong
 NAMES = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"]
 HELP = """No Chromium that starts was found and none could be installed; the pages cannot be tested without.
 Install one of these and run again:
@@ -30,7 +31,7 @@ def starts(path: str | None) -> bool:
         options = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={profile}"]
         command = [path, *options, "--dump-dom", "data:text/html,<p>alive"]
         try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=90, check=False)
+            done = subprocess.run(command, capture_output=True, text=True, timeout=SLOW, check=False)
         except (OSError, subprocess.TimeoutExpired) as error:
             say(f"{path} does not start: {error}")
             return False

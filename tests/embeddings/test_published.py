@@ -38,9 +38,9 @@ def closed(monkeypatch, tmp_path):
     monkeypatch.setattr(published, "stand_in", lambda *a: (*published.drawn(*a), *drawn))
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    monkeypatch.setattr(published, "_URL", f"http://127.0.0.1:{port}/")
-    return tmp_path / "cache"
+        # Held, but never listening: whoever asks is refused, and nobody else can take the port meanwhile.
+        monkeypatch.setattr(published, "_URL", f"http://127.0.0.1:{free.getsockname()[1]}/")
+        yield tmp_path / "cache"
 
 
 @pytest.fixture
@@ -165,13 +165,13 @@ def test_a_closed_network_is_tried_once(closed, monkeypatch, capsys):
 
 
 def test_a_silent_network_is_given_up_soon(closed, monkeypatch):
+    assert published._TIMEOUT[0] <= 5  # the setting; the test itself waits less
     with socket.socket() as silent:  # accepts no connection beyond its backlog and never answers
         silent.bind(("127.0.0.1", 0))
         silent.listen(0)
         monkeypatch.setattr(published, "_URL", f"http://127.0.0.1:{silent.getsockname()[1]}/")
         monkeypatch.setattr(published, "_TIMEOUT", (0.2, 0.2))
         assert published.load_embeddings("clip").stand_in
-    assert published._TIMEOUT[0] <= 5
 
 
 @pytest.mark.parametrize("trained", [True, False])

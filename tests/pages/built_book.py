@@ -6,6 +6,7 @@ import http.server
 import json
 import os
 import shutil
+import sys
 import threading
 from pathlib import Path
 
@@ -20,6 +21,7 @@ NOT_CHAPTERS = {
     "py-modindex.html",
     "index.html",
 }  # the last only leads to the first
+PATIENCE = 120_000  # milliseconds that a page may take: a busy machine is slow, not wrong
 NOT_BUILT = f"there is no book in {BOOK}; run `make book` first"
 
 
@@ -31,6 +33,11 @@ def chapters() -> list[str]:
 
 
 class Handler(http.server.SimpleHTTPRequestHandler):
+    """Connections are kept, so a page needs a few, not one for each of its files."""
+
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # or a kept connection waits between a reply's head and its body
+
     def log_message(self, *args):
         pass
 
@@ -42,11 +49,21 @@ class Handler(http.server.SimpleHTTPRequestHandler):
             super().do_GET()
 
 
+class Server(http.server.ThreadingHTTPServer):
+    """On a busy machine callers wait in line; none is turned away."""
+
+    request_queue_size = 512
+
+    def handle_error(self, request, client_address):
+        if not isinstance(sys.exception(), ConnectionError):  # a page that is left hangs up half-way
+            super().handle_error(request, client_address)
+
+
 @contextlib.contextmanager
 def serve(folder: Path):
     """Serve a folder on loopback; yield its address."""
     handler = functools.partial(Handler, directory=str(folder))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+    with Server(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}/"
         server.shutdown()
@@ -76,7 +93,7 @@ class Visit:
 
     def __init__(self, page: Page, site: str):
         self.page, self.outside, self.errors = page, [], []
-        page.set_default_timeout(120_000)  # a busy machine is slow, not wrong
+        page.set_default_timeout(PATIENCE)
         page.context.route("**/*", lambda route: self._let_through(route, site))
         page.on("pageerror", lambda error: self.errors.append(str(error)))
         page.on("console", lambda message: self._note(message))
@@ -91,7 +108,7 @@ class Visit:
 
     def _note(self, message):
         if message.type == "error":
-            self.errors.append(message.text)
+            self.errors.append(f"{message.text} ({message.location['url']})")  # the text names no file
 
     def _check(self, reply):
         if reply.status >= 400:

@@ -3,8 +3,10 @@
 import importlib.util
 
 import pytest
-from built_book import BOOK, NOT_BUILT, ROOT, Visit, chapters, serve
-from playwright.sync_api import sync_playwright
+from built_book import BOOK, NOT_BUILT, PATIENCE, ROOT, Visit, chapters, serve
+from playwright.sync_api import expect, sync_playwright
+
+expect.set_options(timeout=PATIENCE)
 
 
 def pytest_generate_tests(metafunc):
@@ -29,7 +31,7 @@ def browser():
     spec.loader.exec_module(tool)
     path = tool.find()
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        chromium = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"], timeout=PATIENCE)
         yield chromium
         chromium.close()
 

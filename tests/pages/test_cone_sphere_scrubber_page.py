@@ -34,7 +34,9 @@ def show(tmp_path, browser):
         widget_page(tmp_path, states, [widget.model_id for widget in widgets])
         servers.append(serve(tmp_path))
         site = servers[-1].__enter__()
-        visits.append((Visit(browser.new_context(**{**DESKTOP, **options}).new_page(), site), errors))
+        context = browser.new_context(**{**DESKTOP, **options})
+        context.clock.install()  # so that a test can let time pass at once
+        visits.append((Visit(context.new_page(), site), errors))
         return visits[-1][0].go(site)
 
     yield show_page
@@ -239,14 +241,22 @@ def test_scrubber_shows_the_records_under_keys_and_names_runs_as_plain_text(show
 @pytest.mark.parametrize("motion", ["reduce", "no-preference"])
 def test_scrubber_plays_only_when_asked_and_stops_at_the_end(show, motion):
     shown = Shown(show(scrubbing(), reduced_motion=motion), "mgap-scrubber")
-    shown.page.wait_for_timeout(1200)
+    clock, button = shown.page.clock, shown.root.get_by_role("button")
+    clock.pause_at(shown.page.evaluate("Date.now()") + 60_000)  # from here on time passes when it is told to
+    clock.run_for(5000)
     assert shown.said("Step of training") == "0 of 15"
-    shown.root.get_by_role("button", name="Play").click()
-    shown.root.get_by_role("button", name="Pause").click()
-    expect(shown.slider("Step of training")).not_to_have_attribute("aria-valuetext", "15 of 15")
-    shown.root.get_by_role("button", name="Play").click()
-    expect(shown.slider("Step of training")).to_have_attribute("aria-valuetext", "15 of 15")
-    expect(shown.root.get_by_role("button")).to_have_text("Play")
+    button.click()
+    clock.run_for(500)  # a step takes 450
+    assert shown.said("Step of training") == "5 of 15"
+    expect(button).to_have_text("Pause")
+    button.click()
+    clock.run_for(5000)
+    assert shown.said("Step of training") == "5 of 15"
+    expect(button).to_have_text("Play")
+    button.click()
+    clock.run_for(5000)
+    assert shown.said("Step of training") == "15 of 15"
+    expect(button).to_have_text("Play")
 
 
 def test_scrubber_answers_touch_on_a_dark_phone(show):
@@ -269,7 +279,7 @@ def test_a_removed_scrubber_stops_playing(show):
     page = show(scrubbing(), scrubbing())
     page.get_by_role("button", name="Play").first.click()
     page.evaluate("document.querySelector('.static-widget').remove()")
-    page.wait_for_timeout(1000)  # what still ran would fail on the page
+    page.clock.run_for(5000)  # what still ran would fail on the page
     assert page.locator(".mgap-scrubber").count() == 1
 
 

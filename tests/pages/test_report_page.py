@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from built_book import PATIENCE
 from playwright.sync_api import expect
 
 from mgaplib import report
@@ -30,7 +31,7 @@ def open_report(browser, report_address):
     def open_it(**options):
         contexts.append(browser.new_context(**options))
         page = contexts[-1].new_page()
-        page.set_default_timeout(120_000)  # a busy machine is slow, not wrong
+        page.set_default_timeout(PATIENCE)
         page.on("request", lambda request: asked.append(request.url))
         page.on("pageerror", lambda error: wrong.append(str(error)))
         page.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
@@ -40,7 +41,7 @@ def open_report(browser, report_address):
     yield open_it
     for context in contexts:
         context.close()
-    assert not wrong
+    assert wrong == [], "\n".join(wrong)
     assert all(url.startswith(("file:", "blob:", "data:")) for url in asked), asked
 
 

@@ -4,7 +4,7 @@ import json
 from collections import Counter
 
 import pytest
-from built_book import BOOK
+from built_book import BOOK, PATIENCE
 from playwright.sync_api import expect
 
 ADDRESS = "chapters/scorecard.html"
@@ -89,6 +89,7 @@ def test_the_keyboard_alone_filters(page, claims):
 
 def test_without_scripts_the_whole_table_stands(browser, site, claims):
     context = browser.new_context(java_script_enabled=False)
+    context.set_default_timeout(PATIENCE)
     page = context.new_page()
     page.goto(site + ADDRESS)
     expect(page.locator(f"{ROWS}:visible")).to_have_count(len(claims))

@@ -71,7 +71,9 @@ def show(tmp_path, browser):
         widget_page(tmp_path, models, places)
         servers.append(serve(tmp_path))
         site = servers[-1].__enter__()
-        visit = Visit(browser.new_context().new_page(), site)
+        context = browser.new_context()
+        context.clock.install()  # so that a test can let time pass at once
+        visit = Visit(context.new_page(), site)
         visits.append((visit, list(errors)))
         return visit.go(site)
 
@@ -187,7 +189,7 @@ def test_an_explorer_removed_in_flight_leaves_nothing_behind(show, saved, explor
     page.evaluate("() => new Promise(r => requestAnimationFrame(() => requestAnimationFrame(() => r(null))))")
     rest = slider.get_attribute("aria-valuetext")
     assert float(rest.replace("−", "-")) < 0.45  # the flight ended with the view that began it
-    page.wait_for_timeout(900)
+    page.clock.run_for(900)
     assert slider.get_attribute("aria-valuetext") == rest
     slider.press("End")
     expect(slider).to_have_attribute("aria-valuetext", "1.50")

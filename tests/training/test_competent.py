@@ -1,5 +1,7 @@
 import multiprocessing
+import tempfile
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -35,27 +37,31 @@ def test_every_seed_and_every_version_of_the_code_has_its_own_file(monkeypatch):
     assert competent.cached(0) != before
 
 
-def test_two_processes_train_it_once(quick):
-    context = multiprocessing.get_context("fork")
-    counter = context.Value("i", 0)
-    train = competent.train
+def ask(trainings: Path, config, pairs: int, both) -> None:
+    """What each of two processes does: wait for the other, then ask for the model."""
+    train, competent.CONFIG, competent.PAIRS = competent.train, config, pairs
 
     def counted(*args, **options):
-        with counter.get_lock():
-            counter.value += 1
+        tempfile.mkstemp(dir=trainings)
         return train(*args, **options)
 
     competent.train = counted
-    try:
-        processes = [context.Process(target=training.competent_miniclip) for _ in range(2)]
-        for process in processes:
-            process.start()
-        for process in processes:
-            process.join(120)
-    finally:
-        competent.train = train
+    both.wait()
+    competent.competent_miniclip()
+
+
+def test_two_processes_train_it_once(quick, tmp_path):
+    # Started afresh: a fork would inherit the threads that other tests left, or rather their locks.
+    context = multiprocessing.get_context("spawn")
+    (tmp_path / "trainings").mkdir()
+    given = tmp_path / "trainings", competent.CONFIG, competent.PAIRS, context.Barrier(2)
+    processes = [context.Process(target=ask, args=given) for _ in range(2)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
     assert [process.exitcode for process in processes] == [0, 0]
-    assert counter.value == 1 and competent.cached().is_file()
+    assert len(list((tmp_path / "trainings").iterdir())) == 1 and competent.cached().is_file()
 
 
 def test_a_training_that_fails_leaves_no_model_behind(quick, monkeypatch):

@@ -69,7 +69,8 @@ def test_training_lowers_the_loss_and_finds_the_partners():
     _, history = fit(steps=150, lr=3e-3, record_every=150)
     start, end = history.records
     assert end["loss"] < 0.7 * start["loss"] and end["image_to_text"] > 5 * start["image_to_text"]
-    assert history.pairs_per_second > 0 and history.pool == 96
+    assert history.pairs_per_second * max(history.seconds, 1e-9) == pytest.approx(150 * 32)
+    assert history.pool == 96
 
 
 def test_records_are_the_librarys_metrics_of_the_snapshots():
