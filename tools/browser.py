@@ -1,4 +1,4 @@
-"""Print the path of a Chromium that starts, fetching one where the machine has none."""
+"""Called by `make test` and the page tests: print the path of a Chromium that starts, fetching one where the machine has none."""
 
 import os
 import shutil
