@@ -1,4 +1,7 @@
-"""Give the pages their repository and Colab buttons when the repository's public address is known."""
+"""Called by _config.yml and tools/make_notebooks.py: the repository's public address, if it is known.
+
+With one, the pages get their repository and Colab buttons.
+"""
 
 import html
 import os

@@ -1,4 +1,4 @@
-"""Serve MathJax from the book itself, so that a page asks no other host for it."""
+"""Called by _config.yml: serve MathJax from the book itself, so that a page asks no other host for it."""
 
 import importlib.util
 from pathlib import Path

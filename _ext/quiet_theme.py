@@ -1,4 +1,7 @@
-"""Mend what the theme logs as an error on every page, so that an error in the console means something."""
+"""Called by _config.yml: mend what the theme logs as an error on every page.
+
+So an error in the console means something.
+"""
 
 
 def drop_thebe(app, pagename, templatename, context, doctree):

@@ -1,4 +1,4 @@
-// Show the claims that the three choices leave. Without this script the page shows the whole table.
+// Called by scorecard.py: show the claims that the three choices leave; without it the whole table is shown.
 const form = document.querySelector("form.scorecard-filters");
 const rows = [...document.querySelectorAll("table.scorecard > tbody > tr")];
 const choices = [...form.querySelectorAll("select")];

@@ -1,4 +1,4 @@
-"""Gather the claims that the executed chapters recorded, for the scorecard page and for scorecard.json."""
+"""Called by _config.yml: gather the executed chapters' claims, for the scorecard page and scorecard.json."""
 
 import html
 import importlib.metadata

@@ -1,4 +1,4 @@
-"""Let the anywidgets of a page live in its static HTML, served by the book itself.
+"""Called by _config.yml: let the anywidgets of a page live in its static HTML, served by the book itself.
 
 A page that holds widgets loads one small module, `widget_host.js`, instead of RequireJS and a bundle from
 another host; a page without widgets loads nothing. Where a widget's output also holds a picture, the page

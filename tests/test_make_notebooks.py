@@ -292,6 +292,7 @@ def test_myst_becomes_plain_markdown(page, myst, plain):
 
 UNKNOWN = {
     ":::{mermaid}\nx\n:::": "the directive {mermaid} has no plain form",
+    "```{figure} here.png\n```": "the picture 'here.png' is not drawn by a cell and has no full address",
     "{emoji}`x`": "the role {emoji} has no plain form",
     "{cite}`nobody`": "references.bib has no 'nobody'",
     "{doc}`nowhere`": "there is no page 'chapters/nowhere'",

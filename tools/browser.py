@@ -1,4 +1,7 @@
-"""Print the path of a Chromium that starts, fetching one where the machine has none."""
+"""Called by `make test`, the page tests and readme_picture.py: print the path of a Chromium that starts.
+
+Where the machine has none, one is fetched.
+"""
 
 import os
 import shutil

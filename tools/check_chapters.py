@@ -1,4 +1,4 @@
-"""Check what a machine can check of the chapters: their skeleton, and that every figure is described."""
+"""Called by `make unit` and pre-commit: check the chapters' skeleton, and that every figure is described."""
 
 import re
 import subprocess

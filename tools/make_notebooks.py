@@ -1,5 +1,6 @@
-"""Write each chapter as a notebook for Colab: no outputs, plain Markdown, a first cell that installs mgaplib.
+"""Called by `make notebooks`: write each chapter as a notebook for Colab.
 
+A notebook has no outputs, plain Markdown and a first cell that installs mgaplib.
 The same chapters give the same bytes, so a branch of notebooks changes only when a chapter does.
 """
 
@@ -17,7 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "_ext"), str(ROOT / "tools")]
 
 from launch import repository_url  # noqa: E402
-from plain_markdown import Book, Page, Target  # noqa: E402
+from plain_markdown import Book, Page  # noqa: E402
 
 # What any chapter needs. Colab brings the large ones, so one list for all costs a minute at most.
 EXTRAS = "models,umap,scale,files,search,fairness,zeroshot"
@@ -101,9 +102,8 @@ def plain_cells(notebook, page: Page) -> list:
     return cells
 
 
-def export(chapter: Path, name: str, book: Book, repo_url: str, ref: str):
+def export(source, name: str, book: Book, repo_url: str, ref: str):
     """Return one chapter as a notebook that runs by itself."""
-    source = jupytext.read(chapter)
     body = plain_cells(source, Page(book, name))
     where = f", published at {book.pages_url}/{name}.html" if book.pages_url else ""
     about = ABOUT.format(name=name, page=where)
@@ -138,37 +138,26 @@ def export_all(
     out: Path, repo_url: str = "", ref: str = "main", pages_url: str = "", root: Path = ROOT
 ) -> list[Path]:
     """Write the notebook of every chapter below `out` and return their paths."""
-    chapters = {name: root / f"{name}.md" for name in pages_of_book(root)}
+    pages = {name: jupytext.read(root / f"{name}.md") for name in pages_of_book(root)}
     book = Book(citations(root / "chapters" / "references.bib"), pages_url, strict=False)
-    runnable = []
-    for name, path in chapters.items():
-        notebook = jupytext.read(path)
-        text = path.read_text(encoding="utf-8")
+    for name, page in pages.items():  # once to learn what every label stands for, once to write it
+        text = "\n".join(cell.source for cell in page.cells if cell.cell_type == "markdown")
         heading = re.search(r"^# (.+)$", text, re.M)
         book.titles[name] = heading[1].strip() if heading else name
-        if has_code(notebook):
-            runnable.append(name)
-            continue
-        for label, title in re.findall(r"^\(([\w:.-]+)\)=\n+#+ (.+)$", text, re.M):
-            book.targets[label] = Target(
-                name, title, "" if title == book.titles[name] else f"#{label}", title=True
-            )
-    for name in runnable:  # once to learn what every label stands for, once to write it
-        plain_cells(jupytext.read(chapters[name]), Page(book, name))
+        plain_cells(page, Page(book, name))
     book.strict = True
     written = []
-    for name in runnable:
+    for name in filter(lambda name: has_code(pages[name]), pages):
         path = (out / name).with_suffix(".ipynb")
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(
-            nbformat.writes(export(chapters[name], name, book, repo_url, ref)) + "\n", encoding="utf-8"
-        )
+        notebook = export(pages[name], name, book, repo_url, ref)
+        path.write_text(nbformat.writes(notebook) + "\n", encoding="utf-8")
         written.append(path)
     return written
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description="Write each chapter as a notebook for Colab.")
     parser.add_argument(
         "--repo-url", help="https://github.com/owner/name; else REPO_URL or git's remote, if either is"
     )

@@ -1,4 +1,4 @@
-"""Take the README's picture anew: the explorer of the built book's front page, in a real browser.
+"""Called by hand, as CONTRIBUTING says: take the README's picture of the built book's explorer anew.
 
 make book && .venv/bin/python tools/readme_picture.py [FOLDER OF THE PAGES] [PICTURE]
 """
