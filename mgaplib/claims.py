@@ -410,15 +410,17 @@ def _interval(values, estimate, low, high, n, over: str) -> tuple[float, float, 
 
 
 def _ends(array: np.ndarray, over: str) -> tuple[float, float]:
-    from scipy import stats
+    from scipy import special
 
     if over == "splits":
         low, high = np.percentile(array.astype(float), [2.5, 97.5])
     elif array.dtype == bool:
-        low, high = stats.binomtest(int(array.sum()), array.size).proportion_ci()
+        yes, no = int(array.sum()), int((~array).sum())
+        low = special.betaincinv(yes, no + 1, 0.025) if yes else 0.0
+        high = special.betaincinv(yes + 1, no, 0.975) if no else 1.0
     else:
         array = array.astype(float)
-        half = stats.t.ppf(0.975, array.size - 1) * array.std(ddof=1) / array.size**0.5
+        half = special.stdtrit(array.size - 1, 0.975) * array.std(ddof=1) / array.size**0.5
         low, high = array.mean() - half, array.mean() + half
     return float(low), float(high)
 
