@@ -57,10 +57,15 @@ class ScorecardDirective(Directive):
         return [scorecard(show=self.arguments[0])]
 
 
+def numbered(id: str) -> tuple:
+    """Sort ids as the papers number them: E2 before E10."""
+    family, number, rest = re.match(r"([A-Za-z]+)\.?(\d*)(.*)", id).groups()
+    return FAMILIES.index(family), int(number or 0), rest
+
+
 def order(row: dict) -> tuple:
-    """Sort the papers before the field, and their experiments as they number them: E2 before E10."""
-    family, number, rest = re.match(r"([A-Za-z]+)\.?(\d*)(.*)", row["id"]).groups()
-    return list(SOURCES).index(row["source"]), FAMILIES.index(family), int(number or 0), rest
+    """Sort the papers before the field, and their experiments as they number them."""
+    return list(SOURCES).index(row["source"]), *numbered(row["id"])
 
 
 def part(row: dict) -> str:
@@ -112,7 +117,7 @@ def changes(rows: list[dict], before: dict[str, dict]) -> tuple[dict, list[str]]
     now = {row["id"]: row for row in rows}
     found = {"verdicts": [], "questions": [], "analogues": [], "slips": []}
     wrong = []
-    for id, was in before.items():
+    for id, was in sorted(before.items(), key=lambda item: numbered(item[0])):
         row, why = now.get(id), was.get("retired", "")
         if row is None and not why:
             wrong.append(f"claim {id} was recorded before and has vanished; say why, as retired in its line")
@@ -243,14 +248,13 @@ def changed(app, fromdoc: str) -> list[nodes.Node]:
     """Return the table of changed verdicts, and a sentence for each kind of change that is one of labels."""
     found = app.env.mgaplib_changes
     rows = {row["id"]: row for row in app.env.mgaplib_claims}
-    heads = ["id", "before", "now", "why"]
     lines = []
     for change in found["verdicts"]:
         row = rows.get(change["id"])
         name = [link_to(app, fromdoc, row)] if row else change["id"]
         told = [name, change["before"], change["now"] or "no row of its own", change["why"]]
-        lines.append(nodes.row("", *(cell(t, label=h) for t, h in zip(told, ["", *heads[1:]], strict=True))))
-    shown = [table(heads, lines, "scorecard-changes")] if lines else []
+        lines.append(nodes.row("", *map(cell, told)))
+    shown = [table(["id", "before", "now", "why"], lines, "scorecard-changes")] if lines else []
     for name, words in LABELS.items():
         if found[name]:
             shown.append(nodes.paragraph("", "", nodes.Text(f"{words}: {', '.join(found[name])}.")))

@@ -117,6 +117,12 @@ def test_an_id_vanishes_only_with_a_reason():
     assert "claim E5 is retired, and chapters/page records it" in problem
 
 
+def test_changes_are_ordered_as_the_papers_number_them():
+    rows = [row(id, changed="checked again") for id in ("E10", "E2", "Thm1")]
+    found, _ = scorecard.changes(rows, {one["id"]: {"verdict": "partly"} for one in rows})
+    assert [change["id"] for change in found["verdicts"]] == ["E2", "E10", "Thm1"]
+
+
 def test_new_ids_are_listed():
     found, wrong = scorecard.changes([row("E5"), row("E6")], {"E5": {"verdict": "holds"}})
     assert wrong == [] and found["new"] == ["E6"]
