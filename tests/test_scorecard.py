@@ -11,7 +11,7 @@ from mgaplib import claims
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "_ext"))
-import scorecard  # noqa: E402
+import scorecard_rows as scorecard  # noqa: E402
 
 YES, NO = claims.exact("so", True), claims.exact("not so", False)
 WIDE = claims.trend("rises", [-1.0, 1.0], above=0)
