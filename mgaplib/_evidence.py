@@ -49,7 +49,7 @@ class Check:
 
     @property
     def answer(self) -> str:
-        """Whether it is so: "yes", "no" or "undecided"."""
+        """Whether it is so, in a word (yes, no or undecided)."""
         return _ANSWERS[self.true]
 
     @property
