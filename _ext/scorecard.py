@@ -6,60 +6,49 @@ import json
 import platform
 import re
 import subprocess
-from collections import Counter
 from pathlib import Path
 
-import jupytext
 from docutils import nodes
 from docutils.parsers.rst import Directive
 from jupyter_cache import get_cache
 from myst_nb.sphinx_ import NbMetadataCollector
+from scorecard_rows import (
+    SECTIONS,
+    STATUSES,
+    changes,
+    missing,
+    order,
+    part,
+    printed_twice,
+    read_claims,
+    section,
+)
 from sphinx.util import logging
 
 LOGGER = logging.getLogger(__name__)
-COLUMNS = ["claim", "statement", "paper", "here", "data", "seeds", "verdict"]
-VERDICTS = ["holds", "partly", "fails", "not tested here"]
-SOURCES = {"liang2022": "Liang et al. 2022", "yaras2025": "Yaras et al. 2025", "field": "beyond the two"}
-FAMILIES = ["E", "F", "Lemma", "Thm", "AppC", "X"]
+#: Changes of the label alone, for which no reason need be given.
+LABELS = {
+    "questions": "Same findings, without a verdict, since nobody but this book had claimed it",
+    "analogues": "Same findings, and the label now says that the data are an analogue",
+    "slips": "Listed apart, as slips in print",
+    "new": "New",
+}
 SCRIPT = Path(__file__).with_suffix(".js")
 PACKAGES = ["numpy", "scipy", "torch", "open_clip_torch", "umap-learn", "jupyter-book"]
 
 
 class scorecard(nodes.General, nodes.Element):
-    """Where the table of claims goes once every chapter has been read."""
+    """Where a table of claims, the filters or the changes go once every chapter has been read."""
 
 
 class ScorecardDirective(Directive):
+    required_arguments = 1
+
     def run(self):
-        return [scorecard()]
-
-
-def order(row: dict) -> tuple:
-    """Sort the papers before the field, and their experiments as they number them: E2 before E10."""
-    family, number, rest = re.match(r"([A-Za-z]+)\.?(\d*)(.*)", row["id"]).groups()
-    return list(SOURCES).index(row["source"]), FAMILIES.index(family), int(number or 0), rest
-
-
-def part(row: dict) -> str:
-    """Return the part of the book that a chapter stands in; the front page is the start."""
-    folders = row["chapter"].split("/")[1:-1]
-    return folders[0] if folders else "start"
-
-
-def missing(required: list[str], rows: list[dict]) -> list[str]:
-    """Return the ids without a row; a part, such as E2.real, does not stand for the whole."""
-    return [id for id in required if id not in {row["id"] for row in rows}]
-
-
-def read_claims(cache, path: str) -> list[dict]:
-    """Return the claims among the outputs of one executed chapter, which myst-nb has put into its cache."""
-    try:
-        record = cache.match_cache_notebook(jupytext.read(path))
-    except KeyError:  # its execution failed, of which myst-nb has warned
-        return []
-    cells = cache.get_cache_bundle(record.pk).nb.cells
-    outputs = [output for cell in cells for output in cell.get("outputs", [])]
-    return [row for output in outputs if (row := output.get("metadata", {}).get("mgaplib_claim"))]
+        shown = [*SECTIONS, "filters", "changed"]
+        if self.arguments[0] not in shown:
+            raise self.error(f"{self.arguments[0]} is none of {', '.join(shown)}")
+        return [scorecard(show=self.arguments[0])]
 
 
 def gather(app, env):
@@ -75,10 +64,16 @@ def gather(app, env):
     env.mgaplib_claims = sorted(rows, key=order)
     if lost := missing(app.config.scorecard_required, rows):
         LOGGER.warning("no chapter records a claim for %s", ", ".join(lost))
+    before = {}
+    if app.config.scorecard_before:
+        before = json.loads((Path(app.srcdir) / app.config.scorecard_before).read_text(encoding="utf-8"))
+    env.mgaplib_changes, wrong = changes(env.mgaplib_claims, before)
+    for problem in printed_twice(rows) + wrong:
+        LOGGER.warning("%s", problem)
 
 
-def anchor(row: dict) -> str:
-    return "claim-" + re.sub(r"[^a-z0-9]+", "-", row["id"].lower())
+def slug(words: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", words.lower())
 
 
 def cell(content, classes=(), label="") -> nodes.entry:
@@ -89,26 +84,36 @@ def cell(content, classes=(), label="") -> nodes.entry:
     return nodes.entry("", nodes.paragraph("", "", *inside), classes=list(classes))
 
 
+def checks_cell(row: dict, label: str) -> nodes.entry:
+    """Return the cell that lists each check: the answer, what was asked, and what was found."""
+    found = cell([], label=label)
+    if row["checks"]:
+        found += nodes.bullet_list("")
+    for check in row["checks"]:
+        asked = f" {check['words']}" + (f": {check['found']}" if check["found"] else "")
+        line = nodes.paragraph("", "", nodes.strong("", check["answer"] + ":"), nodes.Text(asked))
+        found[-1] += nodes.list_item("", line, classes=["answer-" + check["answer"]])
+    return found
+
+
+def link_to(app, fromdoc: str, row: dict) -> nodes.reference:
+    address = app.builder.get_relative_uri(fromdoc, row["chapter"])
+    return nodes.reference("", row["id"], internal=True, refuri=address)
+
+
 def table_row(app, fromdoc: str, row: dict) -> nodes.row:
-    link = nodes.reference(
-        "", row["id"], internal=True, refuri=app.builder.get_relative_uri(fromdoc, row["chapter"])
-    )
-    why = "; ".join(
-        filter(None, ["not so: " + "; ".join(row["failed"]) if row["failed"] else "", row["note"]])
-    )
-    verdict = [nodes.strong("", row["verdict"])] + (
-        [nodes.Text(". " + why[0].upper() + why[1:])] if why else []
-    )
-    paper = "no number" if row["paper"] is None else row["paper"]
-    line = nodes.row("", cell([link]), cell(row["statement"]))
-    line += [
-        cell(content, label=label)
-        for label, content in zip(COLUMNS[2:], [paper, row["here"], row["data"], row["seeds"]], strict=False)
-    ]
-    kind = "verdict-" + row["verdict"].split()[0]
-    line += cell(verdict, [kind], COLUMNS[-1])
-    line["ids"] = [anchor(row)]
-    line["classes"] = ["part-" + part(row), "source-" + row["source"], kind]
+    _, heads = SECTIONS[section(row)]
+    name = [link_to(app, fromdoc, row)]
+    if row["where"]:
+        name += [nodes.Text(" "), nodes.inline("", row["where"], classes=["scorecard-where"])]
+    paper = ("no number" if row["kind"] == "claim" else "–") if row["paper"] is None else row["paper"]
+    kind = "verdict-" + slug(row["status"])
+    verdict = [nodes.strong("", row["status"] + "."), nodes.Text(" " + row["note"])]
+    line = nodes.row("", cell(name), cell(row["statement"]), cell(paper, label=heads[2]))
+    line += [cell(row["here"], label=heads[3]), checks_cell(row, heads[4]), cell(row["data"], label=heads[5])]
+    line += cell(verdict, [kind], heads[6])
+    line["ids"] = ["claim-" + slug(row["id"])]
+    line["classes"] = ["part-" + part(row), "kind-" + section(row), kind]
     return line
 
 
@@ -120,21 +125,13 @@ def table(head: list, lines: list, *classes: str) -> nodes.table:
     return nodes.table("", group, classes=list(classes))
 
 
-def counts(rows: list[dict]) -> nodes.table:
-    """Return the table that counts the verdicts, for each source and in all."""
-    lines = []
-    for source, name in [*SOURCES.items(), (None, "all")]:
-        of = Counter(row["verdict"] for row in rows if source in (None, row["source"]))
-        lines.append(nodes.row("", *map(cell, [name, *(of[verdict] for verdict in VERDICTS), of.total()])))
-    return table(["claims of", *VERDICTS, "all"], lines, "scorecard-counts")
-
-
 def filters(rows: list[dict]) -> nodes.raw:
     """Return the controls that choose rows; hidden until their script runs."""
+    found = {row["status"] for row in rows}
     choices = {
-        "part": {name: name for name in dict.fromkeys(sorted(map(part, rows)))},
-        "source": SOURCES,
-        "verdict": {verdict.split()[0]: verdict for verdict in VERDICTS},
+        "part": {name: name for name in sorted(set(map(part, rows)))},
+        "kind": {name: title for name, (title, _) in SECTIONS.items()},
+        "verdict": {slug(status): status for status in STATUSES if status in found},
     }
     selects = "".join(
         f'<label>{name} <select name="{name}"><option value="">all</option>'
@@ -142,17 +139,41 @@ def filters(rows: list[dict]) -> nodes.raw:
         + "</select></label>"
         for name, values in choices.items()
     )
-    text = f"""<form class="scorecard-filters" aria-label="Which claims to show" hidden>
+    text = f"""<form class="scorecard-filters" aria-label="Which rows to show" hidden>
 {selects}<button type="reset">show all</button><output aria-live="polite"></output></form>"""
     return nodes.raw("", text, format="html")
 
 
+def changed(app, fromdoc: str) -> list[nodes.Node]:
+    """Return the table of changed verdicts, and a sentence for each kind of change that is one of labels."""
+    found = app.env.mgaplib_changes
+    rows = {row["id"]: row for row in app.env.mgaplib_claims}
+    lines = []
+    for change in found["verdicts"]:
+        row = rows.get(change["id"])
+        name = [link_to(app, fromdoc, row)] if row else change["id"]
+        told = [name, change["before"], change["now"] or "no row of its own", change["why"]]
+        lines.append(nodes.row("", *map(cell, told)))
+    shown = [table(["id", "before", "now", "why"], lines, "scorecard-changes")] if lines else []
+    for name, words in LABELS.items():
+        if found[name]:
+            shown.append(nodes.paragraph("", "", nodes.Text(f"{words}: {', '.join(found[name])}.")))
+    return shown or [nodes.paragraph("", "", nodes.Text("Nothing."))]
+
+
 def draw(app, doctree, fromdoc):
-    """Replace the placeholder by the counts, the filters and the table."""
+    """Replace each placeholder by its table, the filters or the changes."""
     rows = app.env.mgaplib_claims
     for place in list(doctree.findall(scorecard)):
-        lines = [table_row(app, fromdoc, row) for row in rows]
-        place.replace_self([counts(rows), filters(rows), table(COLUMNS, lines, "scorecard")])
+        show = place["show"]
+        if show == "filters":
+            place.replace_self(filters(rows))
+        elif show == "changed":
+            place.replace_self(changed(app, fromdoc))
+        else:
+            lines = [table_row(app, fromdoc, row) for row in rows if section(row) == show]
+            none = nodes.paragraph("", "", nodes.Text("None."))
+            place.replace_self(table(SECTIONS[show][1], lines, "scorecard") if lines else none)
 
 
 def add_script(app, pagename, templatename, context, doctree):
@@ -184,12 +205,14 @@ def write(app, exception):
         "seconds": seconds_per_chapter(app.env),
     }
     claims = [{**row, "link": app.builder.get_target_uri(row["chapter"])} for row in app.env.mgaplib_claims]
-    text = json.dumps({"claims": claims, "built": built}, indent=1, ensure_ascii=False)
+    card = {"claims": claims, "changes": app.env.mgaplib_changes, "built": built}
+    text = json.dumps(card, indent=1, ensure_ascii=False)
     (Path(app.outdir) / "scorecard.json").write_text(text + "\n", encoding="utf-8")
 
 
 def setup(app):
     app.add_config_value("scorecard_required", [], "env", [list])
+    app.add_config_value("scorecard_before", "", "env", [str])
     app.add_node(scorecard)
     app.add_directive("scorecard", ScorecardDirective)
     app.connect("env-updated", gather)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jsonschema
 import pytest
 import yaml
 
@@ -26,17 +27,28 @@ kernelspec:
 """
 CLAIM = """```{code-cell} ipython3
 from mgaplib.book import claims
-claims.record("E%d", source="liang2022", statement="Sum.", paper=4, here=2 + 2, data="theory", seeds=1,
-              checks={"is four": 2 + 2 == 4, "is five": 2 + 2 == %d})
+claims.record("E%d", source="liang2022", where="Figure %s", statement="Sum.", paper=4, here=4, data="theory",
+              checks=[claims.exact("is four", 2 + 2, equals=4), claims.exact("is five", 2 + 2, equals=%d)])
+claims.record("X.sum", source="field", kind="question", statement="More than three?", paper=None, here=4,
+              data="simulation", checks=[claims.trend("the sum", [3.9, 4.0, 4.1], above=3)])
+claims.record("E%d.slip", source="liang2022", where="section 2", kind="slip", statement="A sum.", paper=5,
+              here=4, data="theory", checks=[claims.exact("the sum is not five", 2 + 2 != 5)])
 claims.glue("page-four", 4.0)
 ```
 """
+SECTIONS = ["filters", "liang2022", "yaras2025", "field", "questions", "slips", "changed"]
 
 
-def require(book, ids):
-    """Write the book's configuration, but for the claims that it requires: these."""
+def claim(number=5, five=5, where="3"):
+    return CLAIM % (number, where, five, number)
+
+
+def require(book, ids, before=None):
+    """Write the book's configuration, but for the claims that it requires, and those of the last release."""
     config = yaml.safe_load((ROOT / "_config.yml").read_text())
     config["sphinx"]["config"]["scorecard_required"] = ids
+    (book / "before.json").write_text(json.dumps(before or {}))
+    config["sphinx"]["config"]["scorecard_before"] = "before.json"
     (book / "_config.yml").write_text(yaml.safe_dump(config))
 
 
@@ -54,9 +66,10 @@ def book(tmp_path):
     (chapters / "references.bib").write_text("@misc{a, title={A}, author={B, C}, year={2000}}\n")
     (chapters / "index.md").write_text("# Front\n\n{cite}`a` and $x^2$\n\n```{bibliography}\n```\n")
     (chapters / "page.md").write_text(
-        HEADER + "# Page\n\n" + CLAIM % (5, 5) + "\nFour is {glue:text}`page-four:.1f`.\n"
+        HEADER + "# Page\n\n" + claim() + "\nFour is {glue:text}`page-four:.1f`.\n"
     )
-    (chapters / "scorecard.md").write_text("# Scorecard\n\n```{scorecard}\n```\n")
+    placeholders = "".join(f"## {name}\n\n```{{scorecard}} {name}\n```\n\n" for name in SECTIONS)
+    (chapters / "scorecard.md").write_text("# Scorecard\n\n" + placeholders)
     (tmp_path / "_toc.yml").write_text(
         "format: jb-book\nroot: chapters/index\nchapters:\n"
         "- file: chapters/page\n- file: chapters/scorecard\n"
@@ -92,14 +105,21 @@ def test_a_claim_reaches_the_scorecard_and_nothing_leaves_the_house(book):
     assert "Using cached notebook" in result.stdout + result.stderr
     html = book / "_build/html"
     card = json.loads((html / "scorecard.json").read_text())
-    assert [(row["id"], row["verdict"], row["chapter"]) for row in card["claims"]] == [
-        ("E5", "partly", "chapters/page")
+    jsonschema.validate(card, json.loads((ROOT / "docs/scorecard.schema.json").read_text()))
+    assert [(row["id"], row["verdict"], row["status"]) for row in card["claims"]] == [
+        ("E5", "partly", "partly"),
+        ("E5.slip", None, "slip in print"),
+        ("X.sum", None, "answered"),
     ]
+    assert card["changes"]["new"] == ["E5", "E5.slip", "X.sum"]
+    assert {row["chapter"] for row in card["claims"]} == {"chapters/page"}
     assert all((html / row["link"]).is_file() for row in card["claims"])
     assert card["built"]["seconds"].keys() == {"chapters/page"}
     page = (html / "chapters/page.html").read_text()
     assert "Four is" in page and re.search(r"Four is\s*<[^>]*>?4\.0|Four is 4\.0", page)
-    assert "is five" in (html / "chapters/scorecard.html").read_text()
+    shown = re.sub(r"<[^>]*>", "", (html / "chapters/scorecard.html").read_text())
+    assert "no: is five: 4; must be 5" in shown and "yes: the sum: 4 (3.75 to 4.25), 3 seeds" in shown
+    assert "New: E5, E5.slip, X.sum." in shown
     front = (html / "chapters/index.html").read_text()
     assert "_static/mathjax/tex-chtml.js" in front
     assert (html / "_static/mathjax/tex-chtml.js").stat().st_size > 1e5
@@ -156,7 +176,7 @@ def test_a_change_in_the_library_executes_every_chapter_again(book):
 
 def test_the_same_claim_in_two_chapters_fails_the_build(book):
     (book / "chapters/other.md").write_text(
-        HEADER + "# Other\n\n" + (CLAIM % (5, 5)).replace("page-four", "other-four")
+        HEADER + "# Other\n\n" + claim().replace("page-four", "other-four")
     )
     toc = book / "_toc.yml"
     toc.write_text(toc.read_text() + "- file: chapters/other\n")
@@ -164,6 +184,23 @@ def test_the_same_claim_in_two_chapters_fails_the_build(book):
     result = pages(book)
     assert result.returncode != 0
     assert "claim E5 is recorded in" in result.stdout + result.stderr
+
+
+def test_a_result_that_two_claims_judge_and_a_change_without_a_reason_fail_the_build(book):
+    page = book / "chapters/page.md"
+    second = claim(6, 4).replace("page-four", "page-also").replace("X.sum", "X.also")
+    page.write_text(page.read_text() + "\n" + second)
+    require(book, [], {"E5": {"verdict": "holds"}, "E7": {"verdict": "holds"}, "X.sum": {"verdict": "holds"}})
+    assert execute(book).returncode == 0
+    result = pages(book)
+    assert result.returncode != 0
+    for words in (
+        "claims E5, E6 of liang2022 are all printed in Figure 3",
+        "claim E5 was 'holds' and is now 'partly'",
+        "claim E7 was recorded before and has vanished",
+    ):
+        assert words in result.stdout + result.stderr
+    assert "X.sum was" not in result.stdout + result.stderr
 
 
 def test_a_required_claim_without_a_row_fails_the_build(book):
@@ -200,16 +237,3 @@ def test_two_builds_give_the_same_scorecard_but_for_times_and_commit(book):
         card["built"].pop("commit")
         cards.append(json.dumps(card))
     assert cards[0] == cards[1]
-
-
-def test_claims_are_ordered_as_the_papers_number_them():
-    sys.path.insert(0, str(ROOT / "_ext"))
-    import scorecard
-
-    field, yaras, liang = ["X.a", "F7.all_rows"], ["AppC", "Thm3.2", "F12.swaps", "F2"], ["Thm1", "E10", "E2"]
-    ids = {"field": field, "yaras2025": yaras, "liang2022": liang + ["E2.real"]}
-    rows = [(id, source) for source, group in ids.items() for id in group]
-    ordered = sorted(({"id": id, "source": source} for id, source in rows), key=scorecard.order)
-    assert [row["id"] for row in ordered] == [
-        "E2", "E2.real", "E10", "Thm1", "F2", "F12.swaps", "Thm3.2", "AppC", "F7.all_rows", "X.a",
-    ]  # fmt: skip

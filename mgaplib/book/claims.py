@@ -3,14 +3,19 @@
 import html
 import os
 import re
+from collections.abc import Sequence
 
+from mgaplib.book.evidence import Check, exact, same, trend
 from mgaplib.checks import known
+
+__all__ = ["Check", "exact", "glue", "record", "same", "trend"]
 
 _IDS = re.compile(
     r"(E([1-9]|1[0-3])[a-z]?|F([12]|[4-9]|1[0-2])|Thm[12]|Lemma3\.1|Thm3\.[23]|AppC)(\.[a-z0-9_]+)?|X\.[a-z0-9_]+"
 )
 _DATA = ("real", "miniclip", "simulation", "theory")
-_SOURCES = ("liang2022", "yaras2025", "field")
+_SOURCES = {"liang2022": "Liang et al. 2022", "yaras2025": "Yaras et al. 2025", "field": "the field"}
+_KINDS = ("claim", "question", "slip")
 
 
 def record(
@@ -21,37 +26,53 @@ def record(
     paper: str | float | None,
     here: str | float,
     data: str,
-    seeds: int,
-    checks: dict[str, bool],
-    at_most: str = "holds",
+    where: str = "",
+    kind: str = "claim",
+    checks: Sequence[Check] = (),
+    analogue: bool = False,
     note: str = "",
+    changed: str = "",
 ) -> str:
-    """Show a claim's row under the cell, mark it for the scorecard, and return its verdict.
+    """Show a claim's row under the cell, mark it for the scorecard, and return what became of it.
 
-    The verdict follows from the checks: all true *holds*, some true *partly*, none true *fails*, no check
-    *not tested here*. So a chapter cannot print a verdict that its own numbers do not give.
+    A published claim gets a verdict, which follows from its checks: all so, it *holds*; some so, *partly*;
+    none so and one not so, it *fails*; all undecided, *undecided*; no check, *not tested here*. So a chapter
+    cannot print a verdict that its own numbers do not give. An analogue, data of another kind than the
+    claim's own, can neither confirm nor refute it: the verdict then reads *holds on an analogue*, *partly on
+    an analogue*, *not reproduced on an analogue* or *undecided on an analogue*.
+
+    Nothing else gets a verdict. A question is our own: it is *answered*, *undecided* while one of its checks
+    is, or *not tested here*. A *slip in print* must be shown: all of its checks are so.
 
     Args:
-        id: The experiment's id (E1-E13, F1-F12, Thm1, ...), with `.part` where a chapter tests a part of it;
+        id: Our id for it (E1-E13, F1-F12, Thm1, ...), with `.part` where a chapter tests a part of it;
             `X.name` for what neither paper claims.
-        source: Key of the bibliography: liang2022, yaras2025 or field.
-        statement: The claim, in one sentence.
-        paper: What the paper reports, or None where it prints no number.
-        here: What this run measured, with its spread.
+        source: Key of the bibliography: liang2022, yaras2025 or field. A question names what it springs from.
+        statement: The claim, in one sentence; for a question the question; for a slip what is wrong.
+        paper: What the paper reports, or None where it prints no number; for a slip what is printed.
+        here: What this run measured, with its spread; for a slip what is right.
         data: Where the numbers come from: real, miniclip, simulation or theory.
-        seeds: How many seeds stand behind `here`; 1 for a deterministic result.
-        checks: What must be true, each in words, with whether it is.
-        at_most: The best verdict that the data can give; "partly" for an analogue of the paper's data.
-        note: Why a check fails, or what limits the result; needed where `at_most` lowers the verdict.
+        where: The paper's own figure, table, theorem or section, such as "Figure 3" or "section 4.2"; for the
+            field, the publication as well. A question may do without. One printed result has one claim.
+        kind: "claim" for a published claim, "question" for our own, "slip" for a slip in print.
+        checks: What must be so: `trend`, `same` and `exact`.
+        analogue: Whether the data are of another kind than the claim's; the note then says of which.
+        note: What limits the result, or why a check came out as it did.
+        changed: Why the verdict is not that of the last release, where it is not.
 
     Raises:
-        ValueError: If the id, source, data or `at_most` is unknown, or if `at_most` lowers the verdict and no
-            note says why.
+        TypeError: If a check is not made by `trend`, `same` or `exact`.
+        ValueError: If the id, source, data or kind is unknown, a claim or slip does not say where it is
+            printed, an analogue has no note or is no claim, or a slip is not shown.
 
     Example:
-        >>> record("E5", source="liang2022", statement="The gap is a minimum.", paper=0.82, here=0.86,
-        ...        data="real", seeds=1, checks={"minimum at the default gap": True})
-        E5 holds: The gap is a minimum. Paper: 0.82. Here: 0.86 (real).
+        >>> record("E5", source="liang2022", where="Figure 3", statement="The gap is a minimum.", paper=0.82,
+        ...        here=0.86, data="real", checks=[exact("minimum at the default gap", True)])
+        E5 holds: The gap is a minimum.
+          of: Liang et al. 2022, Figure 3
+          paper: 0.82
+          here: 0.86 (real)
+          yes: minimum at the default gap
         'holds'
 
     Taught in chapter scorecard.
@@ -62,60 +83,104 @@ def record(
         )
     known(source, _SOURCES, "source")
     known(data, _DATA, "data")
-    known(at_most, ("holds", "partly", "fails"), "at_most")
-    true = [bool(v) for v in checks.values()]
-    if not true:
-        verdict = "not tested here"
+    known(kind, _KINDS, "kind")
+    if isinstance(checks, dict) or not all(isinstance(check, Check) for check in checks):
+        raise TypeError(
+            f"{id}: checks is no list of checks; make each with claims.trend, claims.same or claims.exact, "
+            "so that it shows its estimate, interval and bound"
+        )
+    if kind != "question" and not where.strip():
+        raise ValueError(f"{id}: where is empty; name the figure, table, theorem or section that prints it")
+    if analogue and kind != "claim":
+        raise ValueError(f"{id}: analogue is for published claims; a {kind} has no verdict to limit")
+    if analogue and not note.strip():
+        raise ValueError(f"{id}: analogue needs a note that says what stands in for the claim's own data")
+    if kind == "slip" and not (checks and all(check.true for check in checks)):
+        raise ValueError(f"{id}: a slip must be shown: give checks, all of them so")
+    verdict = _verdict([check.true for check in checks], analogue)
+    if kind == "question":
+        open_still = [check.true for check in checks if check.true is None]
+        status = "not tested here" if not checks else "undecided" if open_still else "answered"
     else:
-        verdict = "holds" if all(true) else "partly" if any(true) else "fails"
-        if verdict == "holds" and at_most != "holds":
-            if not note.strip():
-                raise ValueError(
-                    f"{id}: all checks are true and at_most is {at_most!r}; give a note that says why"
-                )
-            verdict = at_most
-    failed = [words for words, v in checks.items() if not v]
+        status = verdict if kind == "claim" else "slip in print"
     row = {
         "id": id,
         "source": source,
+        "where": where,
+        "kind": kind,
         "statement": statement,
         "paper": paper,
         "here": here,
         "data": data,
-        "seeds": int(seeds),
-        "verdict": verdict,
-        "failed": failed,
+        "analogue": bool(analogue),
+        "checks": [check.row() for check in checks],
+        "verdict": verdict if kind == "claim" else None,
+        "status": status,
         "note": note,
+        "changed": changed,
     }
     _show(row)
-    return verdict
+    return status
+
+
+def _verdict(true: Sequence[bool | None], analogue: bool) -> str:
+    if not true:
+        return "not tested here"
+    if all(true):
+        verdict = "holds"
+    elif any(true):
+        verdict = "partly"
+    elif False in true:
+        verdict = "not reproduced" if analogue else "fails"
+    else:
+        verdict = "undecided"
+    return verdict + " on an analogue" * analogue
 
 
 def _show(row: dict) -> None:
-    paper = "no number" if row["paper"] is None else row["paper"]
-    tail = "".join(
-        [
-            f" Not so: {'; '.join(row['failed'])}." if row["failed"] else "",
-            f" {row['note']}" if row["note"] else "",
-        ]
-    )
-    found = f"Paper: {paper}. Here: {row['here']} ({row['data']})."
-    plain = f"{row['id']} {row['verdict']}: {row['statement']} {found}{tail}"
+    facts = _facts(row)
+    head = f"{row['id']} {row['status']}"
+    plain = [f"{head}: {row['statement']}", *(f"  {name}: {value}" for name, value in facts.items())]
+    plain += [f"  {check['answer']}: {_line(check)}" for check in row["checks"]]
     if not _in_notebook():
-        print(plain)
+        print("\n".join(plain))
         return
     from IPython.display import publish_display_data
 
-    facts = {"paper": paper, "here": row["here"], "data": row["data"], "seeds": row["seeds"]}
-    if tail:
-        facts["but"] = tail.strip()
-    listed = "".join(f"<dt>{k}</dt><dd>{html.escape(str(v))}</dd>" for k, v in facts.items())
-    card = (
-        f'<div class="mgap-claim" data-verdict="{row["verdict"]}">'
-        f"<p><strong>{row['id']} {row['verdict']}.</strong> "
-        f"{html.escape(row['statement'])}</p><dl>{listed}</dl></div>"
+    listed = "".join(f"<dt>{name}</dt><dd>{html.escape(str(value))}</dd>" for name, value in facts.items())
+    found = "".join(
+        f'<li data-answer="{check["answer"]}"><strong>{check["answer"]}:</strong> '
+        f"{html.escape(_line(check))}</li>"
+        for check in row["checks"]
     )
-    publish_display_data({"text/plain": plain, "text/html": card}, metadata={"mgaplib_claim": row})
+    card = (
+        f'<div class="mgap-claim" data-status="{row["status"]}">'
+        f"<p><strong>{head}.</strong> {html.escape(row['statement'])}</p><dl>{listed}</dl>"
+        f"{f'<ul>{found}</ul>' if found else ''}</div>"
+    )
+    publish_display_data({"text/plain": "\n".join(plain), "text/html": card}, metadata={"mgaplib_claim": row})
+
+
+def _facts(row: dict) -> dict[str, str | float]:
+    """Return what a row says beside its statement and its checks, each under its name."""
+    slip = row["kind"] == "slip"
+    paper = "no number" if row["paper"] is None else row["paper"]
+    facts = {
+        "of": ", ".join(filter(None, [_SOURCES[row["source"]], row["where"]])),
+        "printed" if slip else "paper": paper,
+        "right" if slip else "here": f"{row['here']} ({row['data']})",
+        "note": row["note"],
+    }
+    if row["kind"] == "question":  # nobody's claim: it may be about a printed result, or about none
+        facts = {"about": facts.pop("of") if row["where"] else "", **facts}
+        facts.pop("of", None)
+        if row["paper"] is None:
+            del facts["paper"]
+    return {name: value for name, value in facts.items() if value != ""}
+
+
+def _line(check: dict) -> str:
+    return ": ".join(filter(None, [check["words"], check["found"]]))
 
 
 def glue(name: str, value: float) -> None:

@@ -1,0 +1,116 @@
+"""What the scorecard makes of the rows that the executed chapters recorded."""
+
+import re
+
+import jupytext
+
+SOURCES = {"liang2022": "Liang et al. 2022", "yaras2025": "Yaras et al. 2025", "field": "the field"}
+STATUSES = ["holds", "partly", "fails", "undecided", "not tested here"]
+STATUSES += [f"{word} on an analogue" for word in ("holds", "partly", "not reproduced", "undecided")]
+STATUSES += ["answered", "slip in print"]
+COLUMNS = ["claim", "statement", "paper", "here", "checks", "data", "verdict"]
+#: The tables, each with its name among the filters and its columns: claims by source, then the rest.
+SECTIONS = {source: (f"claims of {name}", COLUMNS) for source, name in SOURCES.items()}
+SECTIONS["questions"] = (
+    "our questions",
+    ["id", "question", "paper", "here", "checks", "data", "answer"],
+)
+SECTIONS["slips"] = (
+    "slips in print",
+    ["id", "what is wrong", "printed", "right", "shown by", "data", "what it is"],
+)
+FAMILIES = ["E", "F", "Lemma", "Thm", "AppC", "X"]
+
+
+def numbered(id: str) -> tuple:
+    """Sort ids as the papers number them: E2 before E10."""
+    family, number, rest = re.match(r"([A-Za-z]+)\.?(\d*)(.*)", id).groups()
+    return FAMILIES.index(family), int(number or 0), rest
+
+
+def order(row: dict) -> tuple:
+    """Sort the papers before the field, and their experiments as they number them."""
+    return list(SOURCES).index(row["source"]), *numbered(row["id"])
+
+
+def part(row: dict) -> str:
+    """Return the part of the book that a chapter stands in; the front page is the start."""
+    folders = row["chapter"].split("/")[1:-1]
+    return folders[0] if folders else "start"
+
+
+def missing(required: list[str], rows: list[dict]) -> list[str]:
+    """Return the ids without a row; a part, such as E2.real, does not stand for the whole."""
+    return [id for id in required if id not in {row["id"] for row in rows}]
+
+
+def section(row: dict) -> str:
+    """Return the table that a row stands in: a published claim by its source, everything else by its kind."""
+    return row["source"] if row["kind"] == "claim" else row["kind"] + "s"
+
+
+def printed_twice(rows: list[dict]) -> list[str]:
+    """Return what is wrong where two published claims name the same figure, table or theorem."""
+    found = {}
+    for row in rows:
+        if row["kind"] == "claim":
+            found.setdefault((row["source"], " ".join(row["where"].casefold().split())), []).append(row)
+    return [
+        f"claims {', '.join(row['id'] for row in same)} of {source} are all printed in {same[0]['where']}; "
+        "one printed result has one verdict: merge them, or tell them apart by where"
+        for (source, _), same in found.items()
+        if len(same) > 1
+    ]
+
+
+def by_rule(row: dict) -> str:
+    """Return the verdict that a row's checks give, whatever its kind and its data."""
+    true = [check["true"] for check in row["checks"]]
+    if not true:
+        return "not tested here"
+    return "holds" if all(true) else "partly" if any(true) else "fails" if False in true else "undecided"
+
+
+def changes(rows: list[dict], before: dict[str, dict]) -> tuple[dict, list[str]]:
+    """Compare with the verdicts of the last release.
+
+    Returns:
+        What changed, for the page and the file: under "verdicts" rows of id, before, now and why; under
+        "questions", "analogues" and "slips" the ids whose label alone changed; under "new" the ids that the
+        release lacked. And what is wrong: verdicts that changed and ids that vanished without a reason.
+    """
+    now = {row["id"]: row for row in rows}
+    found = {"verdicts": [], "questions": [], "analogues": [], "slips": []}
+    wrong = []
+    for id, was in sorted(before.items(), key=lambda item: numbered(item[0])):
+        row, why = now.get(id), was.get("retired", "")
+        if row is None and not why:
+            wrong.append(f"claim {id} was recorded before and has vanished; say why, as retired in its line")
+        elif row is not None and why:
+            wrong.append(f"claim {id} is retired, and {row['chapter']} records it")
+        elif row is None or row["changed"]:
+            status, why = (None, why) if row is None else (row["status"], row["changed"])
+            found["verdicts"].append({"id": id, "before": was["verdict"], "now": status, "why": why})
+        elif row["kind"] == "slip":
+            found["slips"].append(id)
+        elif by_rule(row) != was["verdict"]:
+            wrong.append(
+                f"claim {id} was {was['verdict']!r} and is now {row['status']!r} (its checks say "
+                f"{by_rule(row)!r}); say why, with changed in {row['chapter']}"
+            )
+        elif row["kind"] == "question":
+            found["questions"].append(id)
+        elif row["analogue"]:
+            found["analogues"].append(id)
+    return found | {"new": [row["id"] for row in rows if row["id"] not in before]}, wrong
+
+
+def read_claims(cache, path: str) -> list[dict]:
+    """Return the claims among the outputs of one executed chapter, which myst-nb has put into its cache."""
+    try:
+        record = cache.match_cache_notebook(jupytext.read(path))
+    except KeyError:  # its execution failed, of which myst-nb has warned
+        return []
+    cells = cache.get_cache_bundle(record.pk).nb.cells
+    outputs = [output for cell in cells for output in cell.get("outputs", [])]
+    return [row for output in outputs if (row := output.get("metadata", {}).get("mgaplib_claim"))]
