@@ -15,6 +15,21 @@ from torch.nn.utils import parametrize
 
 from mgaplib import checks
 
+__all__ = [
+    "MAX_SCALE",
+    "SCHEDULES",
+    "Schedule",
+    "alternating",
+    "fix",
+    "linear",
+    "plain_state_dict",
+    "reparametrize",
+    "restore",
+    "scheduled",
+    "slow_down",
+    "slow_groups",
+]
+
 MAX_SCALE = 100.0  #: CLIP never lets 1/tau exceed 100.
 _NAME = "logit_scale"
 _PLAIN_KEY = f"parametrizations.{_NAME}.original"

@@ -7,6 +7,8 @@ import numpy as np
 
 from mgaplib import checks
 
+__all__ = ["ATTRIBUTES", "SPLITS", "STYLES", "SYNONYMS", "ShapeWorld", "describe", "draw", "vocabulary"]
+
 PALETTE = {
     "red": (0.86, 0.10, 0.12),
     "green": (0.10, 0.62, 0.18),
