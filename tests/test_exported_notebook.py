@@ -36,7 +36,8 @@ from nbclient import NotebookClient
 notebook = nbformat.read(sys.argv[1], as_version=4)
 notebook.cells.append(nbformat.v4.new_code_cell(sys.argv[3]))
 try:
-    NotebookClient(notebook, timeout=300, kernel_name="python3").execute()
+    patience = {"timeout": 600, "startup_timeout": 300, "iopub_timeout": 60}  # busy is not wrong
+    NotebookClient(notebook, **patience, kernel_name="python3").execute()
     added = notebook.cells.pop()
     notebook.metadata["kernel_says"] = json.loads("".join(output.text for output in added.outputs))
 finally:

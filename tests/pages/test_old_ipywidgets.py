@@ -31,7 +31,8 @@ import nbformat
 from nbclient import NotebookClient
 
 notebook = nbformat.read(sys.argv[1], as_version=4)
-NotebookClient(notebook, timeout=600, kernel_name="python3").execute()
+patience = {"timeout": 600, "startup_timeout": 300, "iopub_timeout": 60}  # busy is not wrong
+NotebookClient(notebook, **patience, kernel_name="python3").execute()
 nbformat.write(notebook, sys.argv[2])
 """
 CELLS = [

@@ -261,7 +261,8 @@ panel
 def test_in_a_notebook_it_is_live_and_what_its_thread_says_reaches_the_front_end(monkeypatch):
     monkeypatch.delenv("MGAPLIB_STATIC", raising=False)
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in CELLS])
-    NotebookClient(notebook, timeout=600, kernel_name="python3").execute()
+    patience = {"timeout": 600, "startup_timeout": 300, "iopub_timeout": 60}  # busy is not wrong
+    NotebookClient(notebook, **patience, kernel_name="python3").execute()
     [shown], printed = notebook.cells[0].outputs, notebook.cells[1].outputs
     assert "application/vnd.jupyter.widget-view+json" in shown.data
     assert [output.text for output in printed] == ["None\n"]  # no error, no bar beside the panel's
