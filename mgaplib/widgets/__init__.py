@@ -1,7 +1,7 @@
 """Widgets that live in Colab, in JupyterLab and, without a kernel, in the book's own pages.
 
-The room of everything that a reader moves: one file of Python and one of JavaScript a widget, which share `base.py`,
-`shared.js` and `canvas.js`. They are loaded when they are first used: `import mgaplib.widgets` costs nothing.
+The room of everything that a reader moves: one file of Python and one of JavaScript a widget, which share
+`base.py`, `shared.js` and `canvas.js`. They are loaded when they are first used: the import costs nothing.
 """
 
 import importlib
