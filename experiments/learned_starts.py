@@ -24,7 +24,9 @@ if __name__ == "__main__":
         for tau in TAUS
         for kind in kinds
     ]
-    arms += [{"temperature": kind, "tau": tau, "share": 0.5, "steps": LONG} for tau in (0.07, 0.2) for kind in kinds]
+    arms += [
+        {"temperature": kind, "tau": tau, "share": 0.5, "steps": LONG} for tau in (0.07, 0.2) for kind in kinds
+    ]
     about = (
         f"{ABOUT}, some half-wrong arms for {LONG} steps; tau learned or fixed from the same four values; "
         "no wrong captions, or half of the training pairs with another picture's caption."
