@@ -25,7 +25,9 @@ if __name__ == "__main__":
         for kind in kinds
     ]
     arms += [
-        {"temperature": kind, "tau": tau, "share": 0.5, "steps": LONG} for tau in (0.07, 0.2) for kind in kinds
+        {"temperature": kind, "tau": tau, "share": 0.5, "steps": LONG}
+        for tau in (0.07, 0.2)
+        for kind in kinds
     ]
     about = (
         f"{ABOUT}, some half-wrong arms for {LONG} steps; tau learned or fixed from the same four values; "
