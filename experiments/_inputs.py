@@ -1,4 +1,4 @@
-"""What the control arms of the cone feed to their encoders: pictures and texts of several kinds, drawn by a seed."""
+"""What the control arms of the cone feed to their encoders: pictures and texts of several kinds."""
 
 from functools import lru_cache
 
@@ -27,7 +27,7 @@ def encoder(name: str, size: int, context: int, seed: int) -> clip.Clip:
 
 
 def pictures(kind: str, n: int, size: int, seed: int) -> torch.Tensor:
-    """Return pictures with CLIP's mean taken off and divided by its spread; noise is normal, as in the paper."""
+    """Return pictures centred and scaled as for CLIP; noise is normal, as in the paper."""
     if kind == "noise":
         return torch.randn(n, 3, size, size, generator=torch.Generator().manual_seed(seed))
     if kind == "shapes":

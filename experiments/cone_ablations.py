@@ -133,11 +133,12 @@ if __name__ == "__main__":
     torch.set_grad_enabled(False)
     main(
         __file__,
-        "Mean cosine before each block, after the last and of the embedding, in the two towers of CLIP ViT-B/32 with "
-        "random weights: 48 inputs at 64 pixels or 24 at 224, 32 tokens. read: the token that becomes the embedding; "
-        "mean_token: the sum of the tokens that it sees. GELU, norms: made the identity; the other parts are zeroed. "
-        "token: the class token, or the texts' first and last. The noise of the text tower is read at its highest id, "
-        "as open_clip does; ended noise has a first and a last token as sentences have.",
+        "Mean cosine before each block, after the last and of the embedding, in the two towers of "
+        "CLIP ViT-B/32 with random weights: 48 inputs at 64 pixels or 24 at 224, 32 tokens. read: the "
+        "token that becomes the embedding; mean_token: the sum of the tokens that it sees. GELU, "
+        "norms: made the identity; the other parts are zeroed. token: the class token, or the texts' "
+        "first and last. The noise of the text tower is read at its highest id, as open_clip does; "
+        "ended noise has a first and a last token as sentences have.",
         [
             {"tower": tower, "inputs": inputs, "size": size, "parts": parts}
             for tower, inputs, size, some in ARMS

@@ -54,7 +54,7 @@ def without_diagonal(full: list[float]) -> list[float]:
 
 
 def one_layer(activation: str) -> float:
-    """Return E[phi]^2 / E[phi^2] for a normal number of variance 1: the cosine after one wide layer without bias."""
+    """Return E[phi]^2 / E[phi^2] for z of variance 1: the cosine after one wide layer without bias."""
     if (
         activation == "maxout"
     ):  # the larger of two independent normal numbers has mean 1/sqrt(pi), mean square 1
@@ -67,10 +67,11 @@ def one_layer(activation: str) -> float:
 if __name__ == "__main__":
     main(
         __file__,
-        f"Mean cosine (pairs only) and mean squared length of {N} normal inputs through {DEPTH} layers of {WIDTH} "
-        "units, weights and biases of variance 1/width, or no biases. mean off: each feature vector's mean over its "
-        "units taken off after the activation; length kept: each scaled back to the inputs' length. one_layer: "
-        "E[phi]^2 / E[phi^2] for a normal number of variance 1.",
+        f"Mean cosine (pairs only) and mean squared length of {N} normal inputs through {DEPTH} layers "
+        f"of {WIDTH} units, weights and biases of variance 1/width, or no biases. mean off: each "
+        "feature vector's mean over its units taken off after the activation; length kept: each "
+        "scaled back to the inputs' length. one_layer: E[phi]^2 / E[phi^2] for a normal number of "
+        "variance 1.",
         [
             {"activation": name, "bias": bias, "after": after}
             for after, names in (

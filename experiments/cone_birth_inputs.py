@@ -31,8 +31,9 @@ def run(model: str, inputs: str, seed: int) -> dict[str, float]:
 if __name__ == "__main__":
     main(
         __file__,
-        "Mean cosines and modality gap of open_clip models with random weights, 64 pixels and 32 tokens: 48 photographs "
-        "and sentences, 48 ShapeWorld pairs, or noise; CLIP's pixel centring for all.",
+        "Mean cosines and modality gap of open_clip models with random weights, 64 pixels and 32 "
+        "tokens: 48 photographs and sentences, 48 ShapeWorld pairs, or noise; CLIP's pixel centring "
+        "for all.",
         [
             {"model": name, "inputs": inputs}
             for name in MODELS

@@ -14,7 +14,7 @@ N = 48
 
 
 def run(what: str, inputs: str, size: int, seed: int) -> dict[str, float]:
-    """Measure pictures of `size` pixels or texts of `size` tokens, as they are and as a random ViT-B/32 sees them."""
+    """Measure pictures of `size` pixels or texts of `size` tokens, raw and as a random ViT-B/32 sees them."""
     return _pictures(inputs, size, seed) if what == "picture" else _texts(inputs, size, seed)
 
 
@@ -59,9 +59,10 @@ if __name__ == "__main__":
     torch.set_grad_enabled(False)
     main(
         __file__,
-        f"Mean cosines of {N} inputs themselves. Pictures: pixels from 0 to 1; with CLIP's centring; after ViT-B/32's "
-        "random patch layer; the whole sequence with class token and positions; the class token alone. Texts: sums of "
-        "the random embeddings of their words; of all their tokens; the sequence with positions; the token that is read.",
+        f"Mean cosines of {N} inputs themselves. Pictures: pixels from 0 to 1; with CLIP's centring; "
+        "after ViT-B/32's random patch layer; the whole sequence with class token and positions; the "
+        "class token alone. Texts: sums of the random embeddings of their words; of all their tokens; "
+        "the sequence with positions; the token that is read.",
         [
             {"what": "picture", "inputs": kind, "size": size}
             for kind in ("photographs", "digits", "shapes", "noise")

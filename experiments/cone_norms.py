@@ -16,7 +16,7 @@ CONTEXT, NUMBER = 32, {64: 48, 224: 24}  # inputs of a kind, by size
 
 
 def run(network: str, norms: str, pixels: str, inputs: str, size: int, seed: int) -> dict[str, float]:
-    """Measure one cell; norms are "on", "off" or, for the ResNet, "batch": with the statistics of the batch."""
+    """Measure one cell; norms are "on", "off" or "batch": BatchNorm with the statistics of the batch."""
     x = pictures(inputs, NUMBER[size], size, seed)
     x = x * STD + MEAN if pixels == "raw" else x
     out = {"input_cosine": metrics.mean_cosine(x.flatten(1).numpy())}
@@ -54,9 +54,10 @@ if __name__ == "__main__":
     kinds = {64: ("photographs", "noise", "shapes", "digits"), 224: ("photographs", "noise")}
     main(
         __file__,
-        "Mean cosines of ViT-B/32, ResNet-18 and CLIP's text transformer with random weights, norms on or off times "
-        "pixels centred or raw: 48 inputs at 64 pixels or 24 at 224, 32 tokens. Norms off: every normalisation layer "
-        "is the identity; batch: BatchNorm with the statistics of the batch. Raw: CLIP's mean and spread put back.",
+        "Mean cosines of ViT-B/32, ResNet-18 and CLIP's text transformer with random weights, norms "
+        "on or off times pixels centred or raw: 48 inputs at 64 pixels or 24 at 224, 32 tokens. Norms "
+        "off: every normalisation layer is the identity; batch: BatchNorm with the statistics of the "
+        "batch. Raw: CLIP's mean and spread put back.",
         [
             {"network": network, "norms": norms, "pixels": pixels, "inputs": inputs, "size": size}
             for size, inputs_of_size in kinds.items()
