@@ -5,7 +5,8 @@ from functools import lru_cache
 import numpy as np
 import torch
 
-from mgaplib import clip, samples, shapeworld
+from mgaplib import models
+from mgaplib.worlds import samples, shapeworld
 
 VOCABULARY, SENTENCES = 49408, 150
 MEAN, STD = (  # of CLIP's pixels
@@ -21,9 +22,9 @@ TEXT_OF = {  # the text that goes with a kind of picture, where two towers are c
 
 
 @lru_cache(maxsize=1)
-def encoder(name: str, size: int, context: int, seed: int) -> clip.Clip:
+def encoder(name: str, size: int, context: int, seed: int) -> models.Clip:
     """Return an open_clip model with random weights."""
-    return clip.load_clip(name, image_size=size, context_length=context, seed=seed, device="cpu")
+    return models.load_clip(name, image_size=size, context_length=context, seed=seed, device="cpu")
 
 
 def pictures(kind: str, n: int, size: int, seed: int) -> torch.Tensor:

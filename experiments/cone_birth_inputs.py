@@ -6,14 +6,14 @@ About 5 minutes on one core. Read by the chapter random_networks.
 from _inputs import TEXT_OF, encoder, pictures, texts
 from _record import main
 
-from mgaplib import clip, cone, metrics
+from mgaplib import cone, metrics, models
 
 N, SIZE, CONTEXT = 48, 64, 32
 MODELS = ("ViT-B-32", "ViT-B-16", "RN50", "convnext_base", "coca_ViT-B-32")
 
 
 def run(model: str, inputs: str, seed: int) -> dict[str, float]:
-    both: clip.Clip = encoder(model, SIZE, CONTEXT, seed)
+    both: models.Clip = encoder(model, SIZE, CONTEXT, seed)
     x = pictures(inputs, N, SIZE, seed)
     images = both.encode_images(x)
     words = both.encode_texts(texts(TEXT_OF[inputs], N, CONTEXT, seed, both.tokenizer))

@@ -10,7 +10,7 @@ import torch
 from _inputs import MEAN, STD, TEXT_OF, encoder, pictures, texts
 from _record import main
 
-from mgaplib import clip, cone, metrics
+from mgaplib import cone, metrics, models
 
 CONTEXT, NUMBER = 32, {64: 48, 224: 24}  # inputs of a kind, by size
 
@@ -38,9 +38,9 @@ def run(network: str, norms: str, pixels: str, inputs: str, size: int, seed: int
 
 
 @lru_cache(maxsize=2)
-def model(norms: str, size: int, seed: int) -> clip.Clip:
+def model(norms: str, size: int, seed: int) -> models.Clip:
     full = encoder("ViT-B-32", size, CONTEXT, seed)
-    return full if norms == "on" else clip.wrap(cone.without_norms(full.model), full.tokenizer, "no norms")
+    return full if norms == "on" else models.wrap(cone.without_norms(full.model), full.tokenizer, "no norms")
 
 
 @lru_cache(maxsize=16)
