@@ -60,7 +60,7 @@ class Threshold:
 
 
 def calibrate(queries, candidates=None, false_positive_rate: float = 0.01, per: str = "pair") -> Threshold:
-    """Return the threshold that at most the given share of strangers pass.
+    """Return the threshold that a new stranger passes with at most the given chance.
 
     A stranger is a candidate other than the query's own. Per pair, each stranger counts. Per query, only the
     best stranger of each query does: that is what a search returns when the pool holds no match, so this
@@ -88,13 +88,14 @@ def calibrate(queries, candidates=None, false_positive_rate: float = 0.01, per: 
         raise ValueError(f"false_positive_rate is {false_positive_rate!r}; pass a share such as 0.01")
     pairs = _checked(queries, candidates)
     _, strangers = _scores(pairs, per)
-    if false_positive_rate * len(strangers) < 1:
+    # A new score is as likely to take any place among the old ones: of m, let rate (m + 1) - 1 pass.
+    allowed = int(false_positive_rate * (len(strangers) + 1) + 1e-9) - 1
+    if allowed < 0:
         raise ValueError(
             f"{len(strangers)} scores of strangers cannot show a rate of {false_positive_rate:g}; "
-            f"pass more pairs or a rate above {1 / len(strangers):.2g}"
+            f"pass more pairs or a rate above {1 / (len(strangers) + 1):.2g}"
         )
     background = np.sort(strangers)
-    allowed = int(false_positive_rate * len(background) + 1e-9)
     value = float(background[-1 - allowed])
     pool = len(pairs) - (per == "query")
     return Threshold(value, false_positive_rate, per, pool, background)
