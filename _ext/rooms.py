@@ -60,8 +60,8 @@ def drawing(root: Path = ROOT) -> str:
         for name, (x, y) in place.items()
     ]
     words = (
-        f"{len(place)} rooms on {len(rows)} floors. Each of {len(lines)} lines leads from a room to one below "
-        f"that it imports; to {' and '.join(rows[0])}, which every room may use, none is drawn."
+        f"{len(place)} rooms on {len(rows)} floors. Each of {len(lines)} lines leads from a room to one "
+        f"below that it imports; to {' and '.join(rows[0])}, which every room may use, none leads."
     )
     return (
         f'<figure><svg class="mgap-rooms" viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{words}">'

@@ -144,6 +144,7 @@ def _compare(options) -> None:
     import pandas as pd
 
     from mgaplib import checks, metrics
+    from mgaplib.pairs import Pairs
 
     checks.whole(options.max_pairs, "--max-pairs", 4, None, "at least 4 are needed")
     checks.whole(options.seed, "--seed", 0, None, "pass a whole number from 0 on")
@@ -155,9 +156,9 @@ def _compare(options) -> None:
     rng, found = np.random.default_rng(options.seed), {}
     for name, (images, texts) in sets.items():
         rows = np.sort(rng.choice(len(images), n, replace=False))
-        pairs = checks.pairs(images[rows], texts[rows], min_rows=4)
+        pairs = Pairs.of(images[rows], texts[rows], min_rows=4)
         with _aside(options.json):
-            found[name] = metrics.gap_report(*pairs, seed=options.seed).value
+            found[name] = metrics.gap_report(pairs, seed=options.seed).value
     table = pd.DataFrame(found)
     table["difference"] = table[options.second] - table[options.first]
     if options.json:

@@ -14,6 +14,7 @@ import numpy as np
 
 from mgaplib import checks
 from mgaplib.metrics.retrieval import DIRECTIONS, batches
+from mgaplib.pairs import Pairs
 
 CONVENTIONS = ("lambda", "delta")
 
@@ -31,7 +32,7 @@ def shift(
 
     Args:
         images: Array of n rows and d columns.
-        texts: Array of the same shape, row i paired with row i.
+        texts: Array of the same shape, row i paired with row i; None where `images` are `Pairs`.
         lam: How far; negative widens the gap.
         convention: "lambda" to count in gaps, "delta" in absolute distance.
         images_only: Whether the texts stay.
@@ -51,7 +52,8 @@ def shift(
 
     Taught in chapter loss_landscape.
     """
-    images, texts = checks.pairs(images, texts)
+    pairs = Pairs.of(images, texts)
+    images, texts = pairs.images, pairs.texts
     gap, length = gap_of(images, texts)
     by_image, by_text = distances(shift_number(lam, "lam"), length, convention, images_only)
     step = gap / length
@@ -249,13 +251,14 @@ class ShiftLandscape:
     def __init__(
         self,
         images,
-        texts,
+        texts=None,
         *,
         convention: str = "lambda",
         images_only: bool = False,
         dtype: str | None = None,
     ):
-        images, texts = map(_unit, checks.pairs(images, texts))
+        pairs = Pairs.of(images, texts)
+        images, texts = _unit(pairs.images), _unit(pairs.texts)
         self.convention = checks.known(convention, CONVENTIONS, "convention")
         self.images_only = images_only
         self.gap, self.gap_length = gap_of(images, texts)

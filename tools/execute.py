@@ -1,7 +1,7 @@
-"""Execute every chapter that is not in the book's cache, once, through nbmake; the book reuses the outputs.
+"""Called by `make chapters`: execute what is not in the book's cache, once, through nbmake.
 
-jupyter-cache looks at a chapter's own code only, so the cache is emptied here whenever the library, the
-requirements or the build's own extensions have changed.
+The book reuses the outputs. jupyter-cache looks at a chapter's own code only, so the cache is emptied here
+whenever the library, the requirements or the build's own extensions have changed.
 """
 
 import hashlib

@@ -213,7 +213,7 @@ def _is_room(name: str) -> bool:
 
 def _home(room: str, name: str) -> str:
     """Return the module in which a name that a room hands out is written."""
-    for node in ast.parse(_file(room).read_text(encoding="utf-8")).body:
+    for node in ast.walk(ast.parse(_file(room).read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom) and name in {alias.name for alias in node.names}:
             return f"{room}.{name}" if node.module == room else node.module
     return f"{room}.{name}"

@@ -3,34 +3,40 @@
 import numpy as np
 
 
-def initialisation_share(features) -> np.ndarray:
-    """Return, per coordinate, the share of a feature's variance that the random initialisation decides.
+def initialisation_share(features) -> float:
+    """Return the share of the features' variance that the random initialisation decides.
 
-    The share is Var[E[h | weights]] / Var[h], estimated without bias in its two parts from several
-    initialisations that saw the same inputs. It is 0 where all initialisations have one mean and 1 where an
-    initialisation maps every input to one value; an estimate can be slightly negative.
+    The share is Var[E[h | weights]] / Var[h], both variances summed over the coordinates before one is
+    divided by the other: the mean of the coordinates' own ratios is too low where initialisations are few.
+    All initialisations saw the same inputs, so what an input does in each of them alike is no noise of their
+    means. Only the rest is, as in a two-way analysis of variance: its mean square over n is taken off. The
+    share is 0 where all initialisations are one function and 1 where each maps every input to one value; an
+    estimate can be slightly negative.
 
     Args:
         features: Floating array of shape (initialisations, inputs, coordinates), at least two of each of the
             first two.
 
     Raises:
-        ValueError: If the shape is another.
+        ValueError: If the shape is another, or no feature varies.
 
     Example:
         >>> means = np.array([[0.0], [2.0]])  # two initialisations, each one point
-        >>> initialisation_share(np.repeat(means[:, None], 3, axis=1))
-        array([1.])
+        >>> float(initialisation_share(np.repeat(means[:, None], 3, axis=1)))
+        1.0
 
     Source: Liang et al. (2022), Theorem 2.
 
     Taught in chapter many_initialisations.
     """
     h = _check(features)
-    within = h.var(axis=1, ddof=1).mean(axis=0)
-    between = (
-        h.mean(axis=1).var(axis=0, ddof=1) - within / h.shape[1]
-    )  # the mean of n inputs has noise of its own
+    if not np.ptp(h, axis=(0, 1)).any():
+        raise ValueError("features are the same for all initialisations and inputs; no variance to share")
+    seeds, n, _ = h.shape
+    own = h - h.mean(axis=1, keepdims=True)  # each initialisation's features about their mean
+    within = np.square(own).sum() / (seeds * (n - 1))
+    alone = np.square(own - own.mean(axis=0)).sum() / ((seeds - 1) * (n - 1))
+    between = h.mean(axis=1).var(axis=0, ddof=1).sum() - alone / n
     return between / (between + within)
 
 

@@ -11,6 +11,7 @@ from typing import ClassVar
 import numpy as np
 
 from mgaplib import checks
+from mgaplib.pairs import Pairs
 
 _TINY = 1e-6  # a moved row shorter than this is rounding error: it has no direction
 
@@ -27,7 +28,7 @@ class Correction:
 
     paired: ClassVar[bool] = False
 
-    def fit(self, images, texts):
+    def fit(self, images, texts=None):
         """Learn the correction from calibration embeddings and return it.
 
         Args:
@@ -39,8 +40,9 @@ class Correction:
             ValueError: If they are malformed, do not match, or a parameter makes no sense.
         """
         self._check_parameters()
-        if self.paired:
-            x, y = checks.pairs(images, texts)
+        if self.paired or isinstance(images, Pairs):
+            pairs = Pairs.of(images, texts)
+            x, y = pairs.images, pairs.texts
         else:
             x, y = checks.embeddings(images, "images"), checks.embeddings(texts, "texts")
             if x.shape[1] != y.shape[1]:
@@ -52,11 +54,14 @@ class Correction:
         self._learn(x, y)
         return self
 
-    def transform(self, images, texts) -> tuple[np.ndarray, np.ndarray]:
+    def transform(self, images, texts=None) -> tuple[np.ndarray, np.ndarray]:
         """Return both modalities, corrected; see `transform_images`."""
+        if isinstance(images, Pairs):
+            pairs = Pairs.of(images, texts, min_rows=1)
+            return self._of_unit_rows(pairs.images, "images"), self._of_unit_rows(pairs.texts, "texts")
         return self.transform_images(images), self.transform_texts(texts)
 
-    def fit_transform(self, images, texts) -> tuple[np.ndarray, np.ndarray]:
+    def fit_transform(self, images, texts=None) -> tuple[np.ndarray, np.ndarray]:
         """Fit on the embeddings and return them corrected: in-sample, which flatters (see the chapter)."""
         return self.fit(images, texts).transform(images, texts)
 
@@ -71,28 +76,35 @@ class Correction:
             ValueError: If they are malformed, a row is moved to the origin, or `fit` was not called (then
                 scikit-learn's NotFittedError).
         """
-        return self._transform(images, "images", self._move_images)
+        return self._transform(images, "images")
 
     def transform_texts(self, texts) -> np.ndarray:
         """Return the texts corrected; see `transform_images`."""
-        return self._transform(texts, "texts", self._move_texts)
+        return self._transform(texts, "texts")
 
     def get_params(self, deep: bool = True) -> dict:
         """Return the parameters, as scikit-learn's `clone` expects."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
-    def _transform(self, rows, name: str, move) -> np.ndarray:
+    def _transform(self, rows, name: str) -> np.ndarray:
+        self._check_fitted()
+        return self._of_unit_rows(checks.embeddings(rows, name, min_rows=1), name)
+
+    def _check_fitted(self) -> None:
         if not hasattr(self, "n_features_in_"):
             from sklearn.exceptions import NotFittedError
 
             raise NotFittedError(
                 f"call {type(self).__name__}.fit(images, texts) first, on a calibration split"
             )
-        rows = checks.embeddings(rows, name, min_rows=1)
+
+    def _of_unit_rows(self, rows: np.ndarray, name: str) -> np.ndarray:
+        self._check_fitted()
         if rows.shape[1] != self.n_features_in_:
             raise ValueError(
                 f"{name} have {rows.shape[1]} columns; the correction was fitted on {self.n_features_in_}"
             )
+        move = self._move_images if name == "images" else self._move_texts
         return self._finish(move(rows.astype(float, copy=False)), name).astype(rows.dtype, copy=False)
 
     def _check_parameters(self) -> None:

@@ -4,15 +4,16 @@ import time
 
 import numpy as np
 
-from mgaplib import checks, metrics, output
+from mgaplib import metrics, output
 from mgaplib.corrections.means import Centring, ProjectedShift, ReAlign, Shift
 from mgaplib.corrections.rescaling import DropDimensions, Procrustes, Standardisation, Whitening
+from mgaplib.pairs import Pairs
 
 NOTHING = "nothing"
 _WAYS = (Centring, DropDimensions, Procrustes, ProjectedShift, ReAlign, Shift, Standardisation, Whitening)
 
 
-def try_corrections(images, texts, splits: int = 3, seed: int = 0):
+def try_corrections(images, texts=None, splits: int = 3, seed: int = 0):
     """Return what each correction does to held-out pairs, as a DataFrame: a row a correction and split.
 
     The columns: the gap that is left, recall at 1 in both directions with the held-out half as the pool, the
@@ -41,36 +42,36 @@ def try_corrections(images, texts, splits: int = 3, seed: int = 0):
     """
     import pandas as pd
 
-    images, texts = checks.pairs(images, texts, min_rows=8)
+    pairs = Pairs.of(images, texts, min_rows=8)
     if splits < 1:
         raise ValueError(f"splits is {splits!r}; pass at least 1")
     ways = {NOTHING: None, **{way.__name__: way for way in _WAYS}}
     rng, rows = np.random.default_rng(seed), []
-    halves = [np.array_split(rng.permutation(len(images)), 2) for _ in range(splits)]
+    halves = [np.array_split(rng.permutation(len(pairs)), 2) for _ in range(splits)]
     todo = [(name, split) for name in ways for split in range(splits)]
     for name, split in output.bar(todo, "try corrections"):
-        fit, test = halves[split]
-        x, y, needs_pairs, seconds = images[test], texts[test], False, 0.0
+        fit, test = map(pairs.take, halves[split])
+        judged, needs_pairs, seconds = test, False, 0.0
         if name != NOTHING:
             try:
-                way = ways[name]().fit(images[fit], texts[fit])
+                way = ways[name]().fit(fit)
                 start = time.perf_counter()
-                x, y = way.transform(x, y)
+                moved = way.transform(test)
                 seconds = time.perf_counter() - start
             except ValueError:  # too few rows to whiten, say: what cannot be done is no remedy
                 continue
-            needs_pairs = way.paired
-        rows.append({"correction": name, "split": split, **_judge(x, y), "needs_pairs": needs_pairs,
+            judged, needs_pairs = Pairs.trusted(*moved), way.paired  # all of `_WAYS` give unit rows
+        rows.append({"correction": name, "split": split, **_judge(judged), "needs_pairs": needs_pairs,
                      "microseconds": 1e6 * seconds / (2 * len(test))})  # fmt: skip
     return pd.DataFrame(rows)
 
 
-def _judge(x: np.ndarray, y: np.ndarray) -> dict[str, float]:
-    ranks, same = metrics.mixed_partner_ranks(x, y), metrics.same_modality_share(x, y)
+def _judge(pairs: Pairs) -> dict[str, float]:
+    ranks, same = metrics.mixed_partner_ranks(pairs), metrics.same_modality_share(pairs)
     return {
-        "gap": metrics.modality_gap(x, y),
-        "recall_image_to_text": metrics.recall_at_k(x, y),
-        "recall_text_to_image": metrics.recall_at_k(y, x),
+        "gap": metrics.modality_gap(pairs),
+        "recall_image_to_text": metrics.recall_at_k(pairs),
+        "recall_text_to_image": metrics.recall_at_k(pairs.swapped),
         "mixed_rank": float(np.mean(ranks)),
         "own_modality_first": float(np.mean(same)),
     }

@@ -3,12 +3,13 @@
 import numpy as np
 
 from mgaplib import checks
+from mgaplib.pairs import Pairs
 
 _ROWS = 512  # queries scored at once, so that memory stays O(n)
 _TIE = 1e-12  # two float64 cosines of the same pair of directions differ by rounding alone
 
 
-def mixed_partner_ranks(images, texts) -> tuple[np.ndarray, np.ndarray]:
+def mixed_partner_ranks(images, texts=None) -> tuple[np.ndarray, np.ndarray]:
     """Return the rank of each query's partner in one index of both modalities, the query itself left out.
 
     First for the images as queries, then for the texts: n ranks each, from 1 to 2n - 1. Ties count half, as
@@ -31,10 +32,10 @@ def mixed_partner_ranks(images, texts) -> tuple[np.ndarray, np.ndarray]:
 
     Taught in chapter post_hoc.
     """
-    images, texts = checks.pairs(images, texts)
-    n = len(images)
+    pairs = Pairs.of(images, texts)
+    n = len(pairs)
     ranks = []
-    for rows, scores in _mixed_scores(images, texts):
+    for rows, scores in _mixed_scores(pairs):
         own = scores[np.arange(len(rows)), (rows + n) % (2 * n)][:, None]
         better = np.count_nonzero(scores > own + _TIE, axis=1)
         tied = np.count_nonzero(scores >= own - _TIE, axis=1) - better - 1
@@ -43,7 +44,7 @@ def mixed_partner_ranks(images, texts) -> tuple[np.ndarray, np.ndarray]:
     return ranks[:n], ranks[n:]
 
 
-def same_modality_share(images, texts) -> tuple[float, float]:
+def same_modality_share(images, texts=None) -> tuple[float, float]:
     """Return the share of queries whose best match in one index of both modalities is of their own modality.
 
     First for the images as queries, then for the texts; the query itself is left out. A best score shared by
@@ -63,10 +64,10 @@ def same_modality_share(images, texts) -> tuple[float, float]:
 
     Taught in chapter post_hoc.
     """
-    images, texts = checks.pairs(images, texts)
-    n = len(images)
+    pairs = Pairs.of(images, texts)
+    n = len(pairs)
     shares = []
-    for rows, scores in _mixed_scores(images, texts):
+    for rows, scores in _mixed_scores(pairs):
         of_images, of_texts = scores[:, :n].max(axis=1), scores[:, n:].max(axis=1)
         lead = np.where(rows < n, of_images - of_texts, of_texts - of_images)
         shares.append(np.where(np.abs(lead) <= _TIE, 0.5, lead > 0))
@@ -74,9 +75,9 @@ def same_modality_share(images, texts) -> tuple[float, float]:
     return float(shares[:n].mean()), float(shares[n:].mean())
 
 
-def _mixed_scores(images: np.ndarray, texts: np.ndarray):
+def _mixed_scores(pairs: Pairs):
     """Yield rows of the mixed index and their cosines to all of it, -inf to themselves."""
-    index = np.concatenate([images, texts]).astype(float, copy=False)
+    index = np.concatenate([pairs.images, pairs.texts]).astype(float, copy=False)
     for start in range(0, len(index), _ROWS):
         rows = np.arange(start, min(start + _ROWS, len(index)))
         scores = index[rows] @ index.T
@@ -133,7 +134,7 @@ def logit_entropy(images, texts, tau: float) -> float:
 
     Args:
         images: Array of n rows and d columns.
-        texts: Array of the same shape.
+        texts: Array of the same shape; None where `images` are `Pairs`.
         tau: Temperature; CLIP's own is 0.01.
 
     Raises:
@@ -148,7 +149,8 @@ def logit_entropy(images, texts, tau: float) -> float:
 
     Taught in chapter notation.
     """
-    x, y = checks.pairs(images, texts)
+    pairs = Pairs.of(images, texts)
+    x, y = pairs.images, pairs.texts
     tau = checks.temperature(tau)
     return float(np.mean([_mean_entropy(a.astype(float), b.astype(float), tau) for a, b in ((x, y), (y, x))]))
 

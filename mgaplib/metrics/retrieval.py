@@ -3,13 +3,14 @@
 import numpy as np
 
 from mgaplib import checks
+from mgaplib.pairs import Pairs
 
 DIRECTIONS = ("both", "image_to_text", "text_to_image")
 _ROWS = 512  # rows of scores held at once, so that memory stays O(n)
 _TIE = 1e-12  # two float64 cosines of the same pair of directions differ by rounding alone
 
 
-def recall_at_k(queries, candidates, k: int = 1) -> float:
+def recall_at_k(queries, candidates=None, k: int = 1) -> float:
     """Return the share of queries whose own candidate is among the `k` most similar ones.
 
     Row i of the queries belongs to row i of the candidates; all candidates are the pool, so a recall says
@@ -17,8 +18,8 @@ def recall_at_k(queries, candidates, k: int = 1) -> float:
     gets ahead of it with an even chance: the result is the expectation over the order of ties.
 
     Args:
-        queries: Array of n rows and d columns.
-        candidates: Array of the same shape, the pool.
+        queries: Array of n rows and d columns; or `Pairs`, whose images they are.
+        candidates: Array of the same shape, the pool; left out with `Pairs`.
         k: How many candidates count, from 1 to n.
 
     Raises:
@@ -35,21 +36,24 @@ def recall_at_k(queries, candidates, k: int = 1) -> float:
 
     Taught in chapter loss_landscape.
     """
-    queries, candidates = checks.pairs(queries, candidates, names=("queries", "candidates"))
-    n = len(queries)
+    pairs = Pairs.of(queries, candidates, names=("queries", "candidates"))
+    n = len(pairs)
     k = checks.whole(k, "k", 1, n, f"it counts candidates in a pool of {n}, so pass 1 to {n}")
-    return float(sum(hits.sum() for hits in _hits(queries, candidates, k)) / n)
+    return recalls(pairs, (k,))[0]
 
 
-def _hits(queries: np.ndarray, candidates: np.ndarray, k: int):
-    """Yield, for a few queries at a time, the chance that each finds its own candidate."""
-    candidates = candidates.astype(float, copy=False)
+def recalls(pairs: Pairs, ks) -> list[float]:
+    """Return recall of the first side's rows at several k, from one pass over the scores."""
+    queries, candidates = (x.astype(float, copy=False) for x in (pairs.images, pairs.texts))
+    hits = np.zeros(len(ks))
     for start in range(0, len(queries), _ROWS):
-        scores = queries[start : start + _ROWS].astype(float, copy=False) @ candidates.T
-        yield hit_chance(scores, scores[np.arange(len(scores)), start + np.arange(len(scores))], k, _TIE)
+        scores = queries[start : start + _ROWS] @ candidates.T
+        rows = np.arange(len(scores))
+        hits += hit_chance(scores, scores[rows, start + rows], np.array(ks)[:, None], _TIE).sum(axis=1)
+    return (hits / len(queries)).tolist()
 
 
-def hit_chance(scores: np.ndarray, own: np.ndarray, k: int, tie: float) -> np.ndarray:
+def hit_chance(scores: np.ndarray, own: np.ndarray, k, tie: float) -> np.ndarray:
     """Return each row's chance that `own` is among its `k` best, with ties, itself included, shuffled."""
     better = np.count_nonzero(scores > (own + tie)[:, None], axis=1)
     tied = np.count_nonzero(scores >= (own - tie)[:, None], axis=1) - better
@@ -67,7 +71,7 @@ def contrastive_loss(
 
     Args:
         images: Array of n rows and d columns.
-        texts: Array of the same shape, row i paired with row i.
+        texts: Array of the same shape, row i paired with row i; None where `images` are `Pairs`.
         tau: Temperature; CLIP's own is 0.01.
         direction: "both" for the mean of the two directions, else "image_to_text" (images are the queries)
             or "text_to_image".
@@ -87,7 +91,8 @@ def contrastive_loss(
 
     Taught in chapter loss_landscape.
     """
-    images, texts = checks.pairs(images, texts)
+    pairs = Pairs.of(images, texts)
+    images, texts = pairs.images, pairs.texts
     tau = checks.temperature(tau)
     checks.known(direction, DIRECTIONS, "direction")
     total = 0.0

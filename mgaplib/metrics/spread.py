@@ -3,6 +3,7 @@
 import numpy as np
 
 from mgaplib import checks
+from mgaplib.pairs import Pairs, centroid
 
 _ROWS = 512  # rows of a pairwise matrix held at once, so that memory stays O(n)
 
@@ -30,17 +31,20 @@ def mean_cosine(x) -> float:
 
     Taught in chapter random_networks.
     """
-    x = checks.embeddings(x, "x")
-    n = len(x)
-    mean = x.mean(axis=0, dtype=float)
+    return mean_cosine_of(checks.embeddings(x, "x"))
+
+
+def mean_cosine_of(rows: np.ndarray) -> float:
+    """Return `mean_cosine` of unit rows, which are not checked again."""
+    n, mean = len(rows), centroid(rows)
     return float((n * (mean @ mean) - 1) / (n - 1))
 
 
 def uniformity(x, t: float = 2.0) -> float:
     """Return Wang and Isola's uniformity, `log mean exp(-t |x_i - x_j|^2)` over pairs i < j.
 
-    At most 0, which means a single point; lower is more uniform. Points drawn uniformly in many dimensions
-    come close to -2 t.
+    From 0, a single point, down to -2 t n / (n - 1); lower is more uniform. That is -8 for two antipodes at
+    t = 2 and near -4 for many rows; points drawn evenly in many dimensions come close to it.
 
     Args:
         x: Array of n rows and d columns, one modality.
@@ -60,6 +64,11 @@ def uniformity(x, t: float = 2.0) -> float:
     """
     x = checks.embeddings(x, "x")
     t = checks.within(t, "t", 1e-12, 100, "pass a positive number up to 100, Wang and Isola's is 2")
+    return uniformity_of(x, t)
+
+
+def uniformity_of(x: np.ndarray, t: float = 2.0) -> float:
+    """Return `uniformity` of unit rows, which are not checked again."""
     total = 0.0
     for start in range(0, len(x), _ROWS):
         rows = x[start : start + _ROWS]
@@ -74,13 +83,14 @@ def uniformity(x, t: float = 2.0) -> float:
     return float(np.log(total / pairs))
 
 
-def uniformity_w2(images, texts) -> float:
+def uniformity_w2(images, texts=None) -> float:
     """Return minus the Wasserstein distance from both modalities together to an even Gaussian.
 
     With Z the 2n rows of both modalities, N(0, I/d) the target and a Gaussian fit to Z,
     `-sqrt(2 - (2 / sqrt(d)) sum_k sigma_k / sqrt(2n))`, where sigma are the singular values of the centred Z:
-    for unit rows the means and traces of the usual formula add up to 2. From -sqrt(2), one point, to 0;
-    fewer rows than a few times d cannot come close to 0.
+    for unit rows the means and traces of the usual formula add up to 2. From -sqrt(2), one point, to 0, which
+    few rows cannot reach: 1000 rows drawn evenly in 512 dimensions read -0.37. `gap_report` says what even
+    rows would read.
 
     Args:
         images: Array of n rows and d columns.
@@ -99,17 +109,29 @@ def uniformity_w2(images, texts) -> float:
 
     Taught in chapter temperature.
     """
-    images, texts = checks.pairs(images, texts)
-    z = np.concatenate([images, texts]).astype(float, copy=False)
+    pairs = Pairs.of(images, texts)
+    z = np.concatenate([pairs.images, pairs.texts]).astype(float, copy=False)
     n, d = z.shape
     sigma = np.linalg.svd(z - z.mean(axis=0), compute_uv=False)
     return -float(np.sqrt(max(2 - 2 * sigma.sum() / np.sqrt(d * n), 0)))
+
+
+def even_uniformity_w2(n: int, d: int) -> float:
+    """Return about what `uniformity_w2` reads of n rows in all, drawn evenly: their spectrum has a width.
+
+    The mean root of an eigenvalue under Marchenko and Pastur's law (1967), which holds for large n and d.
+    """
+    angle = (np.arange(4096) + 0.5) * np.pi / 4096
+    values = 1 + d / n + 2 * np.sqrt(d / n) * np.cos(angle)
+    return -float(np.sqrt(max(2 - 4 * np.mean(np.sin(angle) ** 2 / np.sqrt(values)), 0)))
 
 
 def effective_rank(x) -> float:
     """Return how many dimensions the rows fill: exp of the entropy of the centred covariance's eigenvalues.
 
     From 1, a line, to d or n - 1, a ball; 0 if all rows are the same. It is of unit rows, about their mean.
+    It grows with the number of rows: 12.8, 53.0, 83.7 and 104.6 for 16, 100, 250 and all 500 of CLIP's
+    published images. Compare it at one n only.
 
     Args:
         x: Array of n rows and d columns, one modality.
@@ -126,7 +148,11 @@ def effective_rank(x) -> float:
 
     Taught in chapter notation.
     """
-    x = checks.embeddings(x, "x")
+    return effective_rank_of(checks.embeddings(x, "x"))
+
+
+def effective_rank_of(x: np.ndarray) -> float:
+    """Return `effective_rank` of unit rows, which are not checked again."""
     centred = x - x.mean(axis=0, dtype=float)
     variances = np.linalg.svd(centred, compute_uv=False) ** 2
     if variances.sum() <= len(x) * (8 * np.finfo(x.dtype).eps) ** 2:

@@ -12,6 +12,7 @@ from mgaplib import __version__
 from mgaplib.book import plots
 from mgaplib.corrections.trials import NOTHING
 from mgaplib.landscape import ShiftLandscape
+from mgaplib.pairs import Pairs
 
 _VIEW = "application/vnd.jupyter.widget-view+json"
 _STATE = "application/vnd.jupyter.widget-state+json"
@@ -141,7 +142,7 @@ def _rows(report) -> np.ndarray:
 def _landscape(report) -> str:
     rows = _rows(report)
     try:
-        land = ShiftLandscape(report.images[rows], report.texts[rows])
+        land = ShiftLandscape(Pairs.trusted(report.images[rows], report.texts[rows]))
         taus = sorted({report.tau, *_TAUS})
         losses = land.loss(_SHIFTS, taus).T
     except ValueError as error:  # coinciding centroids, or a row on the way of the shift
@@ -170,8 +171,7 @@ def _explorer(report, captions, thumbnails) -> str:
     rows = _rows(report)
     try:
         explorer = GapExplorer(
-            report.images[rows],
-            report.texts[rows],
+            Pairs.trusted(report.images[rows], report.texts[rows]),
             tau=float(np.clip(report.tau, 0.005, 1)),
             captions=None if captions is None else [captions[row] for row in rows],
             thumbnails=None if thumbnails is None else np.asarray(thumbnails)[rows],
@@ -226,10 +226,15 @@ def _corrections(report) -> str:
 
 def _metrics(report) -> str:
     lines = [
-        f'<tr><td>{_text(name)}</td><td>{row["value"]:.4g}</td><td class="words">{_text(row["unit"])}</td>'
+        f"<tr><td>{_text(name)}</td><td>{row['value']:.4g}</td><td>{_interval(row)}</td>"
+        f'<td class="words">{_text(row["unit"])}</td>'
         f'<td class="words">{_text(row["range"])}</td><td class="words">{_text(row["meaning"])}</td></tr>'
         for name, row in report.metrics.iterrows()
     ]
     words = "".join(f'<th class="words">{name}</th>' for name in ("unit", "range", "meaning"))
-    head = f"<tr><th>metric</th><th>value</th>{words}</tr>"
+    head = f"<tr><th>metric</th><th>value</th><th>95 % interval</th>{words}</tr>"
     return _wide(f"<table>{head}{''.join(lines)}</table>", "Metrics")
+
+
+def _interval(row) -> str:
+    return "" if np.isnan(row["low"]) else f"{row['low']:.3g} to {row['high']:.3g}"

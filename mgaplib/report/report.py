@@ -6,6 +6,7 @@ import numpy as np
 
 from mgaplib import checks, metrics, output
 from mgaplib.corrections.trials import try_corrections
+from mgaplib.pairs import Pairs
 from mgaplib.report import reading
 from mgaplib.search.thresholds import Threshold, calibrate
 
@@ -57,7 +58,7 @@ class Report:
         return f"Report of {self.pairs} pairs of {self.images.shape[1]} dimensions: gap {gap:.3f}"
 
     def __str__(self) -> str:
-        lines = [repr(self), "", self.metrics[["value", "unit", "range"]].round(4).to_string(), ""]
+        lines = [repr(self), "", self.metrics.drop(columns="meaning").round(4).to_string(na_rep=""), ""]
         lines += [f"- {words} [{chapter}]" for words, chapter in self.reading]
         lines += [
             "",
@@ -74,6 +75,10 @@ class Report:
             "dimensions": self.images.shape[1],
             "tau": self.tau,
             "metrics": {name: float(value) for name, value in self.metrics.value.items()},
+            "intervals": {
+                name: [float(low), float(high)]
+                for name, low, high in self.metrics[["low", "high"]].dropna().itertuples()
+            },
             "scores": self.scores,
             "corrections": [
                 {"correction": name, **row, "spread": self.spread.loc[name].to_dict()}
@@ -107,7 +112,7 @@ class Report:
 
 def measure(
     images,
-    texts,
+    texts=None,
     *,
     tau: float = 0.01,
     false_positive_rate: float = 0.01,
@@ -143,40 +148,41 @@ def measure(
     max_pairs = checks.whole(max_pairs, "max_pairs", MIN_PAIRS, None, f"at least {MIN_PAIRS} are needed")
     seed = checks.whole(seed, "seed", 0, None, "pass a whole number from 0 on")
     asked = None if score is None else checks.within(score, "score", -1, 1, "pass a cosine, -1 to 1")
-    images, texts = (x if hasattr(x, "shape") else np.asarray(x) for x in (images, texts))
-    if np.shape(images) != np.shape(texts):  # refuse before drawing rows
-        checks.pairs(images, texts)
+    if not isinstance(images, Pairs):
+        images, texts = (x if x is None or hasattr(x, "shape") else np.asarray(x) for x in (images, texts))
+    if isinstance(images, Pairs) or np.shape(images) != np.shape(texts):  # refuse before drawing rows
+        images, texts = Pairs.of(images, texts), None
     total = len(images)
     rng, rows = np.random.default_rng(seed), np.arange(total)
     if total > max_pairs:
         rows = np.sort(rng.choice(total, max_pairs, replace=False))
-        images, texts = images[rows], texts[rows]
-    images, texts = checks.pairs(images, texts, min_rows=MIN_PAIRS)
+        images, texts = (images.take(rows), None) if texts is None else (images[rows], texts[rows])
+    pairs = Pairs.of(images, texts, min_rows=MIN_PAIRS)
     steps = output.bar(range(4), "measure")
     steps.update()
-    table = metrics.gap_report(images, texts, tau, seed)
+    table = metrics.gap_report(pairs, tau=tau, seed=seed)
     steps.update()
-    scores = _scores(images, texts)
+    scores = _scores(pairs.images, pairs.texts)
     steps.update()
-    order = rng.permutation(len(images))
-    thresholds = _thresholds(images, texts, order, false_positive_rate)
+    order = rng.permutation(len(pairs))
+    thresholds = _thresholds(pairs.swapped, order, false_positive_rate)
     steps.update()
     steps.close()
-    trial = try_corrections(images, texts, seed=seed).drop(columns="split").astype({"needs_pairs": float})
+    trial = try_corrections(pairs, seed=seed).drop(columns="split").astype({"needs_pairs": float})
     trial = trial.groupby("correction", sort=False)
     mean, spread = trial.mean(), trial.std().fillna(0.0)
-    return Report(images, texts, rows, total, tau, table, scores, mean, spread, thresholds, asked)
+    return Report(pairs.images, pairs.texts, rows, total, tau, table, scores, mean, spread, thresholds, asked)
 
 
-def _thresholds(images, texts, order, rate: float) -> dict:
+def _thresholds(searches: Pairs, order: np.ndarray, rate: float) -> dict:
     """Calibrate on one half and measure on the other; texts search images."""
     fit, test = order[: len(order) // 2], order[len(order) // 2 :]
     found = {}
     for per in ("pair", "query"):
         if per == "query" and rate * len(fit) < 1:
             continue  # as many queries cannot show so small a rate
-        threshold = calibrate(texts[fit], images[fit], rate, per)
-        found[per] = threshold, threshold.measure(texts[test], images[test])
+        threshold = calibrate(searches.take(fit), None, rate, per)
+        found[per] = threshold, threshold.measure(searches.take(test))
     return found
 
 

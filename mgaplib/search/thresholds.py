@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from mgaplib import checks
+from mgaplib.pairs import Pairs
 
 PER = ("pair", "query")
 _ROWS = 512  # rows of scores held at once
@@ -40,7 +41,7 @@ class Threshold:
         below = np.searchsorted(self.background, scores.ravel(), side="left").reshape(scores.shape)
         return (len(self.background) - below + 1) / (len(self.background) + 1)
 
-    def measure(self, queries, candidates) -> dict[str, float]:
+    def measure(self, queries, candidates=None) -> dict[str, float]:
         """Return what the threshold does on other pairs: its false-positive rate and its hit rate.
 
         Args:
@@ -51,15 +52,15 @@ class Threshold:
             TypeError: If the embeddings hold no floating-point numbers.
             ValueError: If they are malformed or their shapes differ.
         """
-        own, strangers = _scores(queries, candidates, self.per)
+        own, strangers = _scores(_checked(queries, candidates), self.per)
         return {
             "false_positive_rate": float(np.mean(strangers > self.value)),
             "hit_rate": float(np.mean(own > self.value)),
         }
 
 
-def calibrate(queries, candidates, false_positive_rate: float = 0.01, per: str = "pair") -> Threshold:
-    """Return the threshold that at most the given share of strangers pass.
+def calibrate(queries, candidates=None, false_positive_rate: float = 0.01, per: str = "pair") -> Threshold:
+    """Return the threshold that a new stranger passes with at most the given chance.
 
     A stranger is a candidate other than the query's own. Per pair, each stranger counts. Per query, only the
     best stranger of each query does: that is what a search returns when the pool holds no match, so this
@@ -85,23 +86,28 @@ def calibrate(queries, candidates, false_positive_rate: float = 0.01, per: str =
     checks.known(per, PER, "unit of the false-positive rate")
     if not 0 < false_positive_rate < 1:
         raise ValueError(f"false_positive_rate is {false_positive_rate!r}; pass a share such as 0.01")
-    _, strangers = _scores(queries, candidates, per)
-    if false_positive_rate * len(strangers) < 1:
+    pairs = _checked(queries, candidates)
+    _, strangers = _scores(pairs, per)
+    # A new score is as likely to take any place among the old ones: of m, let rate (m + 1) - 1 pass.
+    allowed = int(false_positive_rate * (len(strangers) + 1) + 1e-9) - 1
+    if allowed < 0:
         raise ValueError(
             f"{len(strangers)} scores of strangers cannot show a rate of {false_positive_rate:g}; "
-            f"pass more pairs or a rate above {1 / len(strangers):.2g}"
+            f"pass more pairs or a rate above {1 / (len(strangers) + 1):.2g}"
         )
     background = np.sort(strangers)
-    allowed = int(false_positive_rate * len(background) + 1e-9)
     value = float(background[-1 - allowed])
-    pool = len(queries) - (per == "query")
+    pool = len(pairs) - (per == "query")
     return Threshold(value, false_positive_rate, per, pool, background)
 
 
-def _scores(queries, candidates, per: str) -> tuple[np.ndarray, np.ndarray]:
+def _checked(queries, candidates) -> Pairs:
+    return Pairs.of(queries, candidates, names=("queries", "candidates"))
+
+
+def _scores(pairs: Pairs, per: str) -> tuple[np.ndarray, np.ndarray]:
     """Return the cosines of the pairs, and of strangers: all of them, or the best of each query."""
-    q, c = checks.pairs(queries, candidates, names=("queries", "candidates"))
-    q, c = q.astype(float, copy=False), c.astype(float, copy=False)
+    q, c = pairs.images.astype(float, copy=False), pairs.texts.astype(float, copy=False)
     own = np.einsum("ij,ij->i", q, c)
     strangers = []
     for start in range(0, len(q), _ROWS):

@@ -13,9 +13,11 @@ from torch import distributed
 from torch.nn.utils.parametrize import is_parametrized
 
 from mgaplib import checks, metrics, output
+from mgaplib.metrics.spread import mean_cosine_of
 from mgaplib.models.checkpoints import read
 from mgaplib.models.clip import wrap
 from mgaplib.models.open_clip import open_clip
+from mgaplib.pairs import Pairs
 from mgaplib.training.config import MAX_SCALE, History, TrainConfig
 
 
@@ -305,7 +307,7 @@ class Run:
             self.history.snapshots[step] = images, texts
 
 
-def measure(images: np.ndarray, texts: np.ndarray) -> dict[str, float]:
+def measure(images, texts=None) -> dict[str, float]:
     """Return what a record holds of n embedded pairs.
 
     Args:
@@ -318,14 +320,15 @@ def measure(images: np.ndarray, texts: np.ndarray) -> dict[str, float]:
 
     Taught in chapter training.
     """
+    pairs = Pairs.of(images, texts)
     values = {
-        "gap": metrics.modality_gap(images, texts),
-        "uniformity_w2": metrics.uniformity_w2(images, texts),
-        "image_cosine": metrics.mean_cosine(images),
-        "text_cosine": metrics.mean_cosine(texts),
-        "paired_cosine": np.einsum("nd,nd->n", images, texts).mean(),
-        "image_to_text": metrics.recall_at_k(images, texts),
-        "text_to_image": metrics.recall_at_k(texts, images),
+        "gap": metrics.modality_gap(pairs),
+        "uniformity_w2": metrics.uniformity_w2(pairs),
+        "image_cosine": mean_cosine_of(pairs.images),
+        "text_cosine": mean_cosine_of(pairs.texts),
+        "paired_cosine": np.einsum("nd,nd->n", pairs.images, pairs.texts).mean(),
+        "image_to_text": metrics.recall_at_k(pairs),
+        "text_to_image": metrics.recall_at_k(pairs.swapped),
     }
     return {name: float(value) for name, value in values.items()}
 

@@ -1,23 +1,27 @@
 """Widgets that live in Colab, in JupyterLab and, without a kernel, in the book's own pages.
 
-They are loaded when they are first used: `import mgaplib.widgets` costs nothing.
+The room of everything that a reader moves: one file of Python and one of JavaScript a widget, which share
+`base.py`, `shared.js` and `canvas.js`. They are loaded when they are first used: the import costs nothing.
 """
 
 import importlib
+import re
+from typing import TYPE_CHECKING
 
-_PLACES = {
-    "ConeExplorer": "cone_explorer",
-    "GapExplorer": "gap_explorer",
-    "SphereExplorer": "sphere_explorer",
-    "TrainingPanel": "training_panel",
-    "TrainingScrubber": "training_scrubber",
-}
-__all__ = sorted(_PLACES)
+if TYPE_CHECKING:
+    from mgaplib.widgets.cone_explorer import ConeExplorer
+    from mgaplib.widgets.gap_explorer import GapExplorer
+    from mgaplib.widgets.sphere_explorer import SphereExplorer
+    from mgaplib.widgets.training_panel import TrainingPanel
+    from mgaplib.widgets.training_scrubber import TrainingScrubber
+
+__all__ = ["ConeExplorer", "GapExplorer", "SphereExplorer", "TrainingPanel", "TrainingScrubber"]
 
 
 def __getattr__(name: str):
-    if name in _PLACES:
-        return getattr(importlib.import_module(f"{__name__}.{_PLACES[name]}"), name)
+    if name in __all__:
+        module = re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
+        return getattr(importlib.import_module(f"{__name__}.{module}"), name)
     raise AttributeError(f"module 'mgaplib.widgets' has no attribute {name!r}")
 
 

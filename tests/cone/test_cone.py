@@ -165,10 +165,33 @@ def test_lemma_3_holds_for_every_symmetric_law(law):
 
 def test_share_recovers_the_variances_it_was_drawn_with():
     rng = np.random.default_rng(0)
-    between, within = np.array([1.0, 0.2, 0.0]), np.array([1.0, 1.0, 1.0])
-    means = np.sqrt(between) * rng.standard_normal((4000, 1, 3))
-    h = means + np.sqrt(within) * rng.standard_normal((4000, 8, 3))
-    np.testing.assert_allclose(cone.initialisation_share(h), between / (between + within), atol=0.02)
+    between, shared, own = 1.0, 0.5, 0.5  # variances of seed, of input, and of the two together
+    drawn = []
+    for _ in range(200):
+        h = np.sqrt(between) * rng.standard_normal((6, 1, 30)) + np.sqrt(shared) * rng.standard_normal(
+            (1, 8, 30)
+        )
+        drawn.append(cone.initialisation_share(h + np.sqrt(own) * rng.standard_normal((6, 8, 30))))
+    assert np.mean(drawn) == pytest.approx(0.5, abs=0.01)  # the mean of the coordinates' own ratios is 0.44
+
+
+def test_share_against_slow_sums():
+    h = np.random.default_rng(1).standard_normal((4, 5, 3)) + np.arange(4)[:, None, None]
+    within = between = 0.0
+    for k in range(3):
+        seed, by_input, mean = h[:, :, k].mean(axis=1), h[:, :, k].mean(axis=0), h[:, :, k].mean()
+        rest = sum((h[s, i, k] - seed[s] - by_input[i] + mean) ** 2 for s in range(4) for i in range(5)) / (
+            3 * 4
+        )
+        within += np.mean([h[s, :, k].var(ddof=1) for s in range(4)])
+        between += seed.var(ddof=1) - rest / 5
+    assert cone.initialisation_share(h) == pytest.approx(between / (between + within))
+
+
+def test_share_of_one_function_is_zero_and_of_constants_one():
+    h = np.random.default_rng(0).standard_normal((6, 7))
+    assert cone.initialisation_share(np.repeat(h[None], 5, axis=0)) == pytest.approx(0, abs=1e-12)
+    assert cone.initialisation_share(np.repeat(h[:, None], 5, axis=1)) == pytest.approx(1)
 
 
 def test_share_ignores_scale_and_offset():
@@ -184,7 +207,7 @@ def test_theorem_2_for_a_random_network():
         before = np.array([run[layer - 1] for run in runs])
         beta = 1 - before.var(axis=1, ddof=1).sum(axis=-1).mean()
         share = cone.initialisation_share(np.array([run[layer] for run in runs]))
-        assert share.mean() > beta
+        assert share > beta
 
 
 def test_cones_of_known_place_and_width():
@@ -313,6 +336,7 @@ def test_without_norms_refuses_a_model_that_has_none():
             "law",
         ),
         (lambda: cone.initialisation_share(np.ones((3, 4))), ValueError, "at least two initialisations"),
+        (lambda: cone.initialisation_share(np.ones((3, 4, 2))), ValueError, "no variance"),
         (lambda: cone.describe_cones(np.zeros((2, 3, 4))), ValueError, "zero row"),
         (lambda: cone.log2_cap_share(4.0, 3), ValueError, "half_angle"),
         (lambda: cone.log2_cap_share(1.0, 1), ValueError, "2 dimensions"),

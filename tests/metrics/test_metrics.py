@@ -3,6 +3,7 @@
 import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -10,6 +11,8 @@ from scipy.linalg import sqrtm
 from scipy.stats import ortho_group, wasserstein_distance
 
 from mgaplib import embeddings, metrics
+from mgaplib.metrics import intervals, spread
+from mgaplib.pairs import Pairs
 
 PAIRED = {
     "modality_gap": metrics.modality_gap,
@@ -356,15 +359,129 @@ def test_what_is_no_gram_is_refused(bad, options, message):
 def test_the_report_holds_every_metric_with_its_unit():
     x, y = draw()
     report = metrics.gap_report(x, y, tau=0.05)
-    assert list(report.columns) == ["value", "unit", "range", "meaning"]
+    assert list(report.columns) == ["value", "low", "high", "unit", "range", "meaning"]
     for name, metric in PAIRED.items():
         assert report.value[name] == pytest.approx(metric(x, y))
     for name, metric in SINGLE.items():
         assert report.value[f"{name} (images)"] == pytest.approx(metric(x))
         assert report.value[f"{name} (texts)"] == pytest.approx(metric(y))
     assert report.value["recall_at_1 (text to image)"] == metrics.recall_at_k(y, x)
+    for k in (1, 5, 10):
+        assert report.value[f"recall_at_{k} (image to text)"] == metrics.recall_at_k(x, y, k)
     assert "pool of 40" in report.unit["recall_at_1 (image to text)"]
-    assert not report.isna().any(axis=None)
+    assert report.value["matched cosine"] == pytest.approx(np.diag(x @ y.T).mean())
+    assert report.value["mismatched cosine"] == pytest.approx(off_diagonal(x @ y.T).mean())
+    for name in ("modality_gap", "gap_share"):
+        assert report.value[f"{name} (unbiased)"] == PAIRED[name](x, y, unbiased=True)
+    assert not report.drop(columns=["low", "high"]).isna().any(axis=None)
+
+
+def test_a_report_of_few_pairs_leaves_out_recalls_that_say_nothing():
+    report = metrics.gap_report(*draw(5))
+    assert [name for name in report.index if name.startswith("recall")] == [
+        "recall_at_1 (image to text)",
+        "recall_at_1 (text to image)",
+    ]
+
+
+@pytest.mark.parametrize("n", [4, 30])
+def test_values_lie_in_the_ranges_and_intervals_that_the_report_says(n):
+    x, y = draw(n, 20, gap=0.4, seed=n)
+    report = metrics.gap_report(x, y)
+    for name, row in report.iterrows():
+        low, _, high = row["range"].removeprefix("from ").partition(" to ")
+        assert float(low) - 0.01 <= row["value"] <= float(high or "inf") + 0.01, name
+        if not np.isnan(row["low"]):
+            assert row["low"] <= row["high"], name
+            assert float(low) - 0.01 <= row["low"] and row["high"] <= float(high) + 0.01, name
+    assert report.low.notna().sum() == (17 if n > 10 else 13)
+    sure = report.drop(["modality_gap", "squared gap", "gap_share"]).dropna()  # the plain ones may lie above
+    assert ((sure.low <= sure.value) & (sure.value <= sure.high)).all()
+    pd.testing.assert_frame_equal(report, metrics.gap_report(x, y))
+    assert n < 10 or not report.low.equals(metrics.gap_report(x, y, seed=1).low)
+
+
+def test_the_ends_of_the_ranges_are_reached():
+    x = np.array([[1.0, 0], [1, 0], [-1, 0], [-1, 0]])
+    assert metrics.uniformity(x[1:3]) == pytest.approx(-8)  # two antipodes
+    assert (
+        metrics.gap_report(unit(x + [0, 0.1]), unit(x - [0, 0.1])).range["uniformity (images)"]
+        == "-5.33 to 0"
+    )
+    x, y = draw(8, 64)
+    x, y = x - x.mean(axis=0), y - y.mean(axis=0)
+    assert metrics.linear_separability(x, y) < 0.3  # what one half has too much of, the other lacks
+
+
+def test_even_rows_read_what_their_law_says():
+    rng = np.random.default_rng(0)
+    for n, d in ((500, 512), (200, 64), (40, 300)):
+        x, y = rng.normal(size=(2, n, d))
+        assert spread.even_uniformity_w2(2 * n, d) == pytest.approx(metrics.uniformity_w2(x, y), abs=0.01)
+    assert spread.even_uniformity_w2(1000, 512) == pytest.approx(-0.3714, abs=1e-4)
+
+
+def test_the_unbiased_gap_against_its_pairs_and_where_there_is_none():
+    x, y = draw(12, gap=0.5)
+    apart = x - y
+    squared = np.mean([apart[i] @ apart[j] for i in range(12) for j in range(12) if i != j])
+    assert metrics.modality_gap(x, y, unbiased=True) ** 2 == pytest.approx(squared)
+    assert metrics.gap_share(x, y, unbiased=True) == pytest.approx(squared / metrics.alignment(x, y))
+    plain, sure = [], []
+    for rng in map(np.random.default_rng, range(200)):
+        pairs = rng.normal(size=(2, 16, 40))
+        plain.append(metrics.modality_gap(*pairs))
+        sure.append(metrics.modality_gap(*pairs, unbiased=True))
+    assert np.mean(plain) == pytest.approx((2 / 16) ** 0.5, abs=0.01)  # sqrt(alignment / n), of no gap at all
+    assert 0.4 < np.mean(np.array(sure) == 0) < 0.65  # half of the squares come out negative
+    assert min(sure) == 0 and metrics.gap_share(*pairs, unbiased=True) < metrics.gap_share(*pairs)
+    same = np.eye(3)[[0, 0, 0, 0]], np.eye(3)[[1, 1, 1, 1]]  # where all pairs are alike, nothing is chance
+    assert metrics.modality_gap(*same, unbiased=True) == pytest.approx(2**0.5)
+    assert metrics.gap_share(*same, unbiased=True) == pytest.approx(1)
+
+
+@pytest.mark.parametrize(("name", "wanted"), [("clip", 0.8506), ("videoclip", 1.0637)])
+def test_published_gaps_hardly_move_without_bias(name, wanted):
+    x, y, real = published(name, True)
+    if real:
+        assert metrics.modality_gap(x, y, unbiased=True) == pytest.approx(wanted, abs=5e-5)
+
+
+def test_intervals_hold_the_truth_about_as_often_as_they_say():
+    inside = np.zeros(4)
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        shared = rng.normal(size=(80, 30))
+        side = np.eye(30)[0] * 2
+        pairs = Pairs(shared + rng.normal(size=(80, 30)) + side, shared + rng.normal(size=(80, 30)) - side)
+        ends = intervals.resampled(pairs, seed, draws=300)
+        truth = {  # of 200,000 such pairs
+            "modality_gap": 0.4966,
+            "matched cosine": 0.4004,
+            "mismatched cosine": -0.0616,
+            "mean_cosine (images)": 0.0616,
+        }
+        inside += [ends[name][0] <= value <= ends[name][1] for name, value in truth.items()]
+    assert (inside / 60 > 0.85).all()
+
+
+def test_intervals_of_resampled_pairs_against_whole_matrices():
+    x, y = draw(9, d=4)
+    ends = intervals.resampled(Pairs(x, y), 3, draws=50)
+    rng, cosines, gaps = np.random.default_rng(3), [], []
+    for _ in range(50):
+        rows = rng.integers(9, size=9)
+        other = rows[:, None] != rows
+        cosines.append((x[rows] @ x[rows].T)[other].mean())
+        gaps.append(((x[rows] - y[rows]) @ (x[rows] - y[rows]).T)[other].mean())
+    assert ends["mean_cosine (images)"] == pytest.approx(tuple(np.percentile(cosines, [2.5, 97.5])))
+    assert ends["squared gap"] == pytest.approx(tuple(np.percentile(gaps, [2.5, 97.5])))
+
+
+def test_a_share_has_an_interval_even_at_its_ends():
+    assert intervals.wilson(0.0, 500) == pytest.approx((0, 0.00762), abs=1e-5)
+    assert intervals.wilson(1.0, 500) == pytest.approx((0.99238, 1), abs=1e-5)
+    assert intervals.wilson(0.5, 100) == pytest.approx((0.40383, 0.59617), abs=1e-5)
 
 
 @pytest.mark.parametrize(

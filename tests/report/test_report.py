@@ -50,8 +50,16 @@ def test_the_words_quote_the_numbers(found):
 
 def test_where_there_is_no_gap_it_says_so():
     words = words_of(report.measure(*pairs(gap=0.0)))
-    assert "there is no gap" in words
+    assert "no gap is to be seen" in words
     assert "no cone to speak of" in words
+
+
+def test_a_gap_below_twice_what_chance_makes_is_seen():
+    x, y = np.random.default_rng(0).standard_normal((2, 500, 64))
+    x[:, 0] += 0.8  # a gap of about .10, to which chance adds so that .12 is measured
+    words = words_of(report.measure(x, y))
+    told = r"The gap is 0\.1[12] long.*without what chance adds to 500 pairs it is 0\.(09|10)"
+    assert re.search(told, words)
 
 
 def test_a_correction_is_praised_only_if_it_helps():
