@@ -1,6 +1,6 @@
 """A random network without a cone: ConvNeXt as it comes, and with its blocks switched on (E2's control).
 
-About 3 minutes on one core. Read by the chapter random_networks.
+A minute on one core. Read by the chapter random_networks.
 """
 
 import copy
