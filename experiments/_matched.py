@@ -3,7 +3,7 @@
 import numpy as np
 
 from mgaplib import metrics
-from mgaplib._pairs import Pairs, embed
+from mgaplib.training.loop import TrainingPairs, embed
 
 BATCH = 128
 _TIE = 1e-6  # a repeated caption is a tie, which is no lead
@@ -17,7 +17,7 @@ def margins(images: np.ndarray, texts: np.ndarray) -> np.ndarray:
     return own - np.maximum(rivals.max(axis=0), rivals.max(axis=1))
 
 
-def matched(model, pairs: Pairs, name: str, batches: int = 4) -> dict[str, float]:
+def matched(model, pairs: TrainingPairs, name: str, batches: int = 4) -> dict[str, float]:
     """Return what training sees of these pairs, in consecutive batches of 128, as they are ordered.
 
     The mean recall at 1 of both directions (ties count in expectation), the share of pairs with a positive

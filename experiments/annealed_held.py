@@ -4,9 +4,9 @@ import _record
 from _matched import columns, matched
 from _setting import ABOUT, fresh, held_out, world
 
-from mgaplib import clip
-from mgaplib._pairs import as_pairs
-from mgaplib.train import TrainConfig, train
+from mgaplib import models
+from mgaplib.training import TrainConfig, train
+from mgaplib.training.loop import as_pairs
 
 LOWER, HOLD = 400, 800
 AT = (0, 50, 100, 150, 200, 300, 400, 425, 450, 475, 500, 600, 700, 800, 1000, 1200)
@@ -24,7 +24,7 @@ def run(path: str, rates: str, seed: int) -> dict:
     """
     first, last = {"lowered": (0.07, 0.01), "cold": (0.01, 0.01), "warm": (0.07, 0.07)}[path]
     model, data, rows, steps = fresh(seed), world(seed), [], []
-    data, kept = data.to_torch(clip.wrap(model)), held_out(seed).to_torch(clip.wrap(model))
+    data, kept = data.to_torch(models.wrap(model)), held_out(seed).to_torch(models.wrap(model))
     seen = {"training": as_pairs(data, model, None), "held_out": as_pairs(kept, model, None)}
 
     def note(step: int, tau: float) -> None:

@@ -8,9 +8,10 @@ import torch
 from _matched import BATCH, columns, matched
 from _setting import POOL, SIZE, fresh
 
-from mgaplib import clip, shapeworld
-from mgaplib._pairs import as_pairs
-from mgaplib.train import TrainConfig, train
+from mgaplib import models
+from mgaplib.training import TrainConfig, train
+from mgaplib.training.loop import as_pairs
+from mgaplib.worlds import shapeworld
 
 AT = sorted({int(t) for t in np.geomspace(1, 3000, 36).round()})
 KINDS = np.array(list(itertools.product(*(range(len(v)) for v in shapeworld.ATTRIBUTES.values()))))
@@ -52,7 +53,7 @@ def pairs_of(world: str, seed: int) -> tuple[shapeworld.ShapeWorld, shapeworld.S
 def run(world: str, steps: int, seed: int) -> dict:
     model, rows, noted = fresh(seed), [], []
     drawn, kept = pairs_of(world, seed)
-    data = drawn.to_torch(clip.wrap(model))
+    data = drawn.to_torch(models.wrap(model))
     fixed = as_pairs(data, model, None)  # the first 512 of these are measured
     if world == "distinct, changing pictures":
         data = Changing(*data.tensors, seed)
