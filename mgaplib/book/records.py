@@ -150,7 +150,7 @@ def code_hash(path: Path) -> str:
 
 
 def _plain(node):
-    """Return a syntax tree as tuples, without docstrings, and without empty fields: newer Pythons add such."""
+    """Return a syntax tree as tuples, without docstrings and without empty fields: newer Pythons add such."""
     if isinstance(node, list):
         return tuple(map(_plain, node))
     if not isinstance(node, ast.AST):
