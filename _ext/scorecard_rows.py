@@ -1,4 +1,4 @@
-"""What the scorecard makes of the rows that the executed chapters recorded."""
+"""Called by scorecard.py: what it makes of the rows that the executed chapters recorded."""
 
 import re
 

@@ -1,6 +1,6 @@
 """What makes the cone of a random transformer: mean cosine by depth with one part after the other taken out.
 
-About 9 minutes on one core. Read by the chapter random_networks.
+About 8 minutes on one core. Read by the chapter random_networks.
 """
 
 import copy

@@ -1,6 +1,6 @@
 """The two cones and the gap of untrained models, on photographs and sentences and on ShapeWorld (E2).
 
-About 5 minutes on one core. Read by the chapter random_networks.
+About 4 minutes on one core. Read by the chapter random_networks.
 """
 
 from _inputs import TEXT_OF, encoder, pictures, texts

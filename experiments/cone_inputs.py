@@ -1,6 +1,6 @@
 """How alike the inputs are before any network: their own mean cosines, beside which a cone is to be read.
 
-Under a minute on one core. Read by the chapter random_networks.
+About 2 minutes on one core. Read by the chapter random_networks.
 """
 
 import numpy as np

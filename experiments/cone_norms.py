@@ -1,6 +1,6 @@
 """Cones and gap of random encoders, with and without norms, with and without centred pixels (E12, 2 x 2).
 
-About 8 minutes on one core. Read by the chapter random_networks.
+About 5 minutes on one core. Read by the chapter random_networks.
 """
 
 from functools import lru_cache

@@ -1,6 +1,6 @@
 """The seed's share of a feature's variance, by three estimators, where it is known and in a random ViT-B/32.
 
-About 3 minutes on one core. Read by the chapter many_initialisations.
+About 2 minutes on one core. Read by the chapter many_initialisations.
 """
 
 import numpy as np

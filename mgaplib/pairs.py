@@ -95,7 +95,7 @@ class Pairs:
 
     @property
     def swapped(self) -> "Pairs":
-        """The same pairs with the texts first: text to image, where a function goes from the first side."""
+        """The same pairs with the texts first, text to image, where a function goes from the first side."""
         return self.trusted(self.texts, self.images)
 
     @property

@@ -193,7 +193,7 @@ def test_a_chapter_that_leaves_the_skeleton_is_told(tmp_path, old, new, words):
 def test_operators_are_declared_only_beside_a_torchvision_that_lacks_them():
     """In a process of its own: torchvision can be imported once."""
     code = """
-import importlib, sys, types
+import importlib, runpy, sys, types
 import torch
 sys.modules["open_clip"] = types.ModuleType("open_clip")
 sys.modules["open_clip.transform"] = types.SimpleNamespace(PreprocessCfg=None, image_transform_v2=None)
@@ -206,12 +206,15 @@ def fake(name):
     sys.modules[name] = types.ModuleType(name)
 importlib.import_module = fake
 torch.version.cuda = None
-import mgaplib.models.open_clip  # asks for torchvision as it is imported
-print(len(sys.modules["mgaplib.models.open_clip"]._declared), hasattr(torch.ops.torchvision, "nms"))
+found = runpy.run_path("mgaplib/models/open_clip.py")  # asks for torchvision before it imports open_clip
+print(len(found["_declared"]), hasattr(torch.ops.torchvision, "nms"))
 """
     for lacking, expected in ((True, "1 True"), (False, "0 False")):
         done = subprocess.run(
-            [sys.executable, "-c", code.replace("{lacking}", str(lacking))], capture_output=True, text=True
+            [sys.executable, "-c", code.replace("{lacking}", str(lacking))],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
         )
         assert done.stdout.strip() == expected, done.stderr
 

@@ -1,4 +1,4 @@
-"""`make test` calls this: run some of make's targets, each to its end, and add up what their tests found."""
+"""Called by `make test`: run some of make's targets, each to its end, and add up what their tests found."""
 
 import os
 import subprocess

@@ -145,13 +145,23 @@ def code_hash(path: Path) -> str:
     """
     if not path.is_file():
         return "missing"
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    for node in ast.walk(tree):
-        body = getattr(node, "body", None)
-        if isinstance(body, list) and body and isinstance(body[0], ast.Expr):
-            if isinstance(body[0].value, ast.Constant) and isinstance(body[0].value.value, str):
-                del body[0]
-    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()[:16]
+    tree = _plain(ast.parse(path.read_text(encoding="utf-8")))
+    return hashlib.sha256(repr(tree).encode()).hexdigest()[:16]
+
+
+def _plain(node):
+    """Return a syntax tree as tuples, without docstrings and without empty fields: newer Pythons add such."""
+    if isinstance(node, list):
+        return tuple(map(_plain, node))
+    if not isinstance(node, ast.AST):
+        return node
+    fields = dict(ast.iter_fields(node))
+    body = fields.get("body")
+    if isinstance(body, list) and body and isinstance(body[0], ast.Expr):
+        if isinstance(body[0].value, ast.Constant) and isinstance(body[0].value.value, str):
+            fields["body"] = body[1:]
+    kept = ((name, _plain(value)) for name, value in fields.items() if value is not None and value != [])
+    return type(node).__name__, *kept
 
 
 def imported_modules(path: Path) -> dict[str, str]:

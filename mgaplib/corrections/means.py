@@ -197,7 +197,8 @@ class ProjectedShift(Shift):
     """Shift along the part of the gap in which the searched modality does not vary.
 
     What the gap shares with the principal components of the searched modality is left out, so the shift adds
-    (nearly) the same number to all scores of a query. The gap does not close: the shared part stays.
+    (nearly) the same number to a query's scores with the calibration rows, less nearly so to its scores with
+    others. The gap does not close: the shared part stays.
 
     Args:
         amount: Share of the projected gap to close.

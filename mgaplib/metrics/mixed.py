@@ -30,7 +30,7 @@ def mixed_partner_ranks(images, texts=None) -> tuple[np.ndarray, np.ndarray]:
         >>> mixed_partner_ranks(images, texts)[0]  # the other image, and for the first image the other text
         array([2., 3.])
 
-    Taught in chapter post_hoc.
+    Taught in chapter mixed_search.
     """
     pairs = Pairs.of(images, texts)
     n = len(pairs)
@@ -62,7 +62,7 @@ def same_modality_share(images, texts=None) -> tuple[float, float]:
         >>> same_modality_share(np.array([[1.0, 0.0], [0.9, 0.1]]), np.array([[0.1, 0.9], [0.0, 1.0]]))
         (1.0, 1.0)
 
-    Taught in chapter post_hoc.
+    Taught in chapter mixed_search.
     """
     pairs = Pairs.of(images, texts)
     n = len(pairs)
@@ -107,7 +107,7 @@ def ranking_robustness(queries, candidates, noise: float, rng: np.random.Generat
         >>> ranking_robustness(np.eye(3), np.eye(3), 0.0, np.random.default_rng(0), draws=2)
         array([1., 1.])
 
-    Taught in chapter post_hoc.
+    Taught in chapter notation.
     """
     queries = checks.embeddings(queries, "queries", min_rows=1).astype(float, copy=False)
     candidates = checks.embeddings(candidates, "candidates").astype(float, copy=False)

@@ -107,9 +107,9 @@ def _remedy(report) -> tuple[str, str]:
     best = min(better, key=lambda name: table.mixed_rank[name])
     worst = loss.drop(NOTHING).idxmax()
     words = (
-        f"Of the corrections of vectors, {best} helps most: on held-out pairs it brings the partner in one index from rank "
-        f"{table.mixed_rank[NOTHING]:.0f} to {table.mixed_rank[best]:.0f}, and recall within the other "
-        f"modality goes from {_percent(recall[NOTHING])} to {_percent(recall[best])}"
+        f"Of the corrections of vectors, {best} helps most: on held-out pairs it brings the partner in one "
+        f"index from rank {table.mixed_rank[NOTHING]:.0f} to {table.mixed_rank[best]:.0f}, and recall within "
+        f"the other modality goes from {_percent(recall[NOTHING])} to {_percent(recall[best])}"
     )
     if loss[worst] > max(noise[NOTHING], noise[worst], 0.01):
         words += f". {worst} costs most: it leaves {_percent(recall[worst])}"

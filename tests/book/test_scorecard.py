@@ -7,9 +7,9 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from mgaplib import claims
+from mgaplib.book import claims
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "_ext"))
 import scorecard_rows as scorecard  # noqa: E402
 
