@@ -84,12 +84,7 @@ def _unusual(array: np.ndarray, name: str, normalize: bool) -> np.ndarray:
 
 
 def pairs(
-    images,
-    texts,
-    *,
-    min_rows: int = 2,
-    normalize: bool = True,
-    names: tuple[str, str] = ("images", "texts"),
+    images, texts, *, min_rows: int = 2, normalize: bool = True, names: tuple[str, str] = ("images", "texts")
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return both modalities checked by `embeddings` and of one shape, row i paired with row i.
 

@@ -25,8 +25,7 @@ class Pairs:
         texts: The texts as unit rows.
 
     Raises:
-        TypeError: If the embeddings hold no floating-point numbers.
-        ValueError: If they are malformed or their shapes differ.
+        TypeError, ValueError: If the embeddings make no sense; see `mgaplib.checks`.
 
     Example:
         >>> from mgaplib import metrics

@@ -26,7 +26,6 @@ def initialisation_share(features) -> float:
         1.0
 
     Source: Liang et al. (2022), Theorem 2.
-
     Taught in chapter many_initialisations.
     """
     h = _check(features)
@@ -62,7 +61,6 @@ def describe_cones(features, components: int = 50) -> dict[str, list[float]]:
         1.414
 
     Source: Liang et al. (2022), figure 2c and supplementary figure 7.
-
     Taught in chapter many_initialisations.
     """
     h = _check(features)

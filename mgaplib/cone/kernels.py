@@ -22,11 +22,7 @@ _PIECEWISE = {
     "leaky_relu": (0.505, 0.495),  # slope 0.01 below zero
     "maxout": (math.sqrt(0.5), math.sqrt(0.5)),
 }
-_SMOOTH = {
-    "sigmoid": expit,
-    "tanh": np.tanh,
-    "gelu": lambda z: 0.5 * z * (1.0 + erf(z / math.sqrt(2.0))),
-}
+_SMOOTH = {"sigmoid": expit, "tanh": np.tanh, "gelu": lambda z: 0.5 * z * (1.0 + erf(z / math.sqrt(2.0)))}
 ACTIVATIONS = (*_SMOOTH, *_PIECEWISE)  #: The activations that `cone` and `kernels` know.
 
 _NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(80)
@@ -53,7 +49,6 @@ def expected_product(activation: str, var_u, cov, var_v) -> np.ndarray | float:
         0.159155
 
     Source: Cho and Saul (2009) for ReLU; Poole et al. (2016) in general.
-
     Taught in chapter depth_and_activation.
     """
     checks.known(activation, ACTIVATIONS, "activation")
@@ -96,7 +91,6 @@ def next_gram(activation: str, uu, uv, vv, *, width: int = 1, bias: bool = True)
         0.31831
 
     Source: Liang et al. (2022), proof of Theorem 1, for the scaling.
-
     Taught in chapter depth_and_activation.
     """
     a, c, b = ((np.asarray(x, dtype=float) + bool(bias)) / width for x in (uu, uv, vv))
@@ -127,7 +121,6 @@ def predicted_cosines(
         array([0.   , 0.318, 0.494, 0.605])
 
     Source: Cho and Saul (2009); Poole et al. (2016).
-
     Taught in chapter depth_and_activation.
     """
     uu, uv = float(squared_norm), float(cosine) * squared_norm
@@ -154,7 +147,6 @@ def sufficient_cosine(ratio: float) -> float:
         0.8
 
     Source: Liang et al. (2022), Theorem 1.
-
     Taught in chapter depth_and_activation.
     """
     ratio = _positive(ratio, "ratio")
@@ -179,7 +171,6 @@ def crossing_cosine(ratio: float, norm: float, activation: str = "relu") -> floa
         True
 
     Source: the infinite-width limit of Liang et al. (2022), Theorem 1.
-
     Taught in chapter depth_and_activation.
     """
     checks.known(activation, _PIECEWISE, "activation that commutes with scaling")

@@ -61,7 +61,6 @@ def mlp_layers(
         [(4, 4), (4, 8), (4, 8), (4, 8)]
 
     Source: Liang et al. (2022), section 2.2 and figure 2b.
-
     Taught in chapter depth_and_activation.
     """
     h = checks.embeddings(inputs, "inputs", normalize=False)
@@ -94,7 +93,6 @@ def full_mean_cosine(features) -> float:
         0.25
 
     Source: Liang et al. (2022), figure 2b, released code.
-
     Taught in chapter depth_and_activation.
     """
     unit = checks.embeddings(features, "features")
@@ -125,7 +123,6 @@ def raise_probability(
         1.0
 
     Source: Liang et al. (2022), Theorem 1.
-
     Taught in chapter depth_and_activation.
     """
     if not -1 <= cosine <= 1:
@@ -166,7 +163,6 @@ def layer_products(u, v, width: int, rng: np.random.Generator, *, law: str = "no
         (3, 2)
 
     Source: Liang et al. (2022), Lemma 3.
-
     Taught in chapter depth_and_activation.
     """
     checks.known(law, _LAWS, "law")
@@ -197,7 +193,6 @@ def random_resnet18(seed: int):
         torch.Size([2, 512])
 
     Source: Liang et al. (2022), figure 2a.
-
     Taught in chapter random_networks.
     """
     import torch
@@ -230,7 +225,6 @@ def without_norms(model):
         Identity()
 
     Source: Liang et al. (2022), supplementary figure 15.
-
     Taught in chapter random_networks.
     """
     import copy

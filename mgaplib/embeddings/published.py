@@ -114,8 +114,6 @@ def load_embeddings(name: str, trained: bool = True) -> Embeddings:
         FileNotFoundError: If MGAPLIB_DATA names no folder.
         OSError: If a file is damaged and a fresh copy could not be had.
 
-    Source: Liang et al. (2022), figure 1 and the files released with it.
-
     Example:
         >>> NAMES
         ('clip', 'convirt', 'videoclip', 'clasp')
@@ -123,6 +121,7 @@ def load_embeddings(name: str, trained: bool = True) -> Embeddings:
         Traceback (most recent call last):
         ValueError: unknown model 'clipp'; did you mean 'clip' or 'clasp' or 'videoclip'?
 
+    Source: Liang et al. (2022), figure 1 and the files released with it.
     Taught in chapter index.
     """
     model = _MODELS[checks.known(name, _MODELS, "model")]

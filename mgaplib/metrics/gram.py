@@ -20,14 +20,13 @@ def embeddings_from_gram(gram, d: int | None = None) -> tuple[np.ndarray, np.nda
         TypeError: If the matrix holds no floating-point numbers.
         ValueError: If it is no Gram matrix of unit vectors, or its rank exceeds `d`.
 
-    Source: Classical scaling (Torgerson 1952).
-
     Example:
         >>> x, y = embeddings_from_gram([[1, 0, 0.6, 0], [0, 1, 0, 0.6], [0.6, 0, 1, 0], [0, 0.6, 0, 1.0]])
         >>> np.round(x @ y.T, 12)
         array([[0.6, 0. ],
                [0. , 0.6]])
 
+    Source: Classical scaling (Torgerson 1952).
     Taught in chapter notation.
     """
     gram = checks.embeddings(gram, "gram", min_rows=4, normalize=False).astype(float)

@@ -49,8 +49,7 @@ class GapAccumulator:
             texts: Array of the same shape, row i paired with row i.
 
         Raises:
-            TypeError: If the embeddings hold no floating-point numbers.
-            ValueError: If they are malformed, their shapes differ, or they have another d than before.
+            TypeError, ValueError: If the embeddings make no sense, or they have another d than before.
         """
         part = GapAccumulator(tau=self.tau, block_size=self.block_size)
         # Whole batches a slice, so that slicing leaves the batches as they are.

@@ -34,23 +34,20 @@ def gap_report(images, texts=None, tau: float = 0.01, seed: int = 0):
     of the unbiased estimate, so that the plain value of few pairs may lie above it.
 
     Args:
-        images: Array of n rows and d columns, at least 4 rows.
-        texts: Array of the same shape, row i paired with row i.
+        images, texts: Arrays of n rows and d columns, at least 4 rows, row i paired with row i; or `Pairs`.
         tau: Temperature of the contrastive loss; CLIP's own is 0.01.
         seed: Seed of the linear classifier's split and of the draws.
 
     Raises:
-        TypeError: If the embeddings hold no floating-point numbers.
-        ValueError: If they are malformed, their shapes differ, or a metric has no value for them: a centroid
-            is zero, or every image coincides with its text.
-
-    Source: Each metric names its own.
+        TypeError, ValueError: If the embeddings make no sense, a metric has no value for them: a centroid is
+            zero, or every image coincides with its text.
 
     Example:
         >>> report = gap_report(np.eye(8), np.roll(np.eye(8), 1, axis=0))
         >>> report.loc["recall_at_1 (text to image)", ["value", "high"]].round(3).tolist()
         [0.0, 0.324]
 
+    Source: Each metric names its own.
     Taught in chapter index.
     """
     import pandas as pd

@@ -71,10 +71,7 @@ class WordTokenizer:
 
 
 #: The tiny architectures of this book, by name; `mini_clip` takes the same options.
-MINI = {
-    "MiniCLIP": {"width": 48, "image_size": 32},
-    "MiniCLIP-24": {"width": 32, "image_size": 24},
-}
+MINI = {"MiniCLIP": {"width": 48, "image_size": 32}, "MiniCLIP-24": {"width": 32, "image_size": 24}}
 
 
 def mini_clip(

@@ -26,13 +26,12 @@ class Corrector:
         TypeError: If the means are no floating-point numbers.
         ValueError: If there is none, they differ in length, or one is not finite.
 
-    Source: Li et al. 2025 (GR-CLIP).
-
     Example:
         >>> corrector = Corrector.fit(image=np.array([[1.0, 0.2], [1.0, -0.2]]), text=np.eye(2))
         >>> corrector.transform(np.array([[1.0, 0.2]]), "image")
         array([[0., 1.]])
 
+    Source: Li et al. 2025 (GR-CLIP).
     Taught in chapter mixed_search.
     """
 
@@ -65,8 +64,7 @@ class Corrector:
             **calibration: For each role, an array of d columns: `image=`, `text=`, `query=`, or any name.
 
         Raises:
-            TypeError: If embeddings hold no floating-point numbers.
-            ValueError: If they are malformed, differ in columns, or none are given.
+            TypeError, ValueError: If the embeddings make no sense (`mgaplib.checks`), or none are given.
         """
         return cls(
             {
@@ -83,8 +81,7 @@ class Corrector:
             role: One of the roles fitted.
 
         Raises:
-            TypeError: If they hold no floating-point numbers.
-            ValueError: If they are malformed, or the role is unknown.
+            TypeError, ValueError: If the embeddings make no sense (`mgaplib.checks`), or the role is unknown.
         """
         rows = self._rows(rows, role)
         return unit_rows(rows - self.means[role], role).astype(rows.dtype, copy=False)

@@ -62,8 +62,7 @@ class MixedIndex:
             kind: Their role in the corrector.
 
         Raises:
-            TypeError: If they hold no floating-point numbers.
-            ValueError: If they are malformed, or the role is unknown.
+            TypeError, ValueError: If the embeddings make no sense (`mgaplib.checks`), or the role is unknown.
         """
         return self._add(self.corrector.transform(rows, kind), kind)
 
@@ -76,8 +75,7 @@ class MixedIndex:
             weight: The share of the text.
 
         Raises:
-            TypeError: If they hold no floating-point numbers.
-            ValueError: If they are malformed, or the corrector lacks one of the roles.
+            TypeError, ValueError: If the embeddings make no sense, or the corrector lacks one of the roles.
         """
         return self._add(self.corrector.fuse(weight, image=image, text=text), "both")
 

@@ -49,8 +49,7 @@ class Threshold:
             candidates: Array of the same shape, row i the match of query i.
 
         Raises:
-            TypeError: If the embeddings hold no floating-point numbers.
-            ValueError: If they are malformed or their shapes differ.
+            TypeError, ValueError: If the embeddings make no sense; see `mgaplib.checks`.
         """
         own, strangers = _scores(_checked(queries, candidates), self.per)
         return {

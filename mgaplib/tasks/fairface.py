@@ -72,13 +72,12 @@ def load_fairface(folder: str | Path, labels: str | Path = "fairface_label_val.c
         FileNotFoundError: If the folder, the label file or a picture is missing.
         ValueError: If the table lacks a column, has no rows, or names an unknown race or gender.
 
-    Source: Karkkainen and Joo 2021.
-
     Example:
         >>> load_fairface("nowhere")
         Traceback (most recent call last):
         FileNotFoundError: there is no folder 'nowhere'
 
+    Source: Karkkainen and Joo 2021.
     Taught in chapter fairness.
     """
     folder = Path(folder)
@@ -139,12 +138,11 @@ def printed():
     races together, the rates only for each: the rest is NaN. The values are those of the authors' notebook;
     for East Asian at delta 0 the paper itself prints a sum of .7, not .6.
 
-    Source: Liang et al. 2022, table 2 and supplementary table 4 (CLIP ViT-B/32, FairFace's validation set).
-
     Example:
         >>> float(printed().loc[(-0.2, "White"), "crime"].round(3))
         0.132
 
+    Source: Liang et al. 2022, table 2 and supplementary table 4 (CLIP ViT-B/32, FairFace's validation set).
     Taught in chapter fairness.
     """
     import pandas as pd

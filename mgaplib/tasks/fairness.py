@@ -159,10 +159,7 @@ def sweep(
 
     Raises:
         ImportError: If fairlearn or statsmodels is missing.
-        TypeError: If embeddings hold no floating-point numbers, or labels no integers.
-        ValueError: If embeddings or labels are malformed or do not match, or there is no shift.
-
-    Source: Liang et al. 2022, table 2 and supplementary table 4.
+        TypeError, ValueError: If the embeddings or labels make no sense, or there is no shift.
 
     Example:
         >>> images, prompts = np.array([[0.8, 0.6], [0.6, 0.8]]), np.eye(2)
@@ -170,6 +167,7 @@ def sweep(
         >>> table[(table.measure == "other") & (table.group == "all")].rate.tolist()
         [0.5, 1.0]
 
+    Source: Liang et al. 2022, table 2 and supplementary table 4.
     Taught in chapter fairness.
     """
     import pandas as pd
@@ -211,13 +209,12 @@ def fairface_table(
         ImportError: If fairlearn or statsmodels is missing.
         ValueError: If the label file is malformed, a picture cannot be read, or the gap is not the model's.
 
-    Source: Liang et al. 2022, table 2 and supplementary table 4.
-
     Example:
         >>> fairface_table(None, "nowhere", gap=np.ones(512))
         Traceback (most recent call last):
         FileNotFoundError: there is no folder 'nowhere'
 
+    Source: Liang et al. 2022, table 2 and supplementary table 4.
     Taught in chapter fairness.
     """
     import pandas as pd

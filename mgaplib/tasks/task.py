@@ -19,15 +19,13 @@ def task_gap(images, classes) -> np.ndarray:
         classes: Array of one row a class and d columns.
 
     Raises:
-        TypeError: If the embeddings hold no floating-point numbers.
-        ValueError: If they are malformed or of different width, or have the same mean.
-
-    Source: Liang et al. 2022, appendix B.1.
+        TypeError, ValueError: If the embeddings make no sense (`mgaplib.checks`), or they have the same mean.
 
     Example:
         >>> task_gap([[1.0, 0.0], [1.0, 0.0]], [[0.0, 1.0], [0.0, 1.0]])
         array([ 1., -1.])
 
+    Source: Liang et al. 2022, appendix B.1.
     Taught in chapter zero_shot.
     """
     x, c = both(images, classes)
@@ -47,16 +45,14 @@ def scores(images, classes, delta: float = 0.0, gap=None) -> np.ndarray:
         gap: Along what, d numbers; this task's own gap if None.
 
     Raises:
-        TypeError: If the embeddings hold no floating-point numbers.
-        ValueError: If they are malformed or do not match, or the shift moves a row onto the origin.
-
-    Source: Liang et al. 2022, released code; in the paper's own measure, lambda is delta over twice
-    the gap's length.
+        TypeError, ValueError: If the embeddings make no sense, or the shift moves a row onto the origin.
 
     Example:
         >>> scores([[0.6, 0.8], [0.8, 0.6]], [[1.0, 0.0]]).ravel()
         array([0.6, 0.8])
 
+    Source: Liang et al. 2022, released code; in the paper's own measure, lambda is delta over twice
+    the gap's length.
     Taught in chapter zero_shot.
     """
     x, c = shifted(images, classes, delta, gap)
@@ -109,8 +105,7 @@ def predict(images, classes, delta: float = 0.0, gap=None, *, images_only: bool 
             measured on other pairs.
 
     Raises:
-        TypeError: If the embeddings hold no floating-point numbers.
-        ValueError: If they are malformed or do not match.
+        TypeError, ValueError: If the embeddings make no sense; see `mgaplib.checks`.
 
     Example:
         >>> images = [[0.8, 0.6], [0.6, 0.8]]
@@ -138,8 +133,7 @@ def accuracy(images, labels, classes, delta: float = 0.0, gap=None) -> float:
         gap: As in `scores`.
 
     Raises:
-        TypeError: If the embeddings hold no floating-point numbers, or the labels no integers.
-        ValueError: If they are malformed or do not match.
+        TypeError, ValueError: If the embeddings or labels make no sense; see `mgaplib.checks`.
 
     Example:
         >>> accuracy([[1.0, 0.1], [0.1, 1.0]], [0, 0], np.eye(2))
@@ -165,12 +159,11 @@ def roc_auc(images, labels, classes, delta: float = 0.0, gap=None, *, tau: float
         TypeError: If the embeddings hold no floating-point numbers, or the labels no integers.
         ValueError: If there are not two classes or not two labels, or something is malformed.
 
-    Source: Liang et al. 2022, table 1 (Hateful Memes).
-
     Example:
         >>> roc_auc([[1.0, 0.1], [0.1, 1.0], [0.6, 0.8]], [0, 1, 1], np.eye(2))
         1.0
 
+    Source: Liang et al. 2022, table 1 (Hateful Memes).
     Taught in chapter zero_shot.
     """
     from scipy.special import expit
@@ -197,12 +190,11 @@ def gini(predicted, n_classes: int) -> float:
         TypeError: If the predictions are no integers.
         ValueError: If there is none, or one is not below `n_classes`.
 
-    Source: Sato 2026, the Gini coefficient of the counts.
-
     Example:
         >>> gini([0, 1, 2, 3], 4), gini([0, 0, 0, 0], 4)
         (0.0, 0.75)
 
+    Source: Sato 2026, the Gini coefficient of the counts.
     Taught in chapter zero_shot.
     """
     predicted = checked_labels(predicted, predicted, range(n_classes), "predicted")
@@ -231,13 +223,12 @@ def sweep(images, labels, classes, deltas=DELTAS, *, gap=None, metric: str = "ac
         TypeError: If the embeddings hold no floating-point numbers, or the labels no integers.
         ValueError: If they are malformed or do not match, there is no shift, or the metric is unknown.
 
-    Source: Liang et al. 2022, supplementary figure 10.
-
     Example:
         >>> table = sweep([[1.0, 0.1], [1.0, -0.1]], [0, 1], [[0.0, 1.0], [0.1, -1.0]], [0, 0.5])
         >>> table.columns.tolist()
         ['delta', 'distance', 'accuracy', 'gini']
 
+    Source: Liang et al. 2022, supplementary figure 10.
     Taught in chapter zero_shot.
     """
     import pandas as pd

@@ -17,12 +17,11 @@ def alignment_term(images: torch.Tensor, texts: torch.Tensor) -> torch.Tensor:
         TypeError: If they hold no floating-point numbers.
         ValueError: If they are no two matrices of one shape with unit rows.
 
-    Source: Wang and Isola 2020; Fahim et al. 2024.
-
     Example:
         >>> alignment_term(torch.eye(2), -torch.eye(2))
         tensor(4.)
 
+    Source: Wang and Isola 2020; Fahim et al. 2024.
     Taught in chapter explanations.
     """
     _check_rows(images=images, texts=texts)
@@ -40,12 +39,11 @@ def uniformity_term(x: torch.Tensor, t: float = 2.0) -> torch.Tensor:
         TypeError: If they hold no floating-point numbers.
         ValueError: If they are no matrix of at least 2 unit rows, or t is not positive.
 
-    Source: Wang and Isola 2020; Fahim et al. 2024.
-
     Example:
         >>> uniformity_term(torch.eye(3))
         tensor(-4.)
 
+    Source: Wang and Isola 2020; Fahim et al. 2024.
     Taught in chapter explanations.
     """
     _check_rows(2, x=x)
@@ -66,12 +64,11 @@ def cross_uniformity_term(images: torch.Tensor, texts: torch.Tensor, t: float = 
         TypeError: If they hold no floating-point numbers.
         ValueError: If they are no two matrices of one shape with at least 2 unit rows, or t is not positive.
 
-    Source: Fahim et al. 2024.
-
     Example:
         >>> cross_uniformity_term(torch.eye(3), torch.eye(3))
         tensor(-4.)
 
+    Source: Fahim et al. 2024.
     Taught in chapter explanations.
     """
     _check_rows(2, images=images, texts=texts)
@@ -126,13 +123,12 @@ class SpreadLoss(torch.nn.Module):
     Raises:
         ValueError: If a weight is negative or not finite.
 
-    Source: Fahim et al. 2024; all weights 1 are their L_CUAXU, and without the last term their L_CUA.
-
     Example:
         >>> loss = SpreadLoss(lambda images, texts, logit_scale: torch.tensor(1.0), alignment=0.5)
         >>> loss(torch.eye(2), -torch.eye(2), 1.0)
         tensor(3.)
 
+    Source: Fahim et al. 2024; all weights 1 are their L_CUAXU, and without the last term their L_CUA.
     Taught in chapter explanations.
     """
 
@@ -195,14 +191,13 @@ def share_encoder(model: torch.nn.Module) -> torch.nn.Module:
     Raises:
         ValueError: If the towers differ in shape, or the image tower is no vision transformer.
 
-    Source: Eslami and de Melo 2025 (AlignCLIP), the shared half of it.
-
     Example:
         >>> from mgaplib import models
         >>> model = share_encoder(models.mini_clip(layers=1, text_layers=1))
         >>> model.transformer is model.visual.transformer
         True
 
+    Source: Eslami and de Melo 2025 (AlignCLIP), the shared half of it.
     Taught in chapter explanations.
     """
     image_tower = getattr(model.visual, "transformer", None)

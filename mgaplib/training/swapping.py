@@ -31,7 +31,6 @@ def weights(kind: str, rows: int, columns: int, rng: np.random.Generator) -> np.
         array([0., 1., 1., 1.], dtype=float32)
 
     Source: Yaras et al. (2025), appendix D; the uniform law of the soft weights is our reading.
-
     Taught in chapter swapping.
     """
     checks.known(kind, KINDS, "kind of swap")
@@ -59,7 +58,6 @@ def swap(
         (tensor([[0.6000, 0.0000]]), tensor([[1.0000, 0.8000]]))
 
     Source: Yaras et al. (2025), appendix D, hard and soft swapping between modalities (HS, SS).
-
     Taught in chapter swapping.
     """
     if images.shape != texts.shape or images.ndim != 2:
@@ -107,7 +105,6 @@ class SwappedLoss(torch.nn.Module):
         tensor(0.6000)
 
     Source: Yaras et al. (2025), section 4.1 and appendix D.
-
     Taught in chapter swapping.
     """
 

@@ -110,7 +110,6 @@ def reparametrize(
         0.07
 
     Source: Yaras et al. (2025), section 4.1, temperature reparametrization (TR), and appendix F.
-
     Taught in chapter temperature.
     """
     checks.known(by, ("softplus", "exp"), "re-parametrisation")
@@ -223,7 +222,6 @@ def fix(model: torch.nn.Module, tau: float) -> None:
         (0.04, False)
 
     Source: Yaras et al. (2025), section 4.1, fixed large temperature (FLT).
-
     Taught in chapter temperature.
     """
     scale = logit_scale_of(model, plain=True)
@@ -246,7 +244,6 @@ def linear(start: float, end: float) -> Schedule:
         0.03
 
     Source: Yaras et al. (2025), appendix D, temperature scheduling (TS), there a step an epoch.
-
     Taught in chapter temperature.
     """
     start, end = checks.temperature(start, "start"), checks.temperature(end, "end")
@@ -269,7 +266,6 @@ def alternating(low: float, high: float, cycles: float = 5) -> Schedule:
         [0.01, 0.025, 0.04, 0.01]
 
     Source: Yaras et al. (2025), appendix F, A0 and A1.
-
     Taught in chapter temperature.
     """
     low, high = checks.temperature(low, "low"), checks.temperature(high, "high")
@@ -290,10 +286,7 @@ SCHEDULES: dict[str, Schedule] = {
 
 
 def scheduled(
-    model: torch.nn.Module,
-    schedule: Schedule | str,
-    steps: int,
-    also: Callable[[int], object] | None = None,
+    model: torch.nn.Module, schedule: Schedule | str, steps: int, also: Callable[[int], object] | None = None
 ) -> Callable[[int], float]:
     """Return a scheduler that sets the temperature of each step, and stop learning it.
 
@@ -319,7 +312,6 @@ def scheduled(
         (0.03, 0.03)
 
     Source: Yaras et al. (2025), section 4.1, temperature scheduling (TS).
-
     Taught in chapter temperature.
     """
     if isinstance(schedule, str):
@@ -358,7 +350,6 @@ def slow_groups(groups: list[dict], model: torch.nn.Module, factor: float = 0.1)
         [0.001, 0.0001]
 
     Source: Yaras et al. (2025), section 4.1, smaller learning rate of temperature (SLRT).
-
     Taught in chapter temperature.
     """
     if not 0 <= factor < math.inf:
@@ -402,7 +393,6 @@ def slow_down(
         1
 
     Source: Yaras et al. (2025), section 4.1, smaller learning rate of temperature (SLRT).
-
     Taught in chapter temperature.
     """
     optimizer.param_groups[:] = slow_groups(optimizer.param_groups, model, factor)

@@ -68,11 +68,7 @@ class ConeExplorer(BookWidget):
         inputs = checks.embeddings(inputs, "inputs", normalize=False)
         self._tables = {
             name: _tables(
-                inputs,
-                name,
-                depth,
-                width,
-                np.random.default_rng([seed, kernels.ACTIVATIONS.index(name)]),
+                inputs, name, depth, width, np.random.default_rng([seed, kernels.ACTIVATIONS.index(name)])
             )
             for name in names
         }

@@ -162,8 +162,7 @@ class GapExplorer(BookWidget):
     `tau` can be read and set, and `metrics` holds the numbers at that setting.
 
     Args:
-        images: Array of n rows and d columns.
-        texts: Array of the same shape, row i paired with row i.
+        images, texts: Arrays of n rows and d columns, row i paired with row i.
         labels: Class of each image, integers from 0, for zero-shot accuracy.
         class_embeddings: Text embedding of each class, d columns; given with `labels`.
         thumbnails: A small picture of each pair: uint8 array of n squares with 3 colours.
@@ -177,9 +176,8 @@ class GapExplorer(BookWidget):
             recall_text_to_image, and zero_shot_accuracy if there are labels.
 
     Raises:
-        TypeError: If the embeddings hold no floating-point numbers, or the labels no integers.
-        ValueError: If the embeddings are malformed or have no gap, or something that belongs to each pair
-            does not have n entries.
+        TypeError, ValueError: If the embeddings or labels make no sense, they have no gap, or something that
+            belongs to each pair does not have n entries.
 
     Example:
         >>> rng = np.random.default_rng(0)

@@ -97,12 +97,7 @@ def _distance(name: str, x: np.ndarray, y: np.ndarray, r: np.ndarray) -> np.ndar
 
 
 #: What a picture is drawn from, and a caption may mention, each with its values.
-ATTRIBUTES = {
-    "size": tuple(SIZES),
-    "colour": tuple(PALETTE),
-    "shape": SHAPES,
-    "position": tuple(POSITIONS),
-}
+ATTRIBUTES = {"size": tuple(SIZES), "colour": tuple(PALETTE), "shape": SHAPES, "position": tuple(POSITIONS)}
 SYNONYMS = {
     "small": "tiny",
     "medium": "middling",
