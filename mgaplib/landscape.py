@@ -293,25 +293,11 @@ class ShiftLandscape:
         return np.array(losses).reshape(-1, len(taus)) / (len(self.gram) * sum(both_ways))
 
     def modality_gap(self, shifts) -> np.ndarray:
-        """Return the length of the gap at each shift, of rows normalised again.
-
-        Args:
-            shifts: Shifts in the landscape's convention.
-
-        Raises:
-            ValueError: If a shift makes no sense.
-        """
+        """Return the length of the gap at each shift, of rows normalised again; `shifts` as in `loss`."""
         return np.linalg.norm(self._gaps(shifts), axis=0)
 
     def signed_distance(self, shifts) -> np.ndarray:
-        """Return the length of the gap at each shift, negative once the modalities have passed each other.
-
-        Args:
-            shifts: Shifts in the landscape's convention.
-
-        Raises:
-            ValueError: If a shift makes no sense.
-        """
+        """Return `modality_gap` at each shift, negative once the modalities have passed each other."""
         gaps = self._gaps(shifts)
         return np.linalg.norm(gaps, axis=0) * np.where(self.direction @ gaps < 0, -1, 1)
 
@@ -319,7 +305,7 @@ class ShiftLandscape:
         """Return recall at k, a row per shift: image to text and text to image, in the pool of all n.
 
         Args:
-            shifts: Shifts in the landscape's convention.
+            shifts: As in `loss`.
             k: How many candidates count, from 1 to n.
 
         Raises:
@@ -343,8 +329,7 @@ class ShiftLandscape:
 
         Args:
             tau: Temperature.
-            direction: As in `loss`.
-            block_size: As in `loss`.
+            direction, block_size: As in `loss`.
             bounds: Lowest and highest shift; by default the centroids go two gaps in or out.
 
         Raises:

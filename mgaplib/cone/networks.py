@@ -8,8 +8,6 @@ from mgaplib import checks
 from mgaplib.cone import kernels
 
 _LAWS = ("normal", "rademacher", "uniform")
-
-
 _ACTIVATE = {
     **kernels._SMOOTH,
     "linear": lambda z: z,
@@ -52,8 +50,7 @@ def mlp_layers(
         bias: Whether the layers have biases.
 
     Raises:
-        TypeError: If the inputs are not floating-point numbers.
-        ValueError: If the inputs are malformed or the activation is unknown.
+        TypeError, ValueError: If the inputs make no sense (`mgaplib.checks`), or the activation is unknown.
 
     Example:
         >>> layers = mlp_layers(np.eye(4), 3, "relu", np.random.default_rng(0), width=8)
@@ -85,8 +82,7 @@ def full_mean_cosine(features) -> float:
         features: Floating array of n rows.
 
     Raises:
-        TypeError: If the features are not floating-point numbers.
-        ValueError: If they are malformed or hold a zero row.
+        TypeError, ValueError: If the features make no sense; see `mgaplib.checks`.
 
     Example:
         >>> full_mean_cosine(np.eye(4))
@@ -166,9 +162,7 @@ def layer_products(u, v, width: int, rng: np.random.Generator, *, law: str = "no
     Taught in chapter depth_and_activation.
     """
     checks.known(law, _LAWS, "law")
-    pair = np.stack(
-        [np.append(u, 1.0), np.append(v, 1.0)], axis=1
-    )  # the bias is one more weight, on an input of one
+    pair = np.stack([np.append(u, 1.0), np.append(v, 1.0)], axis=1)  # the bias: a weight on an input of one
     size = (trials, width, len(pair))
     if law == "normal":
         weights = rng.standard_normal(size)

@@ -92,9 +92,7 @@ class Correction:
         if not hasattr(self, "n_features_in_"):
             from sklearn.exceptions import NotFittedError
 
-            raise NotFittedError(
-                f"call {type(self).__name__}.fit(images, texts) first, on a calibration split"
-            )
+            raise NotFittedError(f"call {type(self).__name__}.fit(images, texts) first, on a calibration set")
 
     def _of_unit_rows(self, rows: np.ndarray, name: str) -> np.ndarray:
         self._check_fitted()
@@ -122,23 +120,11 @@ class Correction:
 
 
 def unit_rows(moved: np.ndarray, name: str) -> np.ndarray:
-    """Return moved rows scaled to unit length.
-
-    Raises:
-        ValueError: If a row was moved to the origin, where no direction is left.
-
-    Example:
-        >>> unit_rows(np.array([[3.0, 4.0]]), "images")
-        array([[0.6, 0.8]])
-
-    Taught in chapter post_hoc.
-    """
+    """Return moved rows scaled to unit length; one at the origin, where no direction is left, is refused."""
     norms = np.linalg.norm(moved, axis=1)
     if not norms.min() > _TINY:
         row = int(np.argmin(norms))
-        raise ValueError(
-            f"the correction moves row {row} of {name} to the origin; drop that row or shift less"
-        )
+        raise ValueError(f"the correction moves row {row} of {name} to the origin; drop it or shift less")
     return moved / norms[:, None]
 
 
@@ -268,9 +254,7 @@ class ReAlign(Correction):
     def _learn(self, x: np.ndarray, y: np.ndarray) -> None:
         spread = y.var(axis=0).sum()
         if not spread > 1e-12:  # of unit rows: the rest is rounding
-            raise ValueError(
-                "texts are all the same, so their variance cannot be scaled; pass different texts"
-            )
+            raise ValueError("texts are all the same; their variance cannot be scaled: pass different texts")
         self.scale_ = float(np.sqrt(x.var(axis=0).sum() / spread))
         self.drift_ = self._first_step(y).mean(axis=0) - self.image_mean_
 

@@ -70,9 +70,7 @@ def closing_constants(n: int, margin: float, beta: float, gamma: float) -> tuple
     if n < 2:
         raise ValueError(f"n is {n}; a margin needs at least 2 pairs")
     if not margin > 0:
-        raise ValueError(
-            f"margin is {margin}; the bound is for pairs that stay matched, by a positive margin"
-        )
+        raise ValueError(f"margin is {margin}; the bound is for pairs that stay matched, by a margin above 0")
     if not 0 < gamma < 1:
         raise ValueError(f"gamma is {gamma!r}; the bound needs a gap at time 0, so between 0 and 1")
     least = np.log(4 * (n - 1)) / (margin * (1 - gamma**2))
@@ -126,12 +124,7 @@ def log_mean_exp(sharpness: float, d: int) -> float:
 def mean_cosine_tilted(sharpness: float, d: int) -> float:
     """Return I_{rho+1}(a) / I_rho(a): the mean cosine of random directions, weighted by exp(a cosine).
 
-    Args:
-        sharpness: The a, positive.
-        d: Dimension of the space, at least 2.
-
-    Raises:
-        ValueError: If an argument makes no sense.
+    The arguments, and what is raised, are those of `log_mean_exp`.
 
     Example:
         >>> round(mean_cosine_tilted(2.0, 3), 6) == round(float(1 / np.tanh(2.0) - 1 / 2.0), 6)

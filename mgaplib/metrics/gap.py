@@ -85,9 +85,7 @@ def relative_modality_gap(images, texts=None) -> float:
     across = alignment(pairs) / 4  # |x - y|^2 = 2 (1 - cos)
     within = (1 - (mean_cosine_of(pairs.images) + mean_cosine_of(pairs.texts)) / 2) / 2
     if across + within <= np.finfo(pairs.images.dtype).eps:
-        raise ValueError(
-            "all rows of images and texts are the same; a ratio of distances needs some distance"
-        )
+        raise ValueError("all rows of images and texts are the same; a ratio of distances needs a distance")
     return across / (across + within)
 
 

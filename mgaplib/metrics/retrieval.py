@@ -102,11 +102,7 @@ def contrastive_loss(
 
 
 def batches(n: int, block_size: int | None) -> list[slice]:
-    """Return the slices of consecutive batches of `block_size` pairs.
-
-    Raises:
-        ValueError: If the block size is below 2, which leaves nothing to choose from.
-    """
+    """Return the slices of consecutive batches of `block_size` pairs, at least 2, or of one pool."""
     if block_size is None:
         return [slice(0, n)]
     size = checks.whole(

@@ -37,9 +37,7 @@ class Corrector:
 
     def __init__(self, means: dict[str, np.ndarray]):
         if not means:
-            raise ValueError(
-                "no role is given; pass at least one, as in Corrector.fit(image=images, text=texts)"
-            )
+            raise ValueError("no role is given; pass some, as in Corrector.fit(image=images, text=texts)")
         self.means = {}
         for role, mean in means.items():
             mean = np.asarray(mean)
@@ -156,7 +154,5 @@ class Corrector:
         checks.known(role, self.means, "role")
         rows = checks.embeddings(rows, role, min_rows=1)
         if rows.shape[1] != self.dimensions:
-            raise ValueError(
-                f"{role} has {rows.shape[1]} columns; the corrector was fitted on {self.dimensions}"
-            )
+            raise ValueError(f"{role} has {rows.shape[1]} columns; the corrector has {self.dimensions}")
         return rows

@@ -127,9 +127,7 @@ class MixedIndex:
             found.faiss = _faiss().deserialize_index(content)
             found.kinds = json.loads((folder / "kinds.json").read_text(encoding="utf-8"))
         except (RuntimeError, ValueError) as error:  # faiss's own errors are RuntimeErrors
-            raise ValueError(
-                f"the index in {str(folder)!r} is damaged: {str(error).splitlines()[0]}"
-            ) from error
+            raise ValueError(f"index in {str(folder)!r} is damaged: {str(error).splitlines()[0]}") from error
         if (found.faiss.ntotal, found.faiss.d) != (len(found.kinds), found.corrector.dimensions):
             raise ValueError(f"the files in {str(folder)!r} do not belong together; save the index again")
         return found

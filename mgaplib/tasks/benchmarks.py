@@ -35,9 +35,7 @@ class Benchmark:
             return list(self.classes)
         names = getattr(dataset, "classes", None)
         if not names:
-            raise ValueError(
-                "dataset names no classes; give it an attribute `classes`, a name for each label"
-            )
+            raise ValueError("dataset names no classes; give it an attribute `classes`, a name a label")
         return [re.sub(r"(?<=[a-z])(?=[A-Z])", " ", str(name)).replace("_", " ").lower() for name in names]
 
 

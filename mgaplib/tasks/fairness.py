@@ -13,17 +13,9 @@ from mgaplib.tasks.fairface import DELTAS, FAIRFACE_PROMPTS, FairFace, load_fair
 from mgaplib.tasks.task import handicap, needs, predict
 
 __all__ = [
-    "ALL",
-    "DELTAS",
-    "FAIRFACE_PROMPTS",
-    "FairFace",
-    "disparity",
-    "fairface_table",
-    "load_fairface",
-    "printed",
-    "rates",
-    "sweep",
-]
+    "ALL", "DELTAS", "FAIRFACE_PROMPTS", "FairFace", "disparity", "fairface_table", "load_fairface",
+    "printed", "rates", "sweep",
+]  # fmt: skip
 
 
 ALL = "all"  #: What stands for everyone in a column of groups.
@@ -83,10 +75,7 @@ def disparity(
     that are treated alike: the shuffles know that, its size alone does not.
 
     Args:
-        predicted: Index of each picture's predicted prompt.
-        truth: Index of its right prompt.
-        groups: Its group; at least two.
-        harmful: For each kind of harm, the indices of its prompts.
+        predicted, truth, groups, harmful: As in `rates`; at least two groups.
         permutations: How many shuffles.
         seed: Seed of the shuffles.
 
@@ -150,12 +139,9 @@ def sweep(
     Args:
         images: Array of n rows and d columns.
         prompts: Array of one row for each prompt and d columns.
-        truth: Index of each picture's right prompt.
-        groups: Its group.
-        harmful: For each kind of harm, the indices of its prompts.
+        truth, groups, harmful, level: As in `rates`.
         gap: The gap, d numbers, measured on other pairs.
         deltas: The shifts; the paper's by default.
-        level: Confidence level of the intervals.
 
     Raises:
         ImportError: If fairlearn or statsmodels is missing.
@@ -198,8 +184,7 @@ def fairface_table(
 
     Args:
         clip: A `mgaplib.models.Clip`; the paper's is `models.load_clip("ViT-B-32", "openai")`.
-        folder: FairFace's folder, as `load_fairface` takes it.
-        labels: Its label file.
+        folder, labels: FairFace's folder and its label file, as `load_fairface` takes them.
         gap: The model's gap, for instance `metrics.gap_vector` of captioned pictures; the paper's is COCO's.
         deltas: The shifts; the paper's by default.
         batch_size: Pictures held and encoded at a time.

@@ -96,10 +96,7 @@ def predict(images, classes, delta: float = 0.0, gap=None, *, images_only: bool 
     """Return the index of each picture's nearest class.
 
     Args:
-        images: Array of n rows and d columns.
-        classes: Array of one row a class and d columns.
-        delta: As in `scores`.
-        gap: As in `scores`.
+        images, classes, delta, gap: As in `scores`.
         images_only: Whether the images go the whole `delta` and the classes stay, as in Liang et al. 2022,
             section 5.2; that shift is a `handicap` for each class, and is applied as one. It needs a gap,
             measured on other pairs.
@@ -126,11 +123,8 @@ def accuracy(images, labels, classes, delta: float = 0.0, gap=None) -> float:
     """Return the share of pictures whose nearest class is their own.
 
     Args:
-        images: Array of n rows and d columns.
+        images, classes, delta, gap: As in `scores`.
         labels: The index of each picture's class, n integers.
-        classes: Array of one row a class and d columns.
-        delta: As in `scores`.
-        gap: As in `scores`.
 
     Raises:
         TypeError, ValueError: If the embeddings or labels make no sense; see `mgaplib.checks`.
@@ -148,11 +142,9 @@ def roc_auc(images, labels, classes, delta: float = 0.0, gap=None, *, tau: float
     """Return the area under the ROC curve of two classes, scored by the softmax of cosine over temperature.
 
     Args:
-        images: Array of n rows and d columns.
+        images, delta, gap: As in `scores`.
         labels: 0 or 1 for each picture; both must occur.
         classes: Array of two rows and d columns; the second is the one to be found.
-        delta: As in `scores`.
-        gap: As in `scores`.
         tau: Temperature; the paper's is 1/100.
 
     Raises:
@@ -212,11 +204,8 @@ def sweep(images, labels, classes, deltas=DELTAS, *, gap=None, metric: str = "ac
     The distance is the length of the task's gap that is left, negative once the means have passed each other.
 
     Args:
-        images: Array of n rows and d columns.
-        labels: The index of each picture's class.
-        classes: Array of one row a class and d columns.
+        images, labels, classes, gap: As in `accuracy`.
         deltas: The shifts; the paper's forty by default.
-        gap: As in `scores`.
         metric: "accuracy" or "roc_auc".
 
     Raises:

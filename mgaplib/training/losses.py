@@ -10,12 +10,10 @@ def alignment_term(images: torch.Tensor, texts: torch.Tensor) -> torch.Tensor:
     """Return the mean squared distance of the pairs: what pulls a pair together.
 
     Args:
-        images: Unit rows, (n, d).
-        texts: Unit rows of the same shape, row i paired with row i.
+        images, texts: Unit rows, (n, d), row i paired with row i.
 
     Raises:
-        TypeError: If they hold no floating-point numbers.
-        ValueError: If they are no two matrices of one shape with unit rows.
+        TypeError, ValueError: If they are no two floating-point matrices of one shape with unit rows.
 
     Example:
         >>> alignment_term(torch.eye(2), -torch.eye(2))
@@ -36,8 +34,7 @@ def uniformity_term(x: torch.Tensor, t: float = 2.0) -> torch.Tensor:
         t: How fast a pair's weight falls with its squared distance.
 
     Raises:
-        TypeError: If they hold no floating-point numbers.
-        ValueError: If they are no matrix of at least 2 unit rows, or t is not positive.
+        TypeError, ValueError: If x is no floating-point matrix of 2 or more unit rows, or t is not positive.
 
     Example:
         >>> uniformity_term(torch.eye(3))
@@ -56,13 +53,11 @@ def cross_uniformity_term(images: torch.Tensor, texts: torch.Tensor, t: float = 
     """Return `log mean exp(-t |x_i - y_j|^2)` over i != j: what pushes strangers of two modalities apart.
 
     Args:
-        images: Unit rows, (n, d), at least 2.
-        texts: Unit rows of the same shape, row i paired with row i.
-        t: How fast a pair's weight falls with its squared distance.
+        images, texts: Unit rows, (n, d), at least 2, row i paired with row i.
+        t: As in `uniformity_term`.
 
     Raises:
-        TypeError: If they hold no floating-point numbers.
-        ValueError: If they are no two matrices of one shape with at least 2 unit rows, or t is not positive.
+        TypeError, ValueError: As in `alignment_term` and `uniformity_term`.
 
     Example:
         >>> cross_uniformity_term(torch.eye(3), torch.eye(3))
@@ -155,8 +150,7 @@ class SpreadLoss(torch.nn.Module):
         """Return the wrapped loss plus the terms.
 
         Args:
-            image_features: Embeddings of images, (n, d), of unit length.
-            text_features: Embeddings of texts, (n, d), of unit length.
+            image_features, text_features: Embeddings, (n, d), of unit length.
             *args: What the wrapped loss takes after them, such as `logit_scale`.
             output_dict: Whether to return each part by name instead of the sum.
             **kwargs: What else the wrapped loss takes.

@@ -44,8 +44,7 @@ def swap(
     """Return both modalities, each with a share of the other in it.
 
     Args:
-        images: Embeddings, (n, d).
-        texts: Embeddings, (n, d), row i paired with row i.
+        images, texts: Embeddings, (n, d), row i paired with row i.
         keep: The share of itself that an entry keeps, (n, d) or (n, 1), as `weights` draws it.
         normalize: Whether to scale the mixed rows back to unit length; the paper does not say that it does.
 
@@ -88,8 +87,7 @@ class SwappedLoss(torch.nn.Module):
         kind: "hard", "soft" or "rows", see `weights`.
         normalize: Whether to scale mixed embeddings back to unit length.
         seed: Seed of the swaps; the same on all processes.
-        rank: This process's number; the wrapped loss's own if None.
-        world_size: Number of processes; the wrapped loss's own if None.
+        rank, world_size: This process's number, and how many there are; the wrapped loss's own if None.
         calls_per_step: How often the loop calls the loss in a step: open_clip's `accum_freq`.
 
     Attributes:
@@ -123,12 +121,8 @@ class SwappedLoss(torch.nn.Module):
         super().__init__()
         if not 0 <= p <= 1:
             raise ValueError(f"p is {p}; it is a share between 0 and 1")
-        self.loss, self.p, self.kind, self.normalize = (
-            loss,
-            float(p),
-            checks.known(kind, KINDS, "kind of swap"),
-            normalize,
-        )
+        self.loss, self.p, self.normalize = loss, float(p), normalize
+        self.kind = checks.known(kind, KINDS, "kind of swap")
         self.seed, self.calls, self.calls_per_step = seed, 0, calls_per_step
         self.rank = getattr(loss, "rank", 0) if rank is None else rank
         self.world_size = getattr(loss, "world_size", 1) if world_size is None else world_size
@@ -142,8 +136,7 @@ class SwappedLoss(torch.nn.Module):
         """Return the wrapped loss of the features, swapped if this step is one of those that swap.
 
         Args:
-            image_features: Embeddings of images, (n, d).
-            text_features: Embeddings of texts, (n, d).
+            image_features, text_features: Embeddings, (n, d).
             *args: What the wrapped loss takes after them, such as `logit_scale`.
             **kwargs: Likewise.
         """
