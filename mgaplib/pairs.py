@@ -86,7 +86,7 @@ class Pairs:
 
     @property
     def swapped(self) -> "Pairs":
-        """The same pairs with the texts first: text to image, where a function goes from the first side."""
+        """The same pairs with the texts first: `metric(pairs.swapped)` goes from text to image."""
         return self.trusted(self.texts, self.images)
 
     @property

@@ -57,8 +57,7 @@ def mlp_layers(
         >>> [h.shape for h in layers]
         [(4, 4), (4, 8), (4, 8), (4, 8)]
 
-    Source: Liang et al. (2022), section 2.2 and figure 2b.
-    Taught in chapter depth_and_activation.
+    Source: Liang et al. (2022), section 2.2 and figure 2b. Taught in chapter depth_and_activation.
     """
     h = checks.embeddings(inputs, "inputs", normalize=False)
     checks.known(activation, kernels.ACTIVATIONS, "activation")
@@ -88,8 +87,7 @@ def full_mean_cosine(features) -> float:
         >>> full_mean_cosine(np.eye(4))
         0.25
 
-    Source: Liang et al. (2022), figure 2b, released code.
-    Taught in chapter depth_and_activation.
+    Source: Liang et al. (2022), figure 2b, released code. Taught in chapter depth_and_activation.
     """
     unit = checks.embeddings(features, "features")
     return float(np.sum(unit.mean(axis=0, dtype=np.float64) ** 2))
@@ -118,8 +116,7 @@ def raise_probability(
         >>> raise_probability(0.0, 1.0, 1.0, 512, np.random.default_rng(0), trials=100)
         1.0
 
-    Source: Liang et al. (2022), Theorem 1.
-    Taught in chapter depth_and_activation.
+    Source: Liang et al. (2022), Theorem 1. Taught in chapter depth_and_activation.
     """
     if not -1 <= cosine <= 1:
         raise ValueError(f"cosine is {cosine!r}; pass a number between -1 and 1")
@@ -158,8 +155,7 @@ def layer_products(u, v, width: int, rng: np.random.Generator, *, law: str = "no
         >>> layer_products(np.ones(2), np.ones(2), 4, np.random.default_rng(0), law="uniform", trials=3).shape
         (3, 2)
 
-    Source: Liang et al. (2022), Lemma 3.
-    Taught in chapter depth_and_activation.
+    Source: Liang et al. (2022), Lemma 3. Taught in chapter depth_and_activation.
     """
     checks.known(law, _LAWS, "law")
     pair = np.stack([np.append(u, 1.0), np.append(v, 1.0)], axis=1)  # the bias: a weight on an input of one
@@ -186,8 +182,7 @@ def random_resnet18(seed: int):
         >>> random_resnet18(0)(torch.zeros(2, 3, 32, 32)).shape
         torch.Size([2, 512])
 
-    Source: Liang et al. (2022), figure 2a.
-    Taught in chapter random_networks.
+    Source: Liang et al. (2022), figure 2a. Taught in chapter random_networks.
     """
     import torch
 
@@ -218,8 +213,7 @@ def without_norms(model):
         >>> without_norms(torch.nn.Sequential(torch.nn.Linear(4, 4), torch.nn.LayerNorm(4)))[1]
         Identity()
 
-    Source: Liang et al. (2022), supplementary figure 15.
-    Taught in chapter random_networks.
+    Source: Liang et al. (2022), supplementary figure 15. Taught in chapter random_networks.
     """
     import copy
 

@@ -146,8 +146,7 @@ class Shift(Correction):
         array([[0.49 , 0.686],
                [0.49 , 0.294]])
 
-    Source: Liang et al. 2022, section 4.2.
-    Taught in chapter post_hoc.
+    Source: Liang et al. 2022, section 4.2. Taught in chapter post_hoc.
     """
 
     amount: float = 1.0
@@ -229,8 +228,7 @@ class Centring(Correction):
         array([[ 0.,  1.],
                [ 0., -1.]])
 
-    Source: Zhang et al. 2024 ("collapse"); Li et al. 2025 (GR-CLIP).
-    Taught in chapter post_hoc.
+    Source: Zhang et al. 2024 ("collapse"); Li et al. 2025 (GR-CLIP). Taught in chapter post_hoc.
     """
 
 
@@ -247,8 +245,7 @@ class ReAlign(Correction):
         array([[1., 0.],
                [1., 0.]])
 
-    Source: Yu et al. 2026, section 4.
-    Taught in chapter post_hoc.
+    Source: Yu et al. 2026, section 4. Taught in chapter post_hoc.
     """
 
     def _learn(self, x: np.ndarray, y: np.ndarray) -> None:

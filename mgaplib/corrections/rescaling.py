@@ -59,8 +59,7 @@ class Whitening(Correction):
         >>> np.allclose(white.image_root_ @ white.image_root_ @ white.image_covariance_, np.eye(3))
         True
 
-    Source: Kessy et al. 2018 (ZCA); Ledoit and Wolf 2004 for the weight.
-    Taught in chapter post_hoc.
+    Source: Kessy et al. 2018 (ZCA); Ledoit and Wolf 2004 for the weight. Taught in chapter post_hoc.
     """
 
     shrinkage: float | None = None
@@ -158,8 +157,7 @@ class DropDimensions(Correction):
         array([[0., 1., 0.],
                [0., 0., 1.]])
 
-    Source: Schrodi et al. 2025.
-    Taught in chapter post_hoc.
+    Source: Schrodi et al. 2025. Taught in chapter post_hoc.
     """
 
     k: int = 3

@@ -47,8 +47,7 @@ def closing(times, n: int, margin: float, beta: float, gamma: float) -> np.ndarr
         >>> closing([0.0, 1e6], n=2, margin=2.0, beta=2.0, gamma=0.3).round(4)
         array([0.3   , 0.0093])
 
-    Source: Yaras et al. 2025, Theorem 3.2.
-    Taught in chapter rates.
+    Source: Yaras et al. 2025, Theorem 3.2. Taught in chapter rates.
     """
     c3, c4 = closing_constants(n, margin, beta, gamma)
     return (
@@ -64,8 +63,7 @@ def closing_constants(n: int, margin: float, beta: float, gamma: float) -> tuple
         >>> round(float(c4), 3)
         1.849
 
-    Source: Yaras et al. 2025, Theorem 3.2.
-    Taught in chapter rates.
+    Source: Yaras et al. 2025, Theorem 3.2. Taught in chapter rates.
     """
     if n < 2:
         raise ValueError(f"n is {n}; a margin needs at least 2 pairs")
@@ -105,8 +103,7 @@ def log_mean_exp(sharpness: float, d: int) -> float:
         >>> round(log_mean_exp(2.0, 3), 6) == round(float(np.log(np.sinh(2.0) / 2.0)), 6)
         True
 
-    Source: Yaras et al. 2025, Lemma B.3.
-    Taught in chapter rates.
+    Source: Yaras et al. 2025, Lemma B.3. Taught in chapter rates.
     """
     if not (np.isfinite(sharpness) and sharpness > 0):
         raise ValueError(f"sharpness is {sharpness!r}; pass beta (1 - gamma^2), a positive number")
@@ -130,8 +127,7 @@ def mean_cosine_tilted(sharpness: float, d: int) -> float:
         >>> round(mean_cosine_tilted(2.0, 3), 6) == round(float(1 / np.tanh(2.0) - 1 / 2.0), 6)
         True
 
-    Source: Yaras et al. 2025, Theorem 3.3 (the limit of many pairs).
-    Taught in chapter rates.
+    Source: Yaras et al. 2025, Theorem 3.3 (the limit of many pairs). Taught in chapter rates.
     """
     return float(sharpness / d * np.exp(log_mean_exp(sharpness, d + 2) - log_mean_exp(sharpness, d)))
 
@@ -189,8 +185,7 @@ def opening_rates(images, texts, beta: float, gamma: float) -> tuple[float, floa
         >>> opening_rates(x, y, beta=5.0, gamma=0.3)[0] > 0
         True
 
-    Source: Yaras et al. 2025, proof of Theorem 3.3.
-    Taught in chapter rates.
+    Source: Yaras et al. 2025, proof of Theorem 3.3. Taught in chapter rates.
     """
     x, y = checks.pairs(images, texts)
     dx, dy, dlog_gamma = gradient_flow.velocities(x, y, beta, gamma)

@@ -117,8 +117,7 @@ def margin(cosines) -> float:
         >>> margin(np.eye(3))
         1.0
 
-    Source: Yaras et al. 2025, section 3 (the margin alpha).
-    Taught in chapter gradient_flow.
+    Source: Yaras et al. 2025, section 3 (the margin alpha). Taught in chapter gradient_flow.
     """
     z = np.asarray(cosines, dtype=float)
     if z.ndim != 2 or z.shape[0] != z.shape[1] or len(z) < 2:
@@ -144,8 +143,7 @@ def pull(cosines, sharpness: float) -> float:
         >>> pull(np.eye(2), 1.0) > 0 > pull(np.eye(2)[::-1], 1.0)
         True
 
-    Source: Yaras et al. 2025, appendix B.1.
-    Taught in chapter gradient_flow.
+    Source: Yaras et al. 2025, appendix B.1. Taught in chapter gradient_flow.
     """
     z = np.asarray(cosines, dtype=float)
     if z.ndim != 2 or z.shape[0] != z.shape[1]:
@@ -180,8 +178,7 @@ def velocities(images, texts, beta: float, gamma: float = 0.0) -> tuple[np.ndarr
         >>> velocities(np.eye(2), np.eye(2), beta=1.0, gamma=0.5)[2] < 0
         np.True_
 
-    Source: Yaras et al. 2025, equation 4.
-    Taught in chapter gradient_flow.
+    Source: Yaras et al. 2025, equation 4. Taught in chapter gradient_flow.
     """
     x, y = checks.pairs(images, texts)
     check_state(beta, gamma)
@@ -237,8 +234,7 @@ def integrate(
         >>> bool(flow.gap[1] < flow.gap[0]), bool(flow.tau[1] < flow.tau[0])
         (True, True)
 
-    Source: Yaras et al. 2025, equation 4.
-    Taught in chapter gradient_flow.
+    Source: Yaras et al. 2025, equation 4. Taught in chapter gradient_flow.
     """
     x, y = checks.pairs(images, texts)
     beta = 1.0 / checks.temperature(tau)
@@ -296,8 +292,7 @@ def integrate_pair(
         >>> beta.round(2), np.exp(log_gamma).round(5)
         (array([ 1.  , 14.37]), array([0.3    , 0.00139]))
 
-    Source: Yaras et al. 2025, appendix C.
-    Taught in chapter rates.
+    Source: Yaras et al. 2025, appendix C. Taught in chapter rates.
     """
     check_state(beta, gamma)
     if not gamma:

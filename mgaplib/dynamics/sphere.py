@@ -103,7 +103,6 @@ def loss_curve(pairs, positions, tau: float) -> np.ndarray:
         >>> loss_curve(six_pairs, [0.0, 78.0], 0.01).round(4)
         array([2.0142, 0.8096])
 
-    Source: Liang et al. 2022, Figure 3 (f, g).
-    Taught in chapter mismatched_pairs.
+    Source: Liang et al. 2022, Figure 3 (f, g). Taught in chapter mismatched_pairs.
     """
     return np.array([metrics.contrastive_loss(*pairs(position), tau) for position in positions])

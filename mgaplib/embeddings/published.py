@@ -109,8 +109,7 @@ def load_embeddings(name: str, trained: bool = True) -> Embeddings:
         Traceback (most recent call last):
         ValueError: unknown model 'clipp'; did you mean 'clip' or 'clasp' or 'videoclip'?
 
-    Source: Liang et al. (2022), figure 1 and the files released with it.
-    Taught in chapter index.
+    Source: Liang et al. (2022), figure 1 and the files released with it. Taught in chapter index.
     """
     model = _MODELS[checks.known(name, _MODELS, "model")]
     label = model.label + ("" if trained else " (random)")

@@ -20,8 +20,7 @@ def gap_vector(images, texts=None) -> np.ndarray:
         >>> gap_vector([[1.0, 0.0], [1.0, 0.0]], [[0.0, 1.0], [0.0, 1.0]])
         array([ 1., -1.])
 
-    Source: Liang et al. 2022, section 4.2.
-    Taught in chapter loss_landscape.
+    Source: Liang et al. 2022, section 4.2. Taught in chapter loss_landscape.
     """
     pairs = Pairs.of(images, texts)
     return centroid(pairs.images) - centroid(pairs.texts)
@@ -49,8 +48,7 @@ def modality_gap(images, texts=None, *, unbiased: bool = False) -> float:
         >>> round(modality_gap(x, y), 2), modality_gap(x, y, unbiased=True)
         (0.48, 0.0)
 
-    Source: Liang et al. 2022, section 4.2.
-    Taught in chapter notation.
+    Source: Liang et al. 2022, section 4.2. Taught in chapter notation.
     """
     pairs = Pairs.of(images, texts)
     length = float(np.linalg.norm(gap_vector(pairs)))
@@ -78,8 +76,7 @@ def relative_modality_gap(images, texts=None) -> float:
         >>> relative_modality_gap(np.eye(2), -np.eye(2))  # pairs at distance 1, strangers at 1/2
         0.6666666666666666
 
-    Source: Schrodi et al. 2025, as in their code.
-    Taught in chapter notation.
+    Source: Schrodi et al. 2025, as in their code. Taught in chapter notation.
     """
     pairs = Pairs.of(images, texts)
     across = alignment(pairs) / 4  # |x - y|^2 = 2 (1 - cos)
@@ -102,8 +99,7 @@ def centre_angle(images, texts=None) -> float:
         >>> round(centre_angle(np.eye(2), -np.eye(2)), 6)
         180.0
 
-    Source: Yi et al. 2025.
-    Taught in chapter notation.
+    Source: Yi et al. 2025. Taught in chapter notation.
     """
     pairs = Pairs.of(images, texts)
     centres = []
@@ -132,8 +128,7 @@ def alignment(images, texts=None, alpha: float = 2.0) -> float:
         >>> alignment(np.eye(3), -np.eye(3))
         4.0
 
-    Source: Wang and Isola 2020.
-    Taught in chapter notation.
+    Source: Wang and Isola 2020. Taught in chapter notation.
     """
     pairs = Pairs.of(images, texts)
     cure = "pass a positive power up to 1000, Wang and Isola's is 2"
@@ -160,8 +155,7 @@ def gap_share(images, texts=None, *, unbiased: bool = False) -> float:
         >>> gap_share([[1.0, 0.0], [1.0, 0.0]], [[0.0, 1.0], [0.0, 1.0]])  # every pair differs alike
         1.0
 
-    Source: Bangachev et al. 2025, as in their code.
-    Taught in chapter notation.
+    Source: Bangachev et al. 2025, as in their code. Taught in chapter notation.
     """
     pairs = Pairs.of(images, texts)
     total = alignment(pairs)
@@ -189,8 +183,7 @@ def linear_separability(images, texts=None, seed: int = 0) -> float:
         >>> linear_separability(np.eye(8), -np.eye(8) - 1)
         1.0
 
-    Source: Fahim et al. 2024.
-    Taught in chapter notation.
+    Source: Fahim et al. 2024. Taught in chapter notation.
     """
     from sklearn.linear_model import LogisticRegression
 
@@ -226,8 +219,7 @@ def score_gap(images, texts=None) -> float:
         >>> round(score_gap(np.eye(3), -np.ones((3, 3))), 4)  # within: 0 or 1; across: -1 / sqrt(3)
         1.0774
 
-    Source: This book's own; Wasserstein's distance of two sorted samples.
-    Taught in chapter notation.
+    Source: This book's own; Wasserstein's distance of two sorted samples. Taught in chapter notation.
     """
     pairs = Pairs.of(images, texts)
     images, texts = pairs.images, pairs.texts

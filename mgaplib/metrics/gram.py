@@ -26,8 +26,7 @@ def embeddings_from_gram(gram, d: int | None = None) -> tuple[np.ndarray, np.nda
         array([[0.6, 0. ],
                [0. , 0.6]])
 
-    Source: Classical scaling (Torgerson 1952).
-    Taught in chapter notation.
+    Source: Classical scaling (Torgerson 1952). Taught in chapter notation.
     """
     gram = checks.embeddings(gram, "gram", min_rows=4, normalize=False).astype(float)
     rows = len(gram)

@@ -26,8 +26,7 @@ def mixed_partner_ranks(images, texts=None) -> tuple[np.ndarray, np.ndarray]:
         >>> mixed_partner_ranks(images, texts)[0]  # the other image, and for the first image the other text
         array([2., 3.])
 
-    Source: Li et al. 2025 (GR-CLIP) for the task.
-    Taught in chapter post_hoc.
+    Source: Li et al. 2025 (GR-CLIP) for the task. Taught in chapter post_hoc.
     """
     pairs = Pairs.of(images, texts)
     n = len(pairs)
@@ -99,8 +98,7 @@ def ranking_robustness(queries, candidates, noise: float, rng: np.random.Generat
         >>> ranking_robustness(np.eye(3), np.eye(3), 0.0, np.random.default_rng(0), draws=2)
         array([1., 1.])
 
-    Source: Chowers et al. 2026, equation 10.
-    Taught in chapter post_hoc.
+    Source: Chowers et al. 2026, equation 10. Taught in chapter post_hoc.
     """
     queries = checks.embeddings(queries, "queries", min_rows=1).astype(float, copy=False)
     candidates = checks.embeddings(candidates, "candidates").astype(float, copy=False)
@@ -136,8 +134,7 @@ def logit_entropy(images, texts, tau: float) -> float:
         >>> round(logit_entropy(np.eye(4), np.ones((4, 4)), tau=0.1), 4)  # ln 4
         1.3863
 
-    Source: Schrodi et al. 2025.
-    Taught in chapter notation.
+    Source: Schrodi et al. 2025. Taught in chapter notation.
     """
     pairs = Pairs.of(images, texts)
     x, y = pairs.images, pairs.texts

@@ -84,8 +84,7 @@ def contrastive_loss(
         >>> round(contrastive_loss(np.eye(4), np.ones((4, 4)), tau=0.1), 4)  # ln 4
         1.3863
 
-    Source: Radford et al. 2021, CLIP's symmetric loss.
-    Taught in chapter loss_landscape.
+    Source: Radford et al. 2021, CLIP's symmetric loss. Taught in chapter loss_landscape.
     """
     pairs = Pairs.of(images, texts)
     images, texts = pairs.images, pairs.texts

@@ -55,8 +55,7 @@ def uniformity(x, t: float = 2.0) -> float:
         >>> round(uniformity(np.eye(3)), 12)  # every pair at squared distance 2
         -4.0
 
-    Source: Wang and Isola 2020.
-    Taught in chapter notation.
+    Source: Wang and Isola 2020. Taught in chapter notation.
     """
     x = checks.embeddings(x, "x")
     t = checks.within(t, "t", 1e-12, 100, "pass a positive number up to 100, Wang and Isola's is 2")
@@ -136,8 +135,7 @@ def effective_rank(x) -> float:
         >>> round(effective_rank(np.concatenate([np.eye(3), -np.eye(3)])), 12)
         3.0
 
-    Source: Roy and Vetterli 2007, on the covariance.
-    Taught in chapter notation.
+    Source: Roy and Vetterli 2007, on the covariance. Taught in chapter notation.
     """
     return effective_rank_of(checks.embeddings(x, "x"))
 

@@ -47,8 +47,7 @@ def gap_report(images, texts=None, tau: float = 0.01, seed: int = 0):
         >>> report.loc["recall_at_1 (text to image)", ["value", "high"]].round(3).tolist()
         [0.0, 0.324]
 
-    Source: Each metric names its own.
-    Taught in chapter index.
+    Source: Each metric names its own. Taught in chapter index.
     """
     import pandas as pd
 

@@ -29,6 +29,7 @@ class MixedIndex:
 
     Raises:
         ImportError: If faiss is not installed.
+        TypeError, ValueError: In a method, if vectors make no sense or a role is unknown, as in `Corrector`.
 
     Example:
         >>> rng = np.random.default_rng(0)
@@ -60,9 +61,6 @@ class MixedIndex:
         Args:
             rows: Array of one or more rows and d columns, as the model gives them.
             kind: Their role in the corrector.
-
-        Raises:
-            TypeError, ValueError: If the embeddings make no sense (`mgaplib.checks`), or the role is unknown.
         """
         return self._add(self.corrector.transform(rows, kind), kind)
 
@@ -73,9 +71,6 @@ class MixedIndex:
             image: Array of n rows and d columns.
             text: Array of the same shape, row i of the same document.
             weight: The share of the text.
-
-        Raises:
-            TypeError, ValueError: If the embeddings make no sense, or the corrector lacks one of the roles.
         """
         return self._add(self.corrector.fuse(weight, image=image, text=text), "both")
 
@@ -85,11 +80,7 @@ class MixedIndex:
         Args:
             queries: Array of one or more rows and d columns, as the model gives them.
             role: Their role in the corrector.
-            k: How many, from 1 to the number of documents.
-
-        Raises:
-            TypeError: If they hold no floating-point numbers.
-            ValueError: If they are malformed, the role is unknown, or there are not k documents.
+            k: How many, from 1 to the number of documents; another is a ValueError.
         """
         if not 1 <= k <= len(self):
             raise ValueError(f"k is {k}; the index holds {len(self)} documents")

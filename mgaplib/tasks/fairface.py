@@ -71,8 +71,7 @@ def load_fairface(folder: str | Path, labels: str | Path = "fairface_label_val.c
         Traceback (most recent call last):
         FileNotFoundError: there is no folder 'nowhere'
 
-    Source: Karkkainen and Joo 2021.
-    Taught in chapter fairness.
+    Source: Karkkainen and Joo 2021. Taught in chapter fairness.
     """
     folder = Path(folder)
     if not folder.is_dir():

@@ -153,8 +153,7 @@ def sweep(
         >>> table[(table.measure == "other") & (table.group == "all")].rate.tolist()
         [0.5, 1.0]
 
-    Source: Liang et al. 2022, table 2 and supplementary table 4.
-    Taught in chapter fairness.
+    Source: Liang et al. 2022, table 2 and supplementary table 4. Taught in chapter fairness.
     """
     import pandas as pd
 
@@ -199,8 +198,7 @@ def fairface_table(
         Traceback (most recent call last):
         FileNotFoundError: there is no folder 'nowhere'
 
-    Source: Liang et al. 2022, table 2 and supplementary table 4.
-    Taught in chapter fairness.
+    Source: Liang et al. 2022, table 2 and supplementary table 4. Taught in chapter fairness.
     """
     import pandas as pd
 

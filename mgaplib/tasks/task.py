@@ -25,8 +25,7 @@ def task_gap(images, classes) -> np.ndarray:
         >>> task_gap([[1.0, 0.0], [1.0, 0.0]], [[0.0, 1.0], [0.0, 1.0]])
         array([ 1., -1.])
 
-    Source: Liang et al. 2022, appendix B.1.
-    Taught in chapter zero_shot.
+    Source: Liang et al. 2022, appendix B.1. Taught in chapter zero_shot.
     """
     x, c = both(images, classes)
     gap = x.mean(axis=0) - c.mean(axis=0)
@@ -81,15 +80,10 @@ def handicap(classes, gap, delta: float) -> np.ndarray:
     Taught in chapter fairness.
     """
     rows = checks.embeddings(classes, "classes", min_rows=1).astype(float, copy=False)
-    vector = np.asarray(gap, dtype=float)
-    if vector.shape != (rows.shape[1],) or not np.isfinite(vector).all() or not vector.any():
-        raise ValueError(
-            f"gap has shape {vector.shape}; pass one vector of {rows.shape[1]} finite numbers, not all zero, "
-            "such as metrics.gap_vector of the model's images and texts"
-        )
+    direction = unit_vector(gap, rows.shape[1])
     if not np.isfinite(delta):
         raise ValueError(f"delta is {delta!r}; pass a finite distance")
-    return -float(delta) * (rows @ (vector / np.linalg.norm(vector)))
+    return -float(delta) * (rows @ direction)
 
 
 def predict(images, classes, delta: float = 0.0, gap=None, *, images_only: bool = False) -> np.ndarray:
@@ -155,8 +149,7 @@ def roc_auc(images, labels, classes, delta: float = 0.0, gap=None, *, tau: float
         >>> roc_auc([[1.0, 0.1], [0.1, 1.0], [0.6, 0.8]], [0, 1, 1], np.eye(2))
         1.0
 
-    Source: Liang et al. 2022, table 1 (Hateful Memes).
-    Taught in chapter zero_shot.
+    Source: Liang et al. 2022, table 1 (Hateful Memes). Taught in chapter zero_shot.
     """
     from scipy.special import expit
     from sklearn.metrics import roc_auc_score
@@ -186,8 +179,7 @@ def gini(predicted, n_classes: int) -> float:
         >>> gini([0, 1, 2, 3], 4), gini([0, 0, 0, 0], 4)
         (0.0, 0.75)
 
-    Source: Sato 2026, the Gini coefficient of the counts.
-    Taught in chapter zero_shot.
+    Source: Sato 2026, the Gini coefficient of the counts. Taught in chapter zero_shot.
     """
     predicted = checked_labels(predicted, predicted, range(n_classes), "predicted")
     counts = np.sort(np.bincount(predicted, minlength=n_classes))
@@ -217,8 +209,7 @@ def sweep(images, labels, classes, deltas=DELTAS, *, gap=None, metric: str = "ac
         >>> table.columns.tolist()
         ['delta', 'distance', 'accuracy', 'gini']
 
-    Source: Liang et al. 2022, supplementary figure 10.
-    Taught in chapter zero_shot.
+    Source: Liang et al. 2022, supplementary figure 10. Taught in chapter zero_shot.
     """
     import pandas as pd
 
@@ -267,7 +258,10 @@ def unit_vector(gap, d: int) -> np.ndarray:
     """Return the direction of a gap of d numbers."""
     vector = np.asarray(gap, dtype=float)
     if vector.shape != (d,) or not np.isfinite(vector).all() or not vector.any():
-        raise ValueError(f"gap has shape {vector.shape}; pass {d} finite numbers, not all zero")
+        raise ValueError(
+            f"gap has shape {vector.shape}; pass one vector of {d} finite numbers, not all zero, such as "
+            "metrics.gap_vector of the model's images and texts"
+        )
     return vector / np.linalg.norm(vector)
 
 

@@ -75,8 +75,7 @@ def class_embeddings(
         >>> colours.shape
         (2, 128)
 
-    Source: Radford et al. 2021, section 3.1.4 (ensembles).
-    Taught in chapter zero_shot.
+    Source: Radford et al. 2021, section 3.1.4 (ensembles). Taught in chapter zero_shot.
     """
     templates = [templates] if isinstance(templates, str) else list(templates)
     if not templates:
@@ -143,8 +142,7 @@ def benchmark_table(clip, datasets, deltas=DELTAS, *, seed: int = 0):
         Traceback (most recent call last):
         ValueError: unknown benchmark 'CIFAR'; did you mean 'CIFAR10' or 'CIFAR100'?
 
-    Source: Liang et al. 2022, table 1.
-    Taught in chapter zero_shot.
+    Source: Liang et al. 2022, table 1. Taught in chapter zero_shot.
     """
     import pandas as pd
 
@@ -299,8 +297,7 @@ def two_proportions(first: float, second: float, n: int) -> float:
         >>> round(two_proportions(0.6705, 0.6776, 60_000), 4)
         0.0087
 
-    Source: Liang et al. 2022, supplementary table 5.
-    Taught in chapter zero_shot.
+    Source: Liang et al. 2022, supplementary table 5. Taught in chapter zero_shot.
     """
     test = needs("statsmodels.stats.proportion").proportions_ztest
     if not (0 <= first <= 1 and 0 <= second <= 1 and n >= 1):

@@ -19,8 +19,7 @@ def alignment_term(images: torch.Tensor, texts: torch.Tensor) -> torch.Tensor:
         >>> alignment_term(torch.eye(2), -torch.eye(2))
         tensor(4.)
 
-    Source: Wang and Isola 2020; Fahim et al. 2024.
-    Taught in chapter explanations.
+    Source: Wang and Isola 2020; Fahim et al. 2024. Taught in chapter explanations.
     """
     _check_rows(images=images, texts=texts)
     return (images - texts).pow(2).sum(dim=1).mean()
@@ -40,8 +39,7 @@ def uniformity_term(x: torch.Tensor, t: float = 2.0) -> torch.Tensor:
         >>> uniformity_term(torch.eye(3))
         tensor(-4.)
 
-    Source: Wang and Isola 2020; Fahim et al. 2024.
-    Taught in chapter explanations.
+    Source: Wang and Isola 2020; Fahim et al. 2024. Taught in chapter explanations.
     """
     _check_rows(2, x=x)
     n = len(x)
@@ -63,8 +61,7 @@ def cross_uniformity_term(images: torch.Tensor, texts: torch.Tensor, t: float = 
         >>> cross_uniformity_term(torch.eye(3), torch.eye(3))
         tensor(-4.)
 
-    Source: Fahim et al. 2024.
-    Taught in chapter explanations.
+    Source: Fahim et al. 2024. Taught in chapter explanations.
     """
     _check_rows(2, images=images, texts=texts)
     different = ~torch.eye(len(images), dtype=torch.bool, device=images.device)
@@ -191,8 +188,7 @@ def share_encoder(model: torch.nn.Module) -> torch.nn.Module:
         >>> model.transformer is model.visual.transformer
         True
 
-    Source: Eslami and de Melo 2025 (AlignCLIP), the shared half of it.
-    Taught in chapter explanations.
+    Source: Eslami and de Melo 2025 (AlignCLIP), the shared half of it. Taught in chapter explanations.
     """
     image_tower = getattr(model.visual, "transformer", None)
     if image_tower is None or not hasattr(model, "transformer"):

@@ -102,8 +102,7 @@ class SwappedLoss(torch.nn.Module):
         >>> loss(torch.tensor([[1.0, 0.0]]), torch.tensor([[0.6, 0.8]]), 1.0)  # hard swaps keep x.y
         tensor(0.6000)
 
-    Source: Yaras et al. (2025), section 4.1 and appendix D.
-    Taught in chapter swapping.
+    Source: Yaras et al. (2025), section 4.1 and appendix D. Taught in chapter swapping.
     """
 
     def __init__(

@@ -180,8 +180,7 @@ def fix(model: torch.nn.Module, tau: float) -> None:
         >>> round(1 / model.logit_scale.exp().item(), 4), model.logit_scale.requires_grad
         (0.04, False)
 
-    Source: Yaras et al. (2025), section 4.1, fixed large temperature (FLT).
-    Taught in chapter temperature.
+    Source: Yaras et al. (2025), section 4.1, fixed large temperature (FLT). Taught in chapter temperature.
     """
     scale = logit_scale_of(model, plain=True)
     scale.requires_grad_(False)
@@ -224,8 +223,7 @@ def alternating(low: float, high: float, cycles: float = 5) -> Schedule:
         >>> [round(alternating(0.01, 0.04, cycles=1)(t), 4) for t in (0, 0.25, 0.5, 1)]
         [0.01, 0.025, 0.04, 0.01]
 
-    Source: Yaras et al. (2025), appendix F, A0 and A1.
-    Taught in chapter temperature.
+    Source: Yaras et al. (2025), appendix F, A0 and A1. Taught in chapter temperature.
     """
     low, high = checks.temperature(low, "low"), checks.temperature(high, "high")
     if not cycles > 0:
@@ -235,12 +233,8 @@ def alternating(low: float, high: float, cycles: float = 5) -> Schedule:
 
 #: The paper's schedules by the paper's names.
 SCHEDULES: dict[str, Schedule] = {
-    "S0": linear(0.01, 0.02),
-    "S1": linear(0.01, 0.03),
-    "S2": linear(0.01, 0.04),
-    "S3": linear(0.01, 0.05),
-    "A0": alternating(0.01, 0.02),
-    "A1": alternating(0.01, 0.04),
+    **{f"S{k}": linear(0.01, end) for k, end in enumerate((0.02, 0.03, 0.04, 0.05))},
+    **{f"A{k}": alternating(0.01, high) for k, high in enumerate((0.02, 0.04))},
 }
 
 
@@ -268,8 +262,7 @@ def scheduled(
         >>> round(scheduler(50), 4), round(1 / model.logit_scale.exp().item(), 4)
         (0.03, 0.03)
 
-    Source: Yaras et al. (2025), section 4.1, temperature scheduling (TS).
-    Taught in chapter temperature.
+    Source: Yaras et al. (2025), section 4.1, temperature scheduling (TS). Taught in chapter temperature.
     """
     if isinstance(schedule, str):
         schedule = SCHEDULES[checks.known(schedule, SCHEDULES, "schedule")]
