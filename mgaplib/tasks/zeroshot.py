@@ -113,7 +113,9 @@ def encode(clip, dataset, batch_size: int = 256) -> tuple[np.ndarray, np.ndarray
             *(dataset[i] for i in range(start, min(start + batch_size, len(dataset)))), strict=True
         )
         if not hasattr(pictures[0], "convert"):
-            raise TypeError(f"dataset gives {type(pictures[0]).__name__}; pass PIL: drop its transform")
+            raise TypeError(
+                f"dataset gives {type(pictures[0]).__name__}; pass PIL pictures: drop its transform"
+            )
         rows.append(clip.encode_images([picture.convert("RGB") for picture in pictures]))
         labels += [int(name) for name in names]
     return np.concatenate(rows), np.array(labels)
@@ -301,7 +303,9 @@ def two_proportions(first: float, second: float, n: int) -> float:
     """
     test = needs("statsmodels.stats.proportion").proportions_ztest
     if not (0 <= first <= 1 and 0 <= second <= 1 and n >= 1):
-        raise ValueError(f"first, second and n are {first!r}, {second!r} and {n!r}; pass shares and a count")
+        raise ValueError(
+            f"first, second and n are {first!r}, {second!r} and {n!r}; pass two shares and a count"
+        )
     if first == second:
         return 1.0  # where both are 0 or 1, the test would divide by zero
     return float(test(np.array([first * n, second * n]), [n, n])[1])
