@@ -8,8 +8,6 @@ from mgaplib import checks
 from mgaplib.cone import kernels
 
 _LAWS = ("normal", "rademacher", "uniform")
-
-
 _ACTIVATE = {
     **kernels._SMOOTH,
     "linear": lambda z: z,
@@ -52,17 +50,14 @@ def mlp_layers(
         bias: Whether the layers have biases.
 
     Raises:
-        TypeError: If the inputs are not floating-point numbers.
-        ValueError: If the inputs are malformed or the activation is unknown.
+        TypeError, ValueError: If the inputs make no sense (`mgaplib.checks`), or the activation is unknown.
 
     Example:
         >>> layers = mlp_layers(np.eye(4), 3, "relu", np.random.default_rng(0), width=8)
         >>> [h.shape for h in layers]
         [(4, 4), (4, 8), (4, 8), (4, 8)]
 
-    Source: Liang et al. (2022), section 2.2 and figure 2b.
-
-    Taught in chapter depth_and_activation.
+    Source: Liang et al. (2022), section 2.2 and figure 2b. Taught in chapter depth_and_activation.
     """
     h = checks.embeddings(inputs, "inputs", normalize=False)
     checks.known(activation, kernels.ACTIVATIONS, "activation")
@@ -86,16 +81,13 @@ def full_mean_cosine(features) -> float:
         features: Floating array of n rows.
 
     Raises:
-        TypeError: If the features are not floating-point numbers.
-        ValueError: If they are malformed or hold a zero row.
+        TypeError, ValueError: If the features make no sense; see `mgaplib.checks`.
 
     Example:
         >>> full_mean_cosine(np.eye(4))
         0.25
 
-    Source: Liang et al. (2022), figure 2b, released code.
-
-    Taught in chapter depth_and_activation.
+    Source: Liang et al. (2022), figure 2b, released code. Taught in chapter depth_and_activation.
     """
     unit = checks.embeddings(features, "features")
     return float(np.sum(unit.mean(axis=0, dtype=np.float64) ** 2))
@@ -124,9 +116,7 @@ def raise_probability(
         >>> raise_probability(0.0, 1.0, 1.0, 512, np.random.default_rng(0), trials=100)
         1.0
 
-    Source: Liang et al. (2022), Theorem 1.
-
-    Taught in chapter depth_and_activation.
+    Source: Liang et al. (2022), Theorem 1. Taught in chapter depth_and_activation.
     """
     if not -1 <= cosine <= 1:
         raise ValueError(f"cosine is {cosine!r}; pass a number between -1 and 1")
@@ -165,14 +155,10 @@ def layer_products(u, v, width: int, rng: np.random.Generator, *, law: str = "no
         >>> layer_products(np.ones(2), np.ones(2), 4, np.random.default_rng(0), law="uniform", trials=3).shape
         (3, 2)
 
-    Source: Liang et al. (2022), Lemma 3.
-
-    Taught in chapter depth_and_activation.
+    Source: Liang et al. (2022), Lemma 3. Taught in chapter depth_and_activation.
     """
     checks.known(law, _LAWS, "law")
-    pair = np.stack(
-        [np.append(u, 1.0), np.append(v, 1.0)], axis=1
-    )  # the bias is one more weight, on an input of one
+    pair = np.stack([np.append(u, 1.0), np.append(v, 1.0)], axis=1)  # the bias: a weight on an input of one
     size = (trials, width, len(pair))
     if law == "normal":
         weights = rng.standard_normal(size)
@@ -196,9 +182,7 @@ def random_resnet18(seed: int):
         >>> random_resnet18(0)(torch.zeros(2, 3, 32, 32)).shape
         torch.Size([2, 512])
 
-    Source: Liang et al. (2022), figure 2a.
-
-    Taught in chapter random_networks.
+    Source: Liang et al. (2022), figure 2a. Taught in chapter random_networks.
     """
     import torch
 
@@ -229,9 +213,7 @@ def without_norms(model):
         >>> without_norms(torch.nn.Sequential(torch.nn.Linear(4, 4), torch.nn.LayerNorm(4)))[1]
         Identity()
 
-    Source: Liang et al. (2022), supplementary figure 15.
-
-    Taught in chapter random_networks.
+    Source: Liang et al. (2022), supplementary figure 15. Taught in chapter random_networks.
     """
     import copy
 

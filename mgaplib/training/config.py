@@ -49,9 +49,7 @@ class TrainConfig:
         if not callable(self.temperature):
             checks.known(self.temperature, ("learned", "fixed"), "temperature")
         if self.temperature == "learned" and self.tau * MAX_SCALE < 1 - 1e-9:
-            raise ValueError(
-                f"tau is {self.tau}; a learned temperature is clamped at 1/{MAX_SCALE:g}, as in CLIP"
-            )
+            raise ValueError(f"tau is {self.tau}; a learned one is clamped at 1/{MAX_SCALE:g}, as in CLIP")
         for name in ("steps", "batch_size", "record_every", "lr", "clip_norm"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be positive")
