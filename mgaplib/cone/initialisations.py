@@ -93,4 +93,6 @@ def _check(features) -> np.ndarray:
             f"features has shape {h.shape}; pass (initialisations, inputs, coordinates) with at least two "
             "initialisations and two inputs"
         )
+    if not np.isfinite(h).all():
+        raise ValueError("features has a NaN or infinite value; drop that input from all initialisations")
     return h

@@ -115,12 +115,19 @@ def predicted_cosines(
         width: The layers' width, which sets the variance 1/width of weights and biases.
         bias: Whether the layers have biases.
 
+    Raises:
+        ValueError: If the depth is negative, the cosine outside [-1, 1] or the activation unknown.
+
     Example:
         >>> predicted_cosines(3, "relu", bias=False, cosine=0.0).round(3)
         array([0.   , 0.318, 0.494, 0.605])
 
     Source: Cho and Saul (2009); Poole et al. (2016). Taught in chapter depth_and_activation.
     """
+    if depth < 0:
+        raise ValueError(f"depth is {depth!r}; pass the number of layers, 0 or more")
+    if not -1 <= cosine <= 1:
+        raise ValueError(f"cosine is {cosine!r}; pass a number between -1 and 1")
     uu, uv = float(squared_norm), float(cosine) * squared_norm
     curve = [float(cosine)]
     for _ in range(depth):

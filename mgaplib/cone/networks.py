@@ -27,6 +27,12 @@ def _layer(h: np.ndarray, activation: str, rng: np.random.Generator, width: int,
     return _ACTIVATE[activation](z)
 
 
+def _counts(**counts: int) -> None:
+    for name, count in counts.items():
+        if count < 1:
+            raise ValueError(f"{name} is {count!r}; pass 1 or more")
+
+
 def mlp_layers(
     inputs,
     depth: int,
@@ -50,7 +56,8 @@ def mlp_layers(
         bias: Whether the layers have biases.
 
     Raises:
-        TypeError, ValueError: If the inputs make no sense (`mgaplib.checks`), or the activation is unknown.
+        TypeError, ValueError: If the inputs make no sense (`mgaplib.checks`), the activation is unknown or the
+            depth negative.
 
     Example:
         >>> layers = mlp_layers(np.eye(4), 3, "relu", np.random.default_rng(0), width=8)
@@ -61,6 +68,8 @@ def mlp_layers(
     """
     h = checks.embeddings(inputs, "inputs", normalize=False)
     checks.known(activation, kernels.ACTIVATIONS, "activation")
+    if depth < 0:
+        raise ValueError(f"depth is {depth!r}; pass the number of layers, 0 or more")
 
     def layers(h):
         yield h
@@ -110,7 +119,7 @@ def raise_probability(
         trials: How many layers.
 
     Raises:
-        ValueError: If the cosine is outside [-1, 1].
+        ValueError: If the cosine is outside [-1, 1], or ratio, norm, width or trials is not positive.
 
     Example:
         >>> raise_probability(0.0, 1.0, 1.0, 512, np.random.default_rng(0), trials=100)
@@ -120,6 +129,8 @@ def raise_probability(
     """
     if not -1 <= cosine <= 1:
         raise ValueError(f"cosine is {cosine!r}; pass a number between -1 and 1")
+    kernels._positive(ratio, "ratio"), kernels._positive(norm, "norm")
+    _counts(width=width, trials=trials)
     u = ratio * norm * np.array([1.0, 0.0])
     v = norm * np.array([cosine, np.sqrt(1 - cosine**2)])
     raised = 0
@@ -149,7 +160,8 @@ def layer_products(u, v, width: int, rng: np.random.Generator, *, law: str = "no
         trials: How many layers.
 
     Raises:
-        ValueError: If the law is unknown.
+        ValueError: If the law is unknown, u and v are not two vectors of one length, or width or trials
+            is not positive.
 
     Example:
         >>> layer_products(np.ones(2), np.ones(2), 4, np.random.default_rng(0), law="uniform", trials=3).shape
@@ -158,6 +170,9 @@ def layer_products(u, v, width: int, rng: np.random.Generator, *, law: str = "no
     Source: Liang et al. (2022), Lemma 3. Taught in chapter depth_and_activation.
     """
     checks.known(law, _LAWS, "law")
+    _counts(width=width, trials=trials)
+    if np.shape(u) != np.shape(v) or np.ndim(u) != 1:
+        raise ValueError(f"u has shape {np.shape(u)} and v {np.shape(v)}; pass two vectors of one length")
     pair = np.stack([np.append(u, 1.0), np.append(v, 1.0)], axis=1)  # the bias: a weight on an input of one
     size = (trials, width, len(pair))
     if law == "normal":
