@@ -230,9 +230,9 @@ def fairface_table(
     found = found.rename(columns={"group": "race", "rate": "here"})
     order = pd.MultiIndex.from_frame(found[["delta", "race"]].drop_duplicates())
     beside = found.pivot(index=["delta", "race"], columns="measure", values=["here", "low", "high"])
-    paper = pd.concat({"paper": printed().reindex(order).drop(columns="n")}, axis=1)
-    joined = beside.reindex(order).join(paper).swaplevel(axis=1)
-    return joined[[(m, s) for m in printed().columns.drop("n") for s in ("paper", "here", "low", "high")]]
+    paper = printed()[["crime", "non_human", "sum", "accuracy"]]
+    joined = beside.reindex(order).join(pd.concat({"paper": paper.reindex(order)}, axis=1)).swaplevel(axis=1)
+    return joined[[(measure, source) for measure in paper for source in ("paper", "here", "low", "high")]]
 
 
 def measures(harmful: Mapping[str, Sequence[int]]) -> dict:

@@ -320,7 +320,31 @@ def test_what_the_paper_prints():
     assert table.loc[(0.0, "all"), "accuracy"] - table.loc[(-0.2, "all"), "accuracy"] == pytest.approx(
         0.007759
     )
-    assert table.loc[(-0.2, "White"), "sum"] == 0.137
+    # the sums that were rounded after adding
+    for delta, race, total in (
+        (0.0, "Latino_Hispanic", 0.028),
+        (-0.2, "Black", 0.010),
+        (-0.2, "White", 0.137),
+        (-0.5, "Southeast Asian", 0.001),
+        (-1.0, "Indian", 0.055),
+    ):
+        assert table.loc[(delta, race), "sum"] == total
+
+
+def test_the_counts_behind_what_the_paper_prints_give_its_rates():
+    people = fairness.printed().drop("all", level="race")
+    counted = people.drop(-0.5, level="delta")
+    assert people.xs(-0.5).crime_count.isna().all() and counted.notna().drop(columns="accuracy").all(
+        axis=None
+    )
+    both = counted.crime_count + counted.non_human_count
+    for rate, count in (
+        (counted.crime, counted.crime_count),
+        (counted.non_human, counted.non_human_count),
+        (counted["sum"], both),
+    ):
+        np.testing.assert_allclose((count / counted.n).round(3), rate, atol=1e-9)
+    assert both.groupby("delta").sum().loc[[0.0, -0.2]].tolist() == [502, 424]
 
 
 @pytest.mark.parametrize(
