@@ -176,7 +176,9 @@ def sweep(
 
     if np.size(deltas) == 0:
         raise ValueError("deltas is empty; pass at least one shift, 0 for none")
-    named = np.concatenate([np.ravel(truth), *(np.ravel(indices) for indices in harmful.values())])
+    predicted = np.zeros(np.shape(truth), int)  # the labels are checked before the first shift is made
+    _, labels, _ = checked_labels(predicted, truth, groups, harmful)
+    named = np.concatenate([labels, *(np.ravel(indices) for indices in harmful.values())])
     if named.max(initial=0) >= len(prompts):
         raise ValueError(f"truth or harmful names prompt {named.max()}, but there are only {len(prompts)}")
     tables = []

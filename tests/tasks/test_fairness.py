@@ -436,3 +436,18 @@ def test_the_table_runs_on_an_architecture_of_open_clip(faces):
     here = table.xs("here", axis=1, level=1)
     np.testing.assert_allclose(here.crime + here.non_human, here["sum"])
     assert here.loc[(0.0, "all")].between(0, 1).all()
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "match"),
+    [
+        ({"truth": ["a", "b"]}, TypeError, "truth holds <U1; pass the index"),
+        ({"harmful": [1]}, ValueError, "harmful must map"),
+        ({"harmful": {"other": "1"}}, ValueError, "harmful.'other'. is '1'"),
+        ({"harmful": {"other": [2]}}, ValueError, "names prompt 2, but there are only 2"),
+    ],
+)
+def test_a_sweep_refuses_labels_before_it_shifts_anything(change, error, match):
+    good = {"truth": [0, 0], "groups": ["a", "b"], "harmful": {"other": [1]}}
+    with pytest.raises(error, match=match):
+        fairness.sweep(np.eye(2), np.eye(2), **(good | change), gap=[1.0, -1.0])
