@@ -42,7 +42,9 @@ class Threshold:
         """
         scores = np.asarray(scores, dtype=float)
         if not np.isfinite(scores).all():
-            raise ValueError("scores hold a NaN or an infinite value, which has no p-value; drop those scores")
+            raise ValueError(
+                "scores hold a NaN or an infinite value, which has no p-value; drop those scores"
+            )
         below = np.searchsorted(self.background, scores.ravel(), side="left").reshape(scores.shape)
         return (len(self.background) - below + 1) / (len(self.background) + 1)
 
