@@ -36,8 +36,15 @@ class Threshold:
 
         Args:
             scores: Cosines, of any shape; best scores of a search if the threshold is per query.
+
+        Raises:
+            ValueError: If a score is NaN or infinite.
         """
         scores = np.asarray(scores, dtype=float)
+        if not np.isfinite(scores).all():
+            raise ValueError(
+                "scores hold a NaN or an infinite value, which has no p-value; drop those scores"
+            )
         below = np.searchsorted(self.background, scores.ravel(), side="left").reshape(scores.shape)
         return (len(self.background) - below + 1) / (len(self.background) + 1)
 

@@ -159,7 +159,9 @@ def sweep(
 
     if np.size(deltas) == 0:
         raise ValueError("deltas is empty; pass at least one shift, 0 for none")
-    named = np.concatenate([np.ravel(truth), *(np.ravel(indices) for indices in harmful.values())])
+    predicted = np.zeros(np.shape(truth), int)  # the labels are checked before the first shift is made
+    _, labels, _ = checked_labels(predicted, truth, groups, harmful)
+    named = np.concatenate([labels, *(np.ravel(indices) for indices in harmful.values())])
     if named.max(initial=0) >= len(prompts):
         raise ValueError(f"truth or harmful names prompt {named.max()}, but there are only {len(prompts)}")
     tables = []
@@ -210,9 +212,9 @@ def fairface_table(
     found = found.rename(columns={"group": "race", "rate": "here"})
     order = pd.MultiIndex.from_frame(found[["delta", "race"]].drop_duplicates())
     beside = found.pivot(index=["delta", "race"], columns="measure", values=["here", "low", "high"])
-    paper = pd.concat({"paper": printed().reindex(order).drop(columns="n")}, axis=1)
-    joined = beside.reindex(order).join(paper).swaplevel(axis=1)
-    return joined[[(m, s) for m in printed().columns.drop("n") for s in ("paper", "here", "low", "high")]]
+    paper = printed()[["crime", "non_human", "sum", "accuracy"]]
+    joined = beside.reindex(order).join(pd.concat({"paper": paper.reindex(order)}, axis=1)).swaplevel(axis=1)
+    return joined[[(measure, source) for measure in paper for source in ("paper", "here", "low", "high")]]
 
 
 def measures(harmful: Mapping[str, Sequence[int]]) -> dict:
