@@ -54,11 +54,12 @@ def drawing(root: Path = ROOT) -> str:
     }
     lines = [curve(*place[a], *place[b]) for a, b in sorted(arrows(root)) if b not in rows[0]]
     corner = f'width="{wide}" height="{high}" rx="5"'
-    boxes = [
-        f'<a href="#module-mgaplib.{name}"><rect x="{x - wide / 2:.0f}" y="{y - high / 2:.0f}" {corner}/>'
-        f'<text x="{x:.0f}" y="{y + 5:.0f}">{html.escape(name)}</text></a>'
-        for name, (x, y) in place.items()
-    ]
+    boxes = []
+    for name, (x, y) in place.items():
+        box = f'<rect x="{x - wide / 2:.0f}" y="{y - high / 2:.0f}" {corner}/>'
+        box += f'<text x="{x:.0f}" y="{y + 5:.0f}">{html.escape(name)}</text>'
+        # The command line has no section on the page.
+        boxes.append(box if name == "__main__" else f'<a href="#module-mgaplib.{name}">{box}</a>')
     words = (
         f"{len(place)} rooms on {len(rows)} floors. Each of {len(lines)} lines leads from a room to one "
         f"below that it imports; to {' and '.join(rows[0])}, which every room may use, none leads."

@@ -17,17 +17,7 @@ _FILES = "a .npy, .npz, .parquet or .safetensors file, or FILE::NAME for one arr
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command line and return its exit status.
-
-    Args:
-        arguments: What follows the program's name; the process's own if None.
-
-    Example:
-        >>> main(["report", "missing.npy", "texts.npy"])  # says why on standard error
-        2
-
-    Taught in chapter your_embeddings.
-    """
+    """Run the command line with these arguments, or the process's own, and return its exit status."""
     try:
         options = _parser().parse_args(arguments)
     except SystemExit as end:  # argparse has said why
@@ -49,32 +39,23 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     report = commands.add_parser("report", help="measure one set of pairs", description=_report.__doc__)
-    report.add_argument("images", nargs="?", help=f"the images: {_FILES}")
-    report.add_argument("texts", nargs="?", help="the texts; left out if the first file holds both")
-    report.add_argument(
-        "-o", "--output", metavar="FILE", type=Path, help="write one self-contained HTML page"
-    )
-    report.add_argument(
-        "--pairs", metavar="FOLDER", help="pictures and captions.csv (image,caption), to embed"
-    )
-    report.add_argument(
-        "--model", metavar="NAME", help="open_clip architecture for --pairs, such as ViT-B-32"
-    )
-    report.add_argument("--pretrained", metavar="TAG", help="its weights: a tag of open_clip or a checkpoint")
-    report.add_argument("--score", type=float, help="a cosine of yours: is it high?")
-    report.add_argument("--tau", type=float, help="temperature of the loss (the model's own, else 0.01)")
-    report.add_argument(
-        "--rate", type=float, default=0.01, help="false-positive rate of the thresholds (0.01)"
-    )
+    add = report.add_argument
+    add("images", nargs="?", help=f"the images: {_FILES}")
+    add("texts", nargs="?", help="the texts; left out if the first file holds both")
+    add("-o", "--output", metavar="FILE", type=Path, help="write one self-contained HTML page")
+    add("--pairs", metavar="FOLDER", help="pictures and captions.csv (image,caption), to embed")
+    add("--model", metavar="NAME", help="open_clip architecture for --pairs, such as ViT-B-32")
+    add("--pretrained", metavar="TAG", help="its weights: a tag of open_clip or a checkpoint")
+    add("--score", type=float, help="a cosine of yours: is it high?")
+    add("--tau", type=float, help="temperature of the loss (the model's own, else 0.01)")
+    add("--rate", type=float, default=0.01, help="false-positive rate of the thresholds (0.01)")
     report.set_defaults(run=_report)
     compare = commands.add_parser("compare", help="two sets side by side", description=_compare.__doc__)
     compare.add_argument("first", metavar="A", help="a file that holds images and texts")
     compare.add_argument("second", metavar="B", help="another")
     compare.set_defaults(run=_compare)
     for command in (report, compare):
-        command.add_argument(
-            "--json", action="store_true", help="print JSON; all else goes to standard error"
-        )
+        command.add_argument("--json", action="store_true", help="print JSON; the rest on standard error")
         command.add_argument("--max-pairs", type=int, default=2000, help="measure at most as many (2000)")
         command.add_argument("--seed", type=int, default=0, help="of the drawing and the splits (0)")
     return parser
@@ -120,9 +101,7 @@ def _pairs(options) -> tuple:
         if options.model or options.pretrained:
             raise ValueError("--model embeds a folder: name it with --pairs FOLDER")
         if options.images is None:
-            raise ValueError(
-                "name the files of the images and the texts, or a folder with --pairs and --model"
-            )
+            raise ValueError("name the files of the images and texts, or a folder with --pairs and --model")
         return *embeddings.read_pairs(options.images, options.texts), {}, 0.01
     if options.images is not None:
         raise ValueError("pass either files or --pairs, not both")

@@ -76,33 +76,17 @@ def _unusual(array: np.ndarray, name: str, normalize: bool) -> np.ndarray:
     peak = np.abs(array).max(axis=1, keepdims=True, initial=0)
     if not peak.all():
         row = int(np.argmin(peak))
-        raise ValueError(
-            f"{name} has a zero row ({row}), which has no direction; drop it from both modalities"
-        )
+        raise ValueError(f"{name} has a zero row ({row}), with no direction; drop it from both modalities")
     array = array / peak
     return array / np.linalg.norm(array, axis=1, keepdims=True)
 
 
 def pairs(
-    images,
-    texts,
-    *,
-    min_rows: int = 2,
-    normalize: bool = True,
-    names: tuple[str, str] = ("images", "texts"),
+    images, texts, *, min_rows: int = 2, normalize: bool = True, names: tuple[str, str] = ("images", "texts")
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return both modalities checked by `embeddings` and of one shape, row i paired with row i.
 
-    Args:
-        images: An array or CPU tensor, one embedding a row.
-        texts: Another of the same shape.
-        min_rows: The fewest rows that make sense to the caller.
-        normalize: Whether to scale the rows to unit length.
-        names: What the caller names the two arguments, for the error.
-
-    Raises:
-        TypeError: If either holds no floating-point numbers.
-        ValueError: If either is malformed, or if their shapes differ.
+    `names` is what the caller calls the two arguments; the rest, and what is raised, is as in `embeddings`.
     """
     x = embeddings(images, names[0], min_rows=min_rows, normalize=normalize)
     y = embeddings(texts, names[1], min_rows=min_rows, normalize=normalize)
@@ -115,11 +99,7 @@ def pairs(
 
 
 def number(value, name: str, cure: str) -> float:
-    """Return `value` as a float.
-
-    Raises:
-        ValueError: If it is no finite number; the message says to pass `cure`.
-    """
+    """Return `value` as a float; ValueError, which says to pass `cure`, if it is no finite number."""
     try:
         found = float(value)
     except (TypeError, ValueError, OverflowError):
@@ -130,11 +110,7 @@ def number(value, name: str, cure: str) -> float:
 
 
 def within(value, name: str, low: float, high: float, cure: str) -> float:
-    """Return `value` as a float.
-
-    Raises:
-        ValueError: If it is no number from `low` to `high`; the message says to pass `cure`.
-    """
+    """Return `value` as a float; ValueError, as in `number`, if it is no number from `low` to `high`."""
     found = number(value, name, cure)
     if not low <= found <= high:
         raise ValueError(f"{name} is {value!r:.60}; {cure}")
@@ -142,11 +118,7 @@ def within(value, name: str, low: float, high: float, cure: str) -> float:
 
 
 def whole(value, name: str, low: int, high: int | None, cure: str) -> int:
-    """Return `value` as an int.
-
-    Raises:
-        ValueError: If it is no whole number from `low` to `high`; the message says to pass `cure`.
-    """
+    """Return `value` as an int; ValueError, as in `number`, if it is no whole number from `low` to `high`."""
     found = within(value, name, low, np.inf if high is None else high, cure)
     if found != int(found):
         raise ValueError(f"{name} is {value!r:.60}; {cure}")
@@ -154,20 +126,12 @@ def whole(value, name: str, low: int, high: int | None, cure: str) -> int:
 
 
 def temperature(tau: float, name: str = "tau") -> float:
-    """Return `tau` as a float.
-
-    Raises:
-        ValueError: If it is not a positive finite number; below 1e-30 its logits overflow.
-    """
+    """Return `tau` as a float; ValueError unless it is positive and finite: below 1e-30 logits overflow."""
     return within(tau, name, 1e-30, 1e30, "a temperature is a positive number such as 0.01 (CLIP's 1/100)")
 
 
 def known(name: str, options: Iterable[str], what: str) -> str:
-    """Return `name` if it is one of the options.
-
-    Raises:
-        ValueError: If it is not; the message names the nearest options.
-    """
+    """Return `name` if it is one of the options; else ValueError, which names the nearest of them."""
     options = list(options)
     if name in options:
         return name

@@ -31,8 +31,7 @@ def shift(
     """Return images and texts, moved towards each other along the gap.
 
     Args:
-        images: Array of n rows and d columns.
-        texts: Array of the same shape, row i paired with row i; None where `images` are `Pairs`.
+        images, texts: Arrays of n rows and d columns, row i paired with row i; or `Pairs` and None.
         lam: How far; negative widens the gap.
         convention: "lambda" to count in gaps, "delta" in absolute distance.
         images_only: Whether the texts stay.
@@ -42,14 +41,13 @@ def shift(
         TypeError: If the embeddings hold no floating-point numbers.
         ValueError: If they are malformed, coincide on average, or the shift moves a row onto the origin.
 
-    Source: Liang et al. 2022, section 4.2 (lambda) and their released code (delta).
-
     Example:
         >>> x, y = shift([[0.6, 0.8], [0.6, -0.8]], [[-0.6, 0.8], [-0.6, -0.8]], 0.5)
         >>> x
         array([[ 0.,  1.],
                [ 0., -1.]])
 
+    Source: Liang et al. 2022, section 4.2 (lambda) and their released code (delta).
     Taught in chapter loss_landscape.
     """
     pairs = Pairs.of(images, texts)
@@ -219,8 +217,7 @@ class ShiftLandscape:
     `(s + b p - a q - a b) / (sqrt(1 - 2 a p + a^2) sqrt(1 + 2 b q + b^2))`.
 
     Args:
-        images: Array of n rows and d columns.
-        texts: Array of the same shape, row i paired with row i.
+        images, texts: Arrays of n rows and d columns, row i paired with row i.
         convention: How shifts are counted, "lambda" (in gaps) or "delta" (absolute).
         images_only: Whether the texts stay.
         dtype: Precision of the cosines, "float32" or "float64"; by default float64 up to 1024 pairs. float32
@@ -236,8 +233,6 @@ class ShiftLandscape:
         TypeError: If the embeddings hold no floating-point numbers.
         ValueError: If they are malformed, coincide on average, or an option is unknown.
 
-    Source: Liang et al. 2022, section 4.2 and figure 3, whose released code has the convention delta.
-
     Example:
         >>> rng = np.random.default_rng(0)
         >>> x = rng.normal(size=(50, 8))
@@ -245,6 +240,7 @@ class ShiftLandscape:
         >>> land.loss([0, 0.5], taus=[0.1, 1]).shape
         (2, 2)
 
+    Source: Liang et al. 2022, section 4.2 and figure 3, whose released code has the convention delta.
     Taught in chapter loss_landscape.
     """
 
@@ -297,25 +293,11 @@ class ShiftLandscape:
         return np.array(losses).reshape(-1, len(taus)) / (len(self.gram) * sum(both_ways))
 
     def modality_gap(self, shifts) -> np.ndarray:
-        """Return the length of the gap at each shift, of rows normalised again.
-
-        Args:
-            shifts: Shifts in the landscape's convention.
-
-        Raises:
-            ValueError: If a shift makes no sense.
-        """
+        """Return the length of the gap at each shift, of rows normalised again; `shifts` as in `loss`."""
         return np.linalg.norm(self._gaps(shifts), axis=0)
 
     def signed_distance(self, shifts) -> np.ndarray:
-        """Return the length of the gap at each shift, negative once the modalities have passed each other.
-
-        Args:
-            shifts: Shifts in the landscape's convention.
-
-        Raises:
-            ValueError: If a shift makes no sense.
-        """
+        """Return `modality_gap` at each shift, negative once the modalities have passed each other."""
         gaps = self._gaps(shifts)
         return np.linalg.norm(gaps, axis=0) * np.where(self.direction @ gaps < 0, -1, 1)
 
@@ -323,7 +305,7 @@ class ShiftLandscape:
         """Return recall at k, a row per shift: image to text and text to image, in the pool of all n.
 
         Args:
-            shifts: Shifts in the landscape's convention.
+            shifts: As in `loss`.
             k: How many candidates count, from 1 to n.
 
         Raises:
@@ -347,8 +329,7 @@ class ShiftLandscape:
 
         Args:
             tau: Temperature.
-            direction: As in `loss`.
-            block_size: As in `loss`.
+            direction, block_size: As in `loss`.
             bounds: Lowest and highest shift; by default the centroids go two gaps in or out.
 
         Raises:

@@ -25,8 +25,7 @@ class Pairs:
         texts: The texts as unit rows.
 
     Raises:
-        TypeError: If the embeddings hold no floating-point numbers.
-        ValueError: If they are malformed or their shapes differ.
+        TypeError, ValueError: If the embeddings make no sense; see `mgaplib.checks`.
 
     Example:
         >>> from mgaplib import metrics
@@ -57,16 +56,8 @@ class Pairs:
     ) -> "Pairs":
         """Return pairs as they are, or check arrays and make them pairs: the door of every paired function.
 
-        Args:
-            images: `Pairs`, or an array or CPU tensor of n rows and d columns.
-            texts: Left out with `Pairs`, else another array of the same shape.
-            min_rows: The fewest pairs that make sense to the caller.
-            names: What the caller names the two arguments, for the error.
-
-        Raises:
-            TypeError: If one of the two is missing, if there is one too many, or if the embeddings hold no
-                floating-point numbers.
-            ValueError: If they are malformed, too few, or their shapes differ.
+        `min_rows`, `names` and what is raised are as in `checks.pairs`; a TypeError also where `texts` are
+        missing beside an array, or there beside `Pairs`.
         """
         if not isinstance(images, cls):
             if texts is None:
@@ -95,7 +86,7 @@ class Pairs:
 
     @property
     def swapped(self) -> "Pairs":
-        """The same pairs with the texts first: text to image, where a function goes from the first side."""
+        """The same pairs with the texts first, text to image, where a function goes from the first side."""
         return self.trusted(self.texts, self.images)
 
     @property

@@ -29,7 +29,7 @@ def published() -> bool:
     """Tell whether the published embeddings can be had: from MGAPLIB_DATA, the cache, or the network."""
     if ROOT != Path(__file__).resolve().parent.parent:  # another book, whose mgaplib need not be whole
         return bool(os.environ.get("MGAPLIB_DATA"))
-    code = "from mgaplib import datasets; print(embeddings.load_embeddings('clip').stand_in)"
+    code = "from mgaplib import embeddings; print(embeddings.load_embeddings('clip').stand_in)"
     # In a process of its own, since torch is imported where the stand-in takes their place.
     asked = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     if asked.returncode:

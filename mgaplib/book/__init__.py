@@ -7,9 +7,4 @@ print.
 
 from mgaplib.book import claims, plots, records, remedy_tables
 
-__all__ = [
-    "claims",
-    "plots",
-    "records",
-    "remedy_tables",
-]
+__all__ = ["claims", "plots", "records", "remedy_tables"]

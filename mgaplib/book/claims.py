@@ -78,9 +78,7 @@ def record(
     Taught in chapter scorecard.
     """
     if not _IDS.fullmatch(id):
-        raise ValueError(
-            f"unknown claim id {id!r}; use E1-E13, F1-F12, Thm1, ... or X.name, see the scorecard"
-        )
+        raise ValueError(f"unknown claim id {id!r}; use E1-E13, F1-F12, Thm1, ... or X.name (scorecard)")
     known(source, _SOURCES, "source")
     known(data, _DATA, "data")
     known(kind, _KINDS, "kind")
@@ -103,22 +101,11 @@ def record(
         status = "not tested here" if not checks else "undecided" if open_still else "answered"
     else:
         status = verdict if kind == "claim" else "slip in print"
-    row = {
-        "id": id,
-        "source": source,
-        "where": where,
-        "kind": kind,
-        "statement": statement,
-        "paper": paper,
-        "here": here,
-        "data": data,
-        "analogue": bool(analogue),
-        "checks": [check.row() for check in checks],
-        "verdict": verdict if kind == "claim" else None,
-        "status": status,
-        "note": note,
-        "changed": changed,
-    }
+    row = dict(
+        id=id, source=source, where=where, kind=kind, statement=statement, paper=paper, here=here, data=data,
+        analogue=bool(analogue), checks=[check.row() for check in checks],
+        verdict=verdict if kind == "claim" else None, status=status, note=note, changed=changed,
+    )  # fmt: skip
     _show(row)
     return status
 

@@ -103,10 +103,7 @@ def trend(
         values: 1-D, one number for each of `over`; paired differences where two arms share seeds.
         above: The bound that the interval must lie above.
         below: The bound that it must lie below; give one of the two.
-        estimate: The ready-made estimate.
-        low: Lower end of its 95 % interval.
-        high: Upper end.
-        n: How many stand behind the ready-made interval.
+        estimate, low, high, n: A ready-made estimate, its 95 % interval, and how many stand behind it.
         over: What `values` or `n` counts: seeds, splits, pairs, images or runs.
 
     Raises:
@@ -148,11 +145,7 @@ def same(
         words: What must be so, in words.
         values: 1-D, one number for each of `over`, as in `trend`.
         within: The lower and the upper bound, both of them still within; one may be infinite.
-        estimate: The ready-made estimate.
-        low: Lower end of its 95 % interval.
-        high: Upper end.
-        n: How many stand behind the ready-made interval.
-        over: What `values` or `n` counts: seeds, splits, pairs, images or runs.
+        estimate, low, high, n, over: As in `trend`.
 
     Raises:
         TypeError: If a bound or a value is no number.

@@ -27,21 +27,13 @@ def use_book_style() -> None:
     """
     mpl.rcParams.update(
         {
-            "figure.figsize": (7.0, 3.6),
-            "figure.dpi": 100,
-            "savefig.dpi": 200,
-            "figure.constrained_layout.use": True,
-            "figure.facecolor": "white",
-            "font.size": 11,
-            "axes.titlesize": 11,
-            "axes.titlelocation": "left",
-            "axes.spines.top": False,
-            "axes.spines.right": False,
-            "axes.prop_cycle": cycler(color=OTHERS),
-            "legend.frameon": False,
+            "figure.figsize": (7.0, 3.6), "figure.dpi": 100, "savefig.dpi": 200, "figure.facecolor": "white",
+            "figure.constrained_layout.use": True, "font.size": 11, "axes.titlesize": 11,
+            "axes.titlelocation": "left", "axes.spines.top": False, "axes.spines.right": False,
+            "axes.prop_cycle": cycler(color=OTHERS), "legend.frameon": False,
             "svg.hashsalt": "mgaplib",  # the same figure gives the same file
         }
-    )
+    )  # fmt: skip
     try:
         from matplotlib_inline.backend_inline import set_matplotlib_formats
     except ImportError:  # no notebook

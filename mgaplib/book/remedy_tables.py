@@ -57,12 +57,11 @@ def printed() -> pd.DataFrame:
 
     The columns are those of `HEADS`, and `minimal_pairs` (table 1, MMVP-VLM), which most arms lack.
 
-    Source: Yaras et al. 2025, tables 1 to 5: a ResNet-50 on MSCOCO, the mean of three trainings.
-
     Example:
         >>> printed().loc["TS S3", ["gap", "text_retrieval"]].tolist()
         [0.088, 0.8531]
 
+    Source: Yaras et al. 2025, tables 1 to 5: a ResNet-50 on MSCOCO, the mean of three trainings.
     Taught in chapter temperature.
     """
     table = pd.read_csv(StringIO(_PRINTED), index_col="arm")

@@ -17,15 +17,7 @@ from mgaplib.cone.networks import (
 from mgaplib.cone.solid_angle import log2_cap_share, log2_simplex_share
 
 __all__ = [
-    "describe_cones",
-    "full_mean_cosine",
-    "initialisation_share",
-    "kernels",
-    "layer_products",
-    "log2_cap_share",
-    "log2_simplex_share",
-    "mlp_layers",
-    "raise_probability",
-    "random_resnet18",
+    "describe_cones", "full_mean_cosine", "initialisation_share", "kernels", "layer_products",
+    "log2_cap_share", "log2_simplex_share", "mlp_layers", "raise_probability", "random_resnet18",
     "without_norms",
-]
+]  # fmt: skip

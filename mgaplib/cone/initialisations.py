@@ -25,9 +25,7 @@ def initialisation_share(features) -> float:
         >>> float(initialisation_share(np.repeat(means[:, None], 3, axis=1)))
         1.0
 
-    Source: Liang et al. (2022), Theorem 2.
-
-    Taught in chapter many_initialisations.
+    Source: Liang et al. (2022), Theorem 2. Taught in chapter many_initialisations.
     """
     h = _check(features)
     if not np.ptp(h, axis=(0, 1)).any():
@@ -61,9 +59,7 @@ def describe_cones(features, components: int = 50) -> dict[str, list[float]]:
         >>> round(describe_cones(axes)["distance"][0], 3)
         1.414
 
-    Source: Liang et al. (2022), figure 2c and supplementary figure 7.
-
-    Taught in chapter many_initialisations.
+    Source: Liang et al. (2022), figure 2c and supplementary figure 7. Taught in chapter many_initialisations.
     """
     h = _check(features)
     lengths = np.linalg.norm(h, axis=2, keepdims=True)
@@ -97,4 +93,6 @@ def _check(features) -> np.ndarray:
             f"features has shape {h.shape}; pass (initialisations, inputs, coordinates) with at least two "
             "initialisations and two inputs"
         )
+    if not np.isfinite(h).all():
+        raise ValueError("features has a NaN or infinite value; drop that input from all initialisations")
     return h

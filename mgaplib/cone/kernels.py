@@ -22,11 +22,7 @@ _PIECEWISE = {
     "leaky_relu": (0.505, 0.495),  # slope 0.01 below zero
     "maxout": (math.sqrt(0.5), math.sqrt(0.5)),
 }
-_SMOOTH = {
-    "sigmoid": expit,
-    "tanh": np.tanh,
-    "gelu": lambda z: 0.5 * z * (1.0 + erf(z / math.sqrt(2.0))),
-}
+_SMOOTH = {"sigmoid": expit, "tanh": np.tanh, "gelu": lambda z: 0.5 * z * (1.0 + erf(z / math.sqrt(2.0)))}
 ACTIVATIONS = (*_SMOOTH, *_PIECEWISE)  #: The activations that `cone` and `kernels` know.
 
 _NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(80)
@@ -53,7 +49,6 @@ def expected_product(activation: str, var_u, cov, var_v) -> np.ndarray | float:
         0.159155
 
     Source: Cho and Saul (2009) for ReLU; Poole et al. (2016) in general.
-
     Taught in chapter depth_and_activation.
     """
     checks.known(activation, ACTIVATIONS, "activation")
@@ -95,9 +90,7 @@ def next_gram(activation: str, uu, uv, vv, *, width: int = 1, bias: bool = True)
         >>> round(uv / uu, 6)  # one layer without bias: 1/pi
         0.31831
 
-    Source: Liang et al. (2022), proof of Theorem 1, for the scaling.
-
-    Taught in chapter depth_and_activation.
+    Source: Liang et al. (2022), proof of Theorem 1, for the scaling. Taught in chapter depth_and_activation.
     """
     a, c, b = ((np.asarray(x, dtype=float) + bool(bias)) / width for x in (uu, uv, vv))
     return tuple(width * expected_product(activation, *pair) for pair in ((a, a, a), (a, c, b), (b, b, b)))
@@ -122,14 +115,19 @@ def predicted_cosines(
         width: The layers' width, which sets the variance 1/width of weights and biases.
         bias: Whether the layers have biases.
 
+    Raises:
+        ValueError: If the depth is negative, the cosine outside [-1, 1] or the activation unknown.
+
     Example:
         >>> predicted_cosines(3, "relu", bias=False, cosine=0.0).round(3)
         array([0.   , 0.318, 0.494, 0.605])
 
-    Source: Cho and Saul (2009); Poole et al. (2016).
-
-    Taught in chapter depth_and_activation.
+    Source: Cho and Saul (2009); Poole et al. (2016). Taught in chapter depth_and_activation.
     """
+    if depth < 0:
+        raise ValueError(f"depth is {depth!r}; pass the number of layers, 0 or more")
+    if not -1 <= cosine <= 1:
+        raise ValueError(f"cosine is {cosine!r}; pass a number between -1 and 1")
     uu, uv = float(squared_norm), float(cosine) * squared_norm
     curve = [float(cosine)]
     for _ in range(depth):
@@ -153,9 +151,7 @@ def sufficient_cosine(ratio: float) -> float:
         >>> sufficient_cosine(2.0)
         0.8
 
-    Source: Liang et al. (2022), Theorem 1.
-
-    Taught in chapter depth_and_activation.
+    Source: Liang et al. (2022), Theorem 1. Taught in chapter depth_and_activation.
     """
     ratio = _positive(ratio, "ratio")
     return 2 * ratio / (1 + ratio**2)
@@ -179,7 +175,6 @@ def crossing_cosine(ratio: float, norm: float, activation: str = "relu") -> floa
         True
 
     Source: the infinite-width limit of Liang et al. (2022), Theorem 1.
-
     Taught in chapter depth_and_activation.
     """
     checks.known(activation, _PIECEWISE, "activation that commutes with scaling")

@@ -8,8 +8,6 @@ from mgaplib import checks
 from mgaplib.cone import kernels
 
 _LAWS = ("normal", "rademacher", "uniform")
-
-
 _ACTIVATE = {
     **kernels._SMOOTH,
     "linear": lambda z: z,
@@ -27,6 +25,12 @@ def _layer(h: np.ndarray, activation: str, rng: np.random.Generator, width: int,
     if activation == "maxout":
         return np.maximum(z[:, :width], z[:, width:])
     return _ACTIVATE[activation](z)
+
+
+def _counts(**counts: int) -> None:
+    for name, count in counts.items():
+        if count < 1:
+            raise ValueError(f"{name} is {count!r}; pass 1 or more")
 
 
 def mlp_layers(
@@ -52,20 +56,20 @@ def mlp_layers(
         bias: Whether the layers have biases.
 
     Raises:
-        TypeError: If the inputs are not floating-point numbers.
-        ValueError: If the inputs are malformed or the activation is unknown.
+        TypeError, ValueError: If the inputs make no sense (`mgaplib.checks`), the activation is unknown or
+            the depth negative.
 
     Example:
         >>> layers = mlp_layers(np.eye(4), 3, "relu", np.random.default_rng(0), width=8)
         >>> [h.shape for h in layers]
         [(4, 4), (4, 8), (4, 8), (4, 8)]
 
-    Source: Liang et al. (2022), section 2.2 and figure 2b.
-
-    Taught in chapter depth_and_activation.
+    Source: Liang et al. (2022), section 2.2 and figure 2b. Taught in chapter depth_and_activation.
     """
     h = checks.embeddings(inputs, "inputs", normalize=False)
     checks.known(activation, kernels.ACTIVATIONS, "activation")
+    if depth < 0:
+        raise ValueError(f"depth is {depth!r}; pass the number of layers, 0 or more")
 
     def layers(h):
         yield h
@@ -86,16 +90,13 @@ def full_mean_cosine(features) -> float:
         features: Floating array of n rows.
 
     Raises:
-        TypeError: If the features are not floating-point numbers.
-        ValueError: If they are malformed or hold a zero row.
+        TypeError, ValueError: If the features make no sense; see `mgaplib.checks`.
 
     Example:
         >>> full_mean_cosine(np.eye(4))
         0.25
 
-    Source: Liang et al. (2022), figure 2b, released code.
-
-    Taught in chapter depth_and_activation.
+    Source: Liang et al. (2022), figure 2b, released code. Taught in chapter depth_and_activation.
     """
     unit = checks.embeddings(features, "features")
     return float(np.sum(unit.mean(axis=0, dtype=np.float64) ** 2))
@@ -118,18 +119,18 @@ def raise_probability(
         trials: How many layers.
 
     Raises:
-        ValueError: If the cosine is outside [-1, 1].
+        ValueError: If the cosine is outside [-1, 1], or ratio, norm, width or trials is not positive.
 
     Example:
         >>> raise_probability(0.0, 1.0, 1.0, 512, np.random.default_rng(0), trials=100)
         1.0
 
-    Source: Liang et al. (2022), Theorem 1.
-
-    Taught in chapter depth_and_activation.
+    Source: Liang et al. (2022), Theorem 1. Taught in chapter depth_and_activation.
     """
     if not -1 <= cosine <= 1:
         raise ValueError(f"cosine is {cosine!r}; pass a number between -1 and 1")
+    kernels._positive(ratio, "ratio"), kernels._positive(norm, "norm")
+    _counts(width=width, trials=trials)
     u = ratio * norm * np.array([1.0, 0.0])
     v = norm * np.array([cosine, np.sqrt(1 - cosine**2)])
     raised = 0
@@ -159,20 +160,20 @@ def layer_products(u, v, width: int, rng: np.random.Generator, *, law: str = "no
         trials: How many layers.
 
     Raises:
-        ValueError: If the law is unknown.
+        ValueError: If the law is unknown, u and v are not two vectors of one length, or width or trials
+            is not positive.
 
     Example:
         >>> layer_products(np.ones(2), np.ones(2), 4, np.random.default_rng(0), law="uniform", trials=3).shape
         (3, 2)
 
-    Source: Liang et al. (2022), Lemma 3.
-
-    Taught in chapter depth_and_activation.
+    Source: Liang et al. (2022), Lemma 3. Taught in chapter depth_and_activation.
     """
     checks.known(law, _LAWS, "law")
-    pair = np.stack(
-        [np.append(u, 1.0), np.append(v, 1.0)], axis=1
-    )  # the bias is one more weight, on an input of one
+    _counts(width=width, trials=trials)
+    if np.shape(u) != np.shape(v) or np.ndim(u) != 1:
+        raise ValueError(f"u has shape {np.shape(u)} and v {np.shape(v)}; pass two vectors of one length")
+    pair = np.stack([np.append(u, 1.0), np.append(v, 1.0)], axis=1)  # the bias: a weight on an input of one
     size = (trials, width, len(pair))
     if law == "normal":
         weights = rng.standard_normal(size)
@@ -196,9 +197,7 @@ def random_resnet18(seed: int):
         >>> random_resnet18(0)(torch.zeros(2, 3, 32, 32)).shape
         torch.Size([2, 512])
 
-    Source: Liang et al. (2022), figure 2a.
-
-    Taught in chapter random_networks.
+    Source: Liang et al. (2022), figure 2a. Taught in chapter random_networks.
     """
     import torch
 
@@ -229,9 +228,7 @@ def without_norms(model):
         >>> without_norms(torch.nn.Sequential(torch.nn.Linear(4, 4), torch.nn.LayerNorm(4)))[1]
         Identity()
 
-    Source: Liang et al. (2022), supplementary figure 15.
-
-    Taught in chapter random_networks.
+    Source: Liang et al. (2022), supplementary figure 15. Taught in chapter random_networks.
     """
     import copy
 

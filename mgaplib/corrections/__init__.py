@@ -10,16 +10,6 @@ from mgaplib.corrections.rescaling import DropDimensions, Procrustes, Standardis
 from mgaplib.corrections.trials import NOTHING, try_corrections
 
 __all__ = [
-    "Centring",
-    "Correction",
-    "DropDimensions",
-    "NOTHING",
-    "Procrustes",
-    "ProjectedShift",
-    "ReAlign",
-    "SIDES",
-    "Shift",
-    "Standardisation",
-    "Whitening",
-    "try_corrections",
-]
+    "Centring", "Correction", "DropDimensions", "NOTHING", "Procrustes", "ProjectedShift", "ReAlign", "SIDES",
+    "Shift", "Standardisation", "Whitening", "try_corrections",
+]  # fmt: skip

@@ -36,8 +36,7 @@ class Correction:
             texts: Array of d columns, and paired with the images row by row if the class is `paired`.
 
         Raises:
-            TypeError: If the embeddings hold no floating-point numbers.
-            ValueError: If they are malformed, do not match, or a parameter makes no sense.
+            TypeError, ValueError: If the embeddings make no sense, or a parameter makes no sense.
         """
         self._check_parameters()
         if self.paired or isinstance(images, Pairs):
@@ -72,9 +71,8 @@ class Correction:
             images: Array of one or more rows and as many columns as the calibration embeddings.
 
         Raises:
-            TypeError: If they hold no floating-point numbers.
-            ValueError: If they are malformed, a row is moved to the origin, or `fit` was not called (then
-                scikit-learn's NotFittedError).
+            TypeError, ValueError: If the embeddings make no sense, a row is moved to the origin, or `fit` was
+                not called (then scikit-learn's NotFittedError).
         """
         return self._transform(images, "images")
 
@@ -94,9 +92,7 @@ class Correction:
         if not hasattr(self, "n_features_in_"):
             from sklearn.exceptions import NotFittedError
 
-            raise NotFittedError(
-                f"call {type(self).__name__}.fit(images, texts) first, on a calibration split"
-            )
+            raise NotFittedError(f"call {type(self).__name__}.fit(images, texts) first, on a calibration set")
 
     def _of_unit_rows(self, rows: np.ndarray, name: str) -> np.ndarray:
         self._check_fitted()
@@ -124,23 +120,11 @@ class Correction:
 
 
 def unit_rows(moved: np.ndarray, name: str) -> np.ndarray:
-    """Return moved rows scaled to unit length.
-
-    Raises:
-        ValueError: If a row was moved to the origin, where no direction is left.
-
-    Example:
-        >>> unit_rows(np.array([[3.0, 4.0]]), "images")
-        array([[0.6, 0.8]])
-
-    Taught in chapter post_hoc.
-    """
+    """Return moved rows scaled to unit length; one at the origin, where no direction is left, is refused."""
     norms = np.linalg.norm(moved, axis=1)
     if not norms.min() > _TINY:
         row = int(np.argmin(norms))
-        raise ValueError(
-            f"the correction moves row {row} of {name} to the origin; drop that row or shift less"
-        )
+        raise ValueError(f"the correction moves row {row} of {name} to the origin; drop it or shift less")
     return moved / norms[:, None]
 
 
@@ -156,15 +140,13 @@ class Shift(Correction):
         side: "both" moves each modality half the way, "images" or "texts" moves that one alone.
         renormalize: Whether to scale the moved rows to unit length. If not, compare them by inner product.
 
-    Source: Liang et al. 2022, section 4.2.
-
     Example:
         >>> images, texts = np.array([[1.0, 0.2], [1.0, -0.2]]), np.array([[0.2, 1.0], [-0.2, 1.0]])
         >>> Shift(renormalize=False).fit(images, texts).transform_images(images).round(3)
         array([[0.49 , 0.686],
                [0.49 , 0.294]])
 
-    Taught in chapter post_hoc.
+    Source: Liang et al. 2022, section 4.2. Taught in chapter post_hoc.
     """
 
     amount: float = 1.0
@@ -207,14 +189,13 @@ class ProjectedShift(Shift):
         searched: The modality that is searched: "texts" for image queries, "images" for text queries.
         variance: Share of the searched modality's variance whose components are spared.
 
-    Source: Chowers et al. 2026 (the query moves, the components are the retrieved modality's).
-
     Example:
         >>> images = np.array([[1.0, 0.0, 0.2], [1.0, 0.0, -0.2]])
         >>> texts = np.array([[0.3, 1.0, 0.0], [-0.3, 1.0, 0.0]])
         >>> ProjectedShift().fit(images, texts).direction_.round(3)  # texts vary in the first column
         array([ 0.   , -0.958,  0.   ])
 
+    Source: Chowers et al. 2026 (the query moves, the components are the retrieved modality's).
     Taught in chapter post_hoc.
     """
 
@@ -241,15 +222,13 @@ class ProjectedShift(Shift):
 class Centring(Correction):
     """Subtract each modality's own mean: both centroids move to the origin.
 
-    Source: Zhang et al. 2024 ("collapse"); Li et al. 2025 (GR-CLIP).
-
     Example:
         >>> images, texts = np.array([[1.0, 0.2], [1.0, -0.2]]), np.array([[0.2, 1.0], [-0.2, 1.0]])
         >>> Centring().fit_transform(images, texts)[0]
         array([[ 0.,  1.],
                [ 0., -1.]])
 
-    Taught in chapter post_hoc.
+    Source: Zhang et al. 2024 ("collapse"); Li et al. 2025 (GR-CLIP). Taught in chapter post_hoc.
     """
 
 
@@ -260,23 +239,19 @@ class ReAlign(Correction):
     Two steps: `y' = unit(m_x + s (y - m_y))`, where s is the square root of the ratio of the total variances;
     then, since scaling to unit length moves the mean again, `y'' = unit(y' - m_y' + m_x)`.
 
-    Source: Yu et al. 2026, section 4.
-
     Example:
         >>> images, texts = np.array([[1.0, 0.2], [1.0, -0.2]]), np.array([[1.0, 0.2], [-1.0, 0.2]])
         >>> ReAlign().fit_transform(images, texts)[1].round(3)
         array([[1., 0.],
                [1., 0.]])
 
-    Taught in chapter post_hoc.
+    Source: Yu et al. 2026, section 4. Taught in chapter post_hoc.
     """
 
     def _learn(self, x: np.ndarray, y: np.ndarray) -> None:
         spread = y.var(axis=0).sum()
         if not spread > 1e-12:  # of unit rows: the rest is rounding
-            raise ValueError(
-                "texts are all the same, so their variance cannot be scaled; pass different texts"
-            )
+            raise ValueError("texts are all the same; their variance cannot be scaled: pass different texts")
         self.scale_ = float(np.sqrt(x.var(axis=0).sum() / spread))
         self.drift_ = self._first_step(y).mean(axis=0) - self.image_mean_
 

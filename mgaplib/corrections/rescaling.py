@@ -15,15 +15,14 @@ class Standardisation(Correction):
 
     The only correction here, with `DropDimensions`, whose result depends on the choice of axes.
 
-    Source: batch normalisation, which An et al. 2025 (I0T) train on each encoder's output. Their released
-    "standardization" after training subtracts the mean only: that is `Centring`.
-
     Example:
         >>> images, texts = np.array([[1.0, 0.2], [1.0, -0.2]]), np.array([[0.2, 1.0], [-0.2, 1.0]])
         >>> Standardisation().fit_transform(images, texts)[1]
         array([[ 1.,  0.],
                [-1.,  0.]])
 
+    Source: batch normalisation, which An et al. 2025 (I0T) train on each encoder's output. Their released
+    "standardization" after training subtracts the mean only: that is `Centring`.
     Taught in chapter post_hoc.
     """
 
@@ -53,8 +52,6 @@ class Whitening(Correction):
         shrinkage: Weight from 0 to 1 of an even covariance in the estimate, which has no inverse root where
             the calibration rows are fewer than the columns; None for Ledoit and Wolf's weight.
 
-    Source: Kessy et al. 2018 (ZCA); Ledoit and Wolf 2004 for the weight.
-
     Example:
         >>> rng = np.random.default_rng(0)
         >>> rows = [rng.standard_normal((500, 3)) * [1.0, 1.0, 0.1] + 1.0 for _ in range(2)]
@@ -62,7 +59,7 @@ class Whitening(Correction):
         >>> np.allclose(white.image_root_ @ white.image_root_ @ white.image_covariance_, np.eye(3))
         True
 
-    Taught in chapter post_hoc.
+    Source: Kessy et al. 2018 (ZCA); Ledoit and Wolf 2004 for the weight. Taught in chapter post_hoc.
     """
 
     shrinkage: float | None = None
@@ -112,8 +109,6 @@ class Procrustes(Correction):
             the rotation towards none. 0 for the plain rotation.
         centre: Whether to centre first; if not, the rotation must carry the gap as well.
 
-    Source: Liang et al. 2022, section 4.4 (not centred, to start a training with a closed gap).
-
     Example:
         >>> texts = np.array([[1.0, 0.0], [0.6, 0.8], [-0.6, 0.8]])
         >>> quarter_turn = np.array([[0.0, 1.0], [-1.0, 0.0]])
@@ -121,6 +116,7 @@ class Procrustes(Correction):
         array([[ 0.,  1.],
                [-1.,  0.]])
 
+    Source: Liang et al. 2022, section 4.4 (not centred, to start a training with a closed gap).
     Taught in chapter post_hoc.
     """
 
@@ -155,15 +151,13 @@ class DropDimensions(Correction):
     Args:
         k: How many coordinates to drop, fewer than there are.
 
-    Source: Schrodi et al. 2025.
-
     Example:
         >>> images = np.array([[0.8, 0.6, 0.0], [0.8, 0.0, 0.6]])
         >>> DropDimensions(k=1).fit_transform(images, np.eye(3)[1:])[0]
         array([[0., 1., 0.],
                [0., 0., 1.]])
 
-    Taught in chapter post_hoc.
+    Source: Schrodi et al. 2025. Taught in chapter post_hoc.
     """
 
     k: int = 3

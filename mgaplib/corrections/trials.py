@@ -22,14 +22,12 @@ def try_corrections(images, texts=None, splits: int = 3, seed: int = 0):
     a correction that these pairs do not allow is left out.
 
     Args:
-        images: Array of n rows and d columns, at least 8 rows.
-        texts: Array of the same shape, row i paired with row i.
+        images, texts: Arrays of n rows and d columns, at least 8 rows, row i paired with row i; or `Pairs`.
         splits: How many random halves.
         seed: Seed of the halves.
 
     Raises:
-        TypeError: If the embeddings hold no floating-point numbers.
-        ValueError: If they are malformed, their shapes differ, or `splits` is below 1.
+        TypeError, ValueError: If the embeddings make no sense (`mgaplib.checks`), or `splits` is below 1.
 
     Example:
         >>> rng = np.random.default_rng(0)

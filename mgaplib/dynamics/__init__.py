@@ -6,8 +6,4 @@ The room of Part II, on free points and without torch. `sphere` holds the few pa
 
 from mgaplib.dynamics import bounds, gradient_flow, sphere
 
-__all__ = [
-    "bounds",
-    "gradient_flow",
-    "sphere",
-]
+__all__ = ["bounds", "gradient_flow", "sphere"]

@@ -14,13 +14,12 @@ def conserved(beta, gamma):
         beta: Inverse temperature, one number or one a time.
         gamma: Half the distance between the modalities, as `beta`.
 
-    Source: Yaras et al. 2025, Lemma 3.1, integrated: beta sqrt(gamma) exp(-gamma^2 / 4).
-
     Example:
         >>> flow = gradient_flow.integrate(np.eye(3), np.eye(3), 1.0, [0.0, 1e4], gamma=0.3)
         >>> np.ptp(conserved(flow.beta, flow.gamma)) < 1e-6
         np.True_
 
+    Source: Yaras et al. 2025, Lemma 3.1, integrated: beta sqrt(gamma) exp(-gamma^2 / 4).
     Taught in chapter gradient_flow.
     """
     beta, gamma = np.asarray(beta, dtype=float), np.asarray(gamma, dtype=float)
@@ -44,13 +43,11 @@ def closing(times, n: int, margin: float, beta: float, gamma: float) -> np.ndarr
         ValueError: If the theorem says nothing: a margin that is not positive, beta below
             log(4 (n - 1)) / (margin (1 - gamma^2)), or a constant c4 that is not positive.
 
-    Source: Yaras et al. 2025, Theorem 3.2.
-
     Example:
         >>> closing([0.0, 1e6], n=2, margin=2.0, beta=2.0, gamma=0.3).round(4)
         array([0.3   , 0.0093])
 
-    Taught in chapter rates.
+    Source: Yaras et al. 2025, Theorem 3.2. Taught in chapter rates.
     """
     c3, c4 = closing_constants(n, margin, beta, gamma)
     return (
@@ -61,21 +58,17 @@ def closing(times, n: int, margin: float, beta: float, gamma: float) -> np.ndarr
 def closing_constants(n: int, margin: float, beta: float, gamma: float) -> tuple[float, float]:
     """Return c3 and c4 of `closing`, which takes the same arguments and raises the same errors.
 
-    Source: Yaras et al. 2025, Theorem 3.2.
-
     Example:
         >>> c3, c4 = closing_constants(n=2, margin=2.0, beta=2.0, gamma=0.3)
         >>> round(float(c4), 3)
         1.849
 
-    Taught in chapter rates.
+    Source: Yaras et al. 2025, Theorem 3.2. Taught in chapter rates.
     """
     if n < 2:
         raise ValueError(f"n is {n}; a margin needs at least 2 pairs")
     if not margin > 0:
-        raise ValueError(
-            f"margin is {margin}; the bound is for pairs that stay matched, by a positive margin"
-        )
+        raise ValueError(f"margin is {margin}; the bound is for pairs that stay matched, by a margin above 0")
     if not 0 < gamma < 1:
         raise ValueError(f"gamma is {gamma!r}; the bound needs a gap at time 0, so between 0 and 1")
     least = np.log(4 * (n - 1)) / (margin * (1 - gamma**2))
@@ -106,13 +99,11 @@ def log_mean_exp(sharpness: float, d: int) -> float:
     Raises:
         ValueError: If an argument makes no sense.
 
-    Source: Yaras et al. 2025, Lemma B.3.
-
     Example:
         >>> round(log_mean_exp(2.0, 3), 6) == round(float(np.log(np.sinh(2.0) / 2.0)), 6)
         True
 
-    Taught in chapter rates.
+    Source: Yaras et al. 2025, Lemma B.3. Taught in chapter rates.
     """
     if not (np.isfinite(sharpness) and sharpness > 0):
         raise ValueError(f"sharpness is {sharpness!r}; pass beta (1 - gamma^2), a positive number")
@@ -130,20 +121,13 @@ def log_mean_exp(sharpness: float, d: int) -> float:
 def mean_cosine_tilted(sharpness: float, d: int) -> float:
     """Return I_{rho+1}(a) / I_rho(a): the mean cosine of random directions, weighted by exp(a cosine).
 
-    Args:
-        sharpness: The a, positive.
-        d: Dimension of the space, at least 2.
-
-    Raises:
-        ValueError: If an argument makes no sense.
-
-    Source: Yaras et al. 2025, Theorem 3.3 (the limit of many pairs).
+    The arguments, and what is raised, are those of `log_mean_exp`.
 
     Example:
         >>> round(mean_cosine_tilted(2.0, 3), 6) == round(float(1 / np.tanh(2.0) - 1 / 2.0), 6)
         True
 
-    Taught in chapter rates.
+    Source: Yaras et al. 2025, Theorem 3.3 (the limit of many pairs). Taught in chapter rates.
     """
     return float(sharpness / d * np.exp(log_mean_exp(sharpness, d + 2) - log_mean_exp(sharpness, d)))
 
@@ -161,12 +145,11 @@ def opening(n: float, d: int, beta: float, gamma: float, delta: float = 0.05) ->
     Raises:
         ValueError: If an argument makes no sense.
 
-    Source: Yaras et al. 2025, Theorem 3.3, with numerator and denominator divided by exp(a).
-
     Example:
         >>> [round(opening(n, 3, beta=1 / 0.07, gamma=0.3), 1) for n in (2048, np.inf)]
         [-15.3, 15.8]
 
+    Source: Yaras et al. 2025, Theorem 3.3, with numerator and denominator divided by exp(a).
     Taught in chapter rates.
     """
     if not n >= 1:
@@ -195,17 +178,14 @@ def opening_rates(images, texts, beta: float, gamma: float) -> tuple[float, floa
         gamma: Half the distance between the modalities.
 
     Raises:
-        TypeError: If the embeddings hold no floating-point numbers.
-        ValueError: If they are malformed, or beta or gamma makes no sense.
-
-    Source: Yaras et al. 2025, proof of Theorem 3.3.
+        TypeError, ValueError: If the embeddings make no sense, or beta or gamma makes no sense.
 
     Example:
         >>> x, y = np.random.default_rng(0).normal(size=(2, 100, 3))
         >>> opening_rates(x, y, beta=5.0, gamma=0.3)[0] > 0
         True
 
-    Taught in chapter rates.
+    Source: Yaras et al. 2025, proof of Theorem 3.3. Taught in chapter rates.
     """
     x, y = checks.pairs(images, texts)
     dx, dy, dlog_gamma = gradient_flow.velocities(x, y, beta, gamma)

@@ -113,13 +113,11 @@ def margin(cosines) -> float:
     Raises:
         ValueError: If the array is not square or has fewer than two rows.
 
-    Source: Yaras et al. 2025, section 3 (the margin alpha).
-
     Example:
         >>> margin(np.eye(3))
         1.0
 
-    Taught in chapter gradient_flow.
+    Source: Yaras et al. 2025, section 3 (the margin alpha). Taught in chapter gradient_flow.
     """
     z = np.asarray(cosines, dtype=float)
     if z.ndim != 2 or z.shape[0] != z.shape[1] or len(z) < 2:
@@ -141,13 +139,11 @@ def pull(cosines, sharpness: float) -> float:
     Raises:
         ValueError: If the array is not square.
 
-    Source: Yaras et al. 2025, appendix B.1.
-
     Example:
         >>> pull(np.eye(2), 1.0) > 0 > pull(np.eye(2)[::-1], 1.0)
         True
 
-    Taught in chapter gradient_flow.
+    Source: Yaras et al. 2025, appendix B.1. Taught in chapter gradient_flow.
     """
     z = np.asarray(cosines, dtype=float)
     if z.ndim != 2 or z.shape[0] != z.shape[1]:
@@ -176,16 +172,13 @@ def velocities(images, texts, beta: float, gamma: float = 0.0) -> tuple[np.ndarr
         gamma: Half the distance that parallel modalities keep.
 
     Raises:
-        TypeError: If the embeddings hold no floating-point numbers.
-        ValueError: If they are malformed, or beta or gamma makes no sense.
-
-    Source: Yaras et al. 2025, equation 4.
+        TypeError, ValueError: If the embeddings make no sense, or beta or gamma makes no sense.
 
     Example:
         >>> velocities(np.eye(2), np.eye(2), beta=1.0, gamma=0.5)[2] < 0
         np.True_
 
-    Taught in chapter gradient_flow.
+    Source: Yaras et al. 2025, equation 4. Taught in chapter gradient_flow.
     """
     x, y = checks.pairs(images, texts)
     check_state(beta, gamma)
@@ -236,14 +229,12 @@ def integrate(
         ValueError: If an argument makes no sense.
         RuntimeError: If the integration fails, or gamma reaches 1, where the model ends.
 
-    Source: Yaras et al. 2025, equation 4.
-
     Example:
         >>> flow = integrate(np.eye(3), np.eye(3), tau=1.0, times=[0.0, 100.0], gamma=0.3)
         >>> bool(flow.gap[1] < flow.gap[0]), bool(flow.tau[1] < flow.tau[0])
         (True, True)
 
-    Taught in chapter gradient_flow.
+    Source: Yaras et al. 2025, equation 4. Taught in chapter gradient_flow.
     """
     x, y = checks.pairs(images, texts)
     beta = 1.0 / checks.temperature(tau)
@@ -296,14 +287,12 @@ def integrate_pair(
         ValueError: If an argument makes no sense.
         RuntimeError: If the integration fails.
 
-    Source: Yaras et al. 2025, appendix C.
-
     Example:
         >>> beta, log_gamma = integrate_pair([0.0, 1e4])
         >>> beta.round(2), np.exp(log_gamma).round(5)
         (array([ 1.  , 14.37]), array([0.3    , 0.00139]))
 
-    Taught in chapter rates.
+    Source: Yaras et al. 2025, appendix C. Taught in chapter rates.
     """
     check_state(beta, gamma)
     if not gamma:

@@ -44,13 +44,12 @@ def six_pairs(
     Raises:
         ValueError: If an angle is not finite, or the texts would pass a pole.
 
-    Source: Liang et al. 2022, section 4.3, Figure 3 (e-g), as run by the released notebook.
-
     Example:
         >>> images, texts = six_pairs(30.0)
         >>> (images[0] @ texts[1]).round(3) == np.cos(np.radians(30)).round(3)
         np.True_
 
+    Source: Liang et al. 2022, section 4.3, Figure 3 (e-g), as run by the released notebook.
     Taught in chapter mismatched_pairs.
     """
     if not abs(elevation) <= 90:
@@ -73,13 +72,12 @@ def nine_pairs(height: float, *, mismatched: bool = True) -> tuple[np.ndarray, n
     Raises:
         ValueError: If the height is outside [-1, 1].
 
-    Source: the released notebook `mismatched_simulation` of Liang et al. 2022, which the paper does not show.
-
     Example:
         >>> images, texts = nine_pairs(0.5)
         >>> images.mean(axis=0)[2] - texts.mean(axis=0)[2]
         np.float64(1.0)
 
+    Source: the released notebook `mismatched_simulation` of Liang et al. 2022, which the paper does not show.
     Taught in chapter mismatched_pairs.
     """
     if not abs(height) <= 1:
@@ -101,12 +99,10 @@ def loss_curve(pairs, positions, tau: float) -> np.ndarray:
     Raises:
         ValueError: If the temperature or a position makes no sense.
 
-    Source: Liang et al. 2022, Figure 3 (f, g).
-
     Example:
         >>> loss_curve(six_pairs, [0.0, 78.0], 0.01).round(4)
         array([2.0142, 0.8096])
 
-    Taught in chapter mismatched_pairs.
+    Source: Liang et al. 2022, Figure 3 (f, g). Taught in chapter mismatched_pairs.
     """
     return np.array([metrics.contrastive_loss(*pairs(position), tau) for position in positions])

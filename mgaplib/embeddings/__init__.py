@@ -10,17 +10,6 @@ from mgaplib.embeddings.published import NAMES, Embeddings, load_embeddings
 from mgaplib.embeddings.shards import COLUMNS, find_shards, measure_shard, measure_shards
 
 __all__ = [
-    "COLUMNS",
-    "Embeddings",
-    "Folder",
-    "NAMES",
-    "SUFFIXES",
-    "embed_folder",
-    "find_shards",
-    "load_embeddings",
-    "measure_shard",
-    "measure_shards",
-    "read_captions",
-    "read_embeddings",
-    "read_pairs",
-]
+    "COLUMNS", "Embeddings", "Folder", "NAMES", "SUFFIXES", "embed_folder", "find_shards", "load_embeddings",
+    "measure_shard", "measure_shards", "read_captions", "read_embeddings", "read_pairs",
+]  # fmt: skip

@@ -45,9 +45,7 @@ def embed_folder(folder: str | Path, model: str, pretrained: str | None = None) 
     """
     names, captions = read_captions(folder)
     pictures = _Thumbnailed([Path(folder, name) for name in names])
-    from mgaplib.models.clip import (
-        load_clip,  # torch takes seconds to import: bad tables are told before that
-    )
+    from mgaplib.models.clip import load_clip  # torch takes seconds: bad tables are told before
 
     try:
         clip = load_clip(model, pretrained)

@@ -43,28 +43,17 @@ class _Model:
 
 
 _MODELS = {
-    "clip": _Model(
-        "CLIP",
-        (500, 512),
-        "image",
-        "the first 500 pictures of MSCOCO val2017, one caption each",
-        "ViT-B/16, OpenAI's weights",
-    ),
-    "convirt": _Model(
-        "ConVIRT",
-        (500, 512),
-        "image",
-        "500 chest X-rays of MIMIC-CXR and their reports",
-        "ResNet-50 and Bio_ClinicalBERT",
-        "with a random ResNet-50, though its text tower keeps the pretrained BERT",
-    ),
-    "videoclip": _Model(
-        "VideoCLIP", (100, 768), "video", "100 videos of MSR-VTT and all captions of each", "the how2 model"
-    ),
-    "clasp": _Model(
-        "CLASP", (99, 768), "protein", "99 proteins of UniProt and their descriptions", "step 70000"
-    ),
-}
+    "clip": _Model("CLIP", (500, 512), "image", "the first 500 pictures of MSCOCO val2017, one caption each",
+                   "ViT-B/16, OpenAI's weights"),
+    "convirt": _Model("ConVIRT", (500, 512), "image", "500 chest X-rays of MIMIC-CXR and their reports",
+                      "ResNet-50 and Bio_ClinicalBERT",
+                      "with a random ResNet-50, though its text tower keeps the pretrained Bio_ClinicalBERT"),
+    "videoclip": _Model("VideoCLIP", (100, 768), "video", "100 videos of MSR-VTT and all captions of each",
+                        "the how2 model",
+                        "with none of VideoCLIP's weights, though both its towers keep the pretrained BERT"),
+    "clasp": _Model("CLASP", (99, 768), "protein", "99 proteins of UniProt and their descriptions",
+                    "step 70000"),
+}  # fmt: skip
 NAMES = tuple(_MODELS)  #: What `load_embeddings` can load.
 
 _unreachable = ""  # why the last download failed: a closed network is tried once in a process
@@ -78,7 +67,7 @@ class Embeddings:
         images: Array of n rows and d columns; `modalities[0]` says what was embedded.
         texts: Array of the same shape.
         name: The name given to `load_embeddings`.
-        label: The model's name as its authors write it, with "(random)" for an untrained one.
+        label: The model's name as its authors write it, with "(random)" for the one not trained on pairs.
         modalities: What the two arrays hold: image, video or protein, and text.
         source: Where the numbers come from, in one sentence.
         stand_in: Whether they stand in for the published ones, which were out of reach.
@@ -107,14 +96,13 @@ def load_embeddings(name: str, trained: bool = True) -> Embeddings:
 
     Args:
         name: clip, convirt, videoclip or clasp.
-        trained: Whether to take the trained model or the one with random weights.
+        trained: Whether to take the trained model or the one that its authors call random, in which
+            ConVIRT's text tower and both of VideoCLIP's hold a pretrained BERT, as `source` says.
 
     Raises:
         ValueError: If the name is unknown.
         FileNotFoundError: If MGAPLIB_DATA names no folder.
         OSError: If a file is damaged and a fresh copy could not be had.
-
-    Source: Liang et al. (2022), figure 1 and the files released with it.
 
     Example:
         >>> NAMES
@@ -123,7 +111,7 @@ def load_embeddings(name: str, trained: bool = True) -> Embeddings:
         Traceback (most recent call last):
         ValueError: unknown model 'clipp'; did you mean 'clip' or 'clasp' or 'videoclip'?
 
-    Taught in chapter index.
+    Source: Liang et al. (2022), figure 1 and the files released with it. Taught in chapter index.
     """
     model = _MODELS[checks.known(name, _MODELS, "model")]
     label = model.label + ("" if trained else " (random)")
@@ -232,13 +220,7 @@ DRAWN = "a drawn stand-in"
 
 
 def stand_in(seed: int, shape: tuple[int, int], trained: bool) -> tuple[np.ndarray, np.ndarray, str, str]:
-    """Return images and texts, what they are in words, and the kind of data that claims about them rest on.
-
-    Args:
-        seed: Another seed gives other pairs, and other random weights.
-        shape: Rows and columns of the published file; MiniCLIP has its own number of columns.
-        trained: Whether it stands in for a trained model.
-    """
+    """Return images, texts, what they are in words, and the kind of data that claims about them rest on."""
     if importlib.util.find_spec("torch") and importlib.util.find_spec("open_clip"):
         return *miniclip(seed, shape[0], trained), MINICLIP, "miniclip"
     return *drawn(seed, shape, trained), DRAWN, "simulation"

@@ -58,9 +58,7 @@ def _by_number(paths: list[Path]) -> dict[int, Path]:
     for path in paths:
         number = re.search(r"(\d+)$", path.stem)
         if number is None:
-            raise ValueError(
-                f"{str(path)!r} ends in no number, by which images would find their texts; rename it"
-            )
+            raise ValueError(f"{str(path)!r} ends in no number, by which images find their texts; rename it")
         other = found.setdefault(int(number[1]), path)
         if other != path:
             raise ValueError(f"{str(other)!r} and {str(path)!r} are both shard {int(number[1])}; keep one")
@@ -107,9 +105,7 @@ def _parquet_batches(path: str, block_size: int):
     with pyarrow.parquet.ParquetFile(path) as file:
         missing = set(COLUMNS) - set(file.schema_arrow.names)
         if missing:
-            raise KeyError(
-                f"no column {sorted(missing)[0]}; the file has {', '.join(file.schema_arrow.names)}"
-            )
+            raise KeyError(f"no column {sorted(missing)[0]}; it has {', '.join(file.schema_arrow.names)}")
         for batch in file.iter_batches(
             batch_size=max(4096 // block_size, 1) * block_size, columns=list(COLUMNS)
         ):

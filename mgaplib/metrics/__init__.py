@@ -24,25 +24,8 @@ from mgaplib.metrics.streaming import GapAccumulator
 from mgaplib.metrics.table import gap_report
 
 __all__ = [
-    "GapAccumulator",
-    "alignment",
-    "centre_angle",
-    "contrastive_loss",
-    "effective_rank",
-    "embeddings_from_gram",
-    "gap_report",
-    "gap_share",
-    "gap_vector",
-    "linear_separability",
-    "logit_entropy",
-    "mean_cosine",
-    "mixed_partner_ranks",
-    "modality_gap",
-    "ranking_robustness",
-    "recall_at_k",
-    "relative_modality_gap",
-    "same_modality_share",
-    "score_gap",
-    "uniformity",
-    "uniformity_w2",
-]
+    "GapAccumulator", "alignment", "centre_angle", "contrastive_loss", "effective_rank",
+    "embeddings_from_gram", "gap_report", "gap_share", "gap_vector", "linear_separability", "logit_entropy",
+    "mean_cosine", "mixed_partner_ranks", "modality_gap", "ranking_robustness", "recall_at_k",
+    "relative_modality_gap", "same_modality_share", "score_gap", "uniformity", "uniformity_w2",
+]  # fmt: skip

@@ -11,20 +11,16 @@ def gap_vector(images, texts=None) -> np.ndarray:
     """Return the gap: the images' centroid minus the texts', d numbers.
 
     Args:
-        images: Array of n rows and d columns.
-        texts: Array of the same shape, row i paired with row i.
+        images, texts: Arrays of n rows and d columns, row i paired with row i; or `Pairs`.
 
     Raises:
-        TypeError: If the embeddings hold no floating-point numbers.
-        ValueError: If they are malformed or their shapes differ.
-
-    Source: Liang et al. 2022, section 4.2.
+        TypeError, ValueError: If the embeddings make no sense; see `mgaplib.checks`.
 
     Example:
         >>> gap_vector([[1.0, 0.0], [1.0, 0.0]], [[0.0, 1.0], [0.0, 1.0]])
         array([ 1., -1.])
 
-    Taught in chapter loss_landscape.
+    Source: Liang et al. 2022, section 4.2. Taught in chapter loss_landscape.
     """
     pairs = Pairs.of(images, texts)
     return centroid(pairs.images) - centroid(pairs.texts)
@@ -39,15 +35,11 @@ def modality_gap(images, texts=None, *, unbiased: bool = False) -> float:
     pairs' differences. Where it comes out negative, the answer is 0.
 
     Args:
-        images: Array of n rows and d columns.
-        texts: Array of the same shape, row i paired with row i.
+        images, texts: Arrays of n rows and d columns, row i paired with row i; or `Pairs`.
         unbiased: Whether to return the root of the unbiased square; right also where pairs are alike.
 
     Raises:
-        TypeError: If the embeddings hold no floating-point numbers.
-        ValueError: If they are malformed or their shapes differ.
-
-    Source: Liang et al. 2022, section 4.2.
+        TypeError, ValueError: If the embeddings make no sense; see `mgaplib.checks`.
 
     Example:
         >>> modality_gap([[1.0, 0.0], [1.0, 0.0]], [[0.0, 1.0], [0.0, -1.0]])
@@ -56,7 +48,7 @@ def modality_gap(images, texts=None, *, unbiased: bool = False) -> float:
         >>> round(modality_gap(x, y), 2), modality_gap(x, y, unbiased=True)
         (0.48, 0.0)
 
-    Taught in chapter notation.
+    Source: Liang et al. 2022, section 4.2. Taught in chapter notation.
     """
     pairs = Pairs.of(images, texts)
     length = float(np.linalg.norm(gap_vector(pairs)))
@@ -75,28 +67,22 @@ def relative_modality_gap(images, texts=None) -> float:
     numbers.
 
     Args:
-        images: Array of n rows and d columns.
-        texts: Array of the same shape, row i paired with row i.
+        images, texts: Arrays of n rows and d columns, row i paired with row i; or `Pairs`.
 
     Raises:
-        TypeError: If the embeddings hold no floating-point numbers.
-        ValueError: If they are malformed, their shapes differ, or all rows are the same.
-
-    Source: Schrodi et al. 2025, as in their code.
+        TypeError, ValueError: If the embeddings make no sense (`mgaplib.checks`), or all rows are the same.
 
     Example:
         >>> relative_modality_gap(np.eye(2), -np.eye(2))  # pairs at distance 1, strangers at 1/2
         0.6666666666666666
 
-    Taught in chapter notation.
+    Source: Schrodi et al. 2025, as in their code. Taught in chapter notation.
     """
     pairs = Pairs.of(images, texts)
     across = alignment(pairs) / 4  # |x - y|^2 = 2 (1 - cos)
     within = (1 - (mean_cosine_of(pairs.images) + mean_cosine_of(pairs.texts)) / 2) / 2
     if across + within <= np.finfo(pairs.images.dtype).eps:
-        raise ValueError(
-            "all rows of images and texts are the same; a ratio of distances needs some distance"
-        )
+        raise ValueError("all rows of images and texts are the same; a ratio of distances needs a distance")
     return across / (across + within)
 
 
@@ -104,20 +90,16 @@ def centre_angle(images, texts=None) -> float:
     """Return the angle between the two centroids, in degrees, from 0 to 180.
 
     Args:
-        images: Array of n rows and d columns.
-        texts: Array of the same shape, row i paired with row i.
+        images, texts: Arrays of n rows and d columns, row i paired with row i; or `Pairs`.
 
     Raises:
-        TypeError: If the embeddings hold no floating-point numbers.
-        ValueError: If they are malformed, their shapes differ, or a centroid is zero.
-
-    Source: Yi et al. 2025.
+        TypeError, ValueError: If the embeddings make no sense (`mgaplib.checks`), or a centroid is zero.
 
     Example:
         >>> round(centre_angle(np.eye(2), -np.eye(2)), 6)
         180.0
 
-    Taught in chapter notation.
+    Source: Yi et al. 2025. Taught in chapter notation.
     """
     pairs = Pairs.of(images, texts)
     centres = []
@@ -136,21 +118,17 @@ def alignment(images, texts=None, alpha: float = 2.0) -> float:
     """Return the mean distance of pairs to the power `alpha`; with 2, from 0 to 4.
 
     Args:
-        images: Array of n rows and d columns.
-        texts: Array of the same shape, row i paired with row i.
+        images, texts: Arrays of n rows and d columns, row i paired with row i; or `Pairs`.
         alpha: The power, Wang and Isola's is 2.
 
     Raises:
-        TypeError: If the embeddings hold no floating-point numbers.
-        ValueError: If they are malformed, their shapes differ, or `alpha` is not positive.
-
-    Source: Wang and Isola 2020.
+        TypeError, ValueError: If the embeddings make no sense (`mgaplib.checks`), or `alpha` is not positive.
 
     Example:
         >>> alignment(np.eye(3), -np.eye(3))
         4.0
 
-    Taught in chapter notation.
+    Source: Wang and Isola 2020. Taught in chapter notation.
     """
     pairs = Pairs.of(images, texts)
     cure = "pass a positive power up to 1000, Wang and Isola's is 2"
@@ -167,21 +145,17 @@ def gap_share(images, texts=None, *, unbiased: bool = False) -> float:
     makes it `(n xi - 1) / (n - 1)`, or 0 where that is negative.
 
     Args:
-        images: Array of n rows and d columns.
-        texts: Array of the same shape, row i paired with row i.
+        images, texts: Arrays of n rows and d columns, row i paired with row i; or `Pairs`.
         unbiased: Whether to take the unbiased estimate of the squared gap.
 
     Raises:
-        TypeError: If the embeddings hold no floating-point numbers.
-        ValueError: If they are malformed, their shapes differ, or every pair coincides.
-
-    Source: Bangachev et al. 2025, as in their code.
+        TypeError, ValueError: If the embeddings make no sense (`mgaplib.checks`), or every pair coincides.
 
     Example:
         >>> gap_share([[1.0, 0.0], [1.0, 0.0]], [[0.0, 1.0], [0.0, 1.0]])  # every pair differs alike
         1.0
 
-    Taught in chapter notation.
+    Source: Bangachev et al. 2025, as in their code. Taught in chapter notation.
     """
     pairs = Pairs.of(images, texts)
     total = alignment(pairs)
@@ -199,21 +173,17 @@ def linear_separability(images, texts=None, seed: int = 0) -> float:
     CLIP's 500 pairs, each modality centred.
 
     Args:
-        images: Array of n rows and d columns, at least 4 rows.
-        texts: Array of the same shape, row i paired with row i.
+        images, texts: Arrays of n rows and d columns, at least 4 rows, row i paired with row i; or `Pairs`.
         seed: Seed of the split.
 
     Raises:
-        TypeError: If the embeddings hold no floating-point numbers.
-        ValueError: If they are malformed or their shapes differ.
-
-    Source: Fahim et al. 2024.
+        TypeError, ValueError: If the embeddings make no sense; see `mgaplib.checks`.
 
     Example:
         >>> linear_separability(np.eye(8), -np.eye(8) - 1)
         1.0
 
-    Taught in chapter notation.
+    Source: Fahim et al. 2024. Taught in chapter notation.
     """
     from sklearn.linear_model import LogisticRegression
 
@@ -240,20 +210,16 @@ def score_gap(images, texts=None) -> float:
     the candidate's modality. All n^2 cosines are sorted.
 
     Args:
-        images: Array of n rows and d columns.
-        texts: Array of the same shape, row i paired with row i.
+        images, texts: Arrays of n rows and d columns, row i paired with row i; or `Pairs`.
 
     Raises:
-        TypeError: If the embeddings hold no floating-point numbers.
-        ValueError: If they are malformed or their shapes differ.
-
-    Source: This book's own; Wasserstein's distance of two sorted samples.
+        TypeError, ValueError: If the embeddings make no sense; see `mgaplib.checks`.
 
     Example:
         >>> round(score_gap(np.eye(3), -np.ones((3, 3))), 4)  # within: 0 or 1; across: -1 / sqrt(3)
         1.0774
 
-    Taught in chapter notation.
+    Source: This book's own; Wasserstein's distance of two sorted samples. Taught in chapter notation.
     """
     pairs = Pairs.of(images, texts)
     images, texts = pairs.images, pairs.texts

@@ -20,24 +20,20 @@ def embeddings_from_gram(gram, d: int | None = None) -> tuple[np.ndarray, np.nda
         TypeError: If the matrix holds no floating-point numbers.
         ValueError: If it is no Gram matrix of unit vectors, or its rank exceeds `d`.
 
-    Source: Classical scaling (Torgerson 1952).
-
     Example:
         >>> x, y = embeddings_from_gram([[1, 0, 0.6, 0], [0, 1, 0, 0.6], [0.6, 0, 1, 0], [0, 0.6, 0, 1.0]])
         >>> np.round(x @ y.T, 12)
         array([[0.6, 0. ],
                [0. , 0.6]])
 
-    Taught in chapter notation.
+    Source: Classical scaling (Torgerson 1952). Taught in chapter notation.
     """
     gram = checks.embeddings(gram, "gram", min_rows=4, normalize=False).astype(float)
     rows = len(gram)
     if gram.shape != (rows, rows) or rows % 2:
         raise ValueError(f"gram has shape {gram.shape}; pass 2n rows and columns, images first, then texts")
     if not np.allclose(gram, gram.T, atol=1e-3) or not np.allclose(np.diag(gram), 1, atol=1e-2):
-        raise ValueError(
-            "gram is not symmetric with ones on its diagonal; pass cosines, not logits or distances"
-        )
+        raise ValueError("gram is not symmetric with unit diagonal; pass cosines, not logits or distances")
     values, vectors = np.linalg.eigh((gram + gram.T) / 2)
     if -values[values < 0].sum() > _NEGATIVE * rows:
         raise ValueError("gram has large negative eigenvalues: no vectors have these cosines")

@@ -16,21 +16,17 @@ def mixed_partner_ranks(images, texts=None) -> tuple[np.ndarray, np.ndarray]:
     if their order were drawn.
 
     Args:
-        images: Array of n rows and d columns.
-        texts: Array of the same shape, row i paired with row i.
+        images, texts: Arrays of n rows and d columns, row i paired with row i; or `Pairs`.
 
     Raises:
-        TypeError: If the embeddings hold no floating-point numbers.
-        ValueError: If they are malformed or their shapes differ.
-
-    Source: Li et al. 2025 (GR-CLIP) for the task.
+        TypeError, ValueError: If the embeddings make no sense; see `mgaplib.checks`.
 
     Example:
         >>> images, texts = np.array([[1.0, 0.0], [0.9, 0.1]]), np.array([[0.1, 0.9], [0.0, 1.0]])
         >>> mixed_partner_ranks(images, texts)[0]  # the other image, and for the first image the other text
         array([2., 3.])
 
-    Taught in chapter mixed_search.
+    Source: Li et al. 2025 (GR-CLIP) for the task. Taught in chapter mixed_search.
     """
     pairs = Pairs.of(images, texts)
     n = len(pairs)
@@ -51,12 +47,10 @@ def same_modality_share(images, texts=None) -> tuple[float, float]:
     both modalities counts half.
 
     Args:
-        images: Array of n rows and d columns.
-        texts: Array of the same shape, row i paired with row i.
+        images, texts: Arrays of n rows and d columns, row i paired with row i; or `Pairs`.
 
     Raises:
-        TypeError: If the embeddings hold no floating-point numbers.
-        ValueError: If they are malformed or their shapes differ.
+        TypeError, ValueError: If the embeddings make no sense; see `mgaplib.checks`.
 
     Example:
         >>> same_modality_share(np.array([[1.0, 0.0], [0.9, 0.1]]), np.array([[0.1, 0.9], [0.0, 1.0]]))
@@ -98,16 +92,13 @@ def ranking_robustness(queries, candidates, noise: float, rng: np.random.Generat
         draws: How many draws.
 
     Raises:
-        TypeError: If the embeddings hold no floating-point numbers.
-        ValueError: If they are malformed, or noise or draws make no sense.
-
-    Source: Chowers et al. 2026, equation 10.
+        TypeError, ValueError: If the embeddings make no sense, or noise or draws make no sense.
 
     Example:
         >>> ranking_robustness(np.eye(3), np.eye(3), 0.0, np.random.default_rng(0), draws=2)
         array([1., 1.])
 
-    Taught in chapter notation.
+    Source: Chowers et al. 2026, equation 10. Taught in chapter notation.
     """
     queries = checks.embeddings(queries, "queries", min_rows=1).astype(float, copy=False)
     candidates = checks.embeddings(candidates, "candidates").astype(float, copy=False)
@@ -133,21 +124,17 @@ def logit_entropy(images, texts, tau: float) -> float:
     The mean over both directions. From 0, certain of one candidate, to ln n, a blind guess in the pool of n.
 
     Args:
-        images: Array of n rows and d columns.
-        texts: Array of the same shape; None where `images` are `Pairs`.
+        images, texts: Arrays of n rows and d columns, row i paired with row i; or `Pairs` and None.
         tau: Temperature; CLIP's own is 0.01.
 
     Raises:
-        TypeError: If the embeddings hold no floating-point numbers.
-        ValueError: If they are malformed, their shapes differ, or tau is not positive.
-
-    Source: Schrodi et al. 2025.
+        TypeError, ValueError: If the embeddings make no sense (`mgaplib.checks`), or tau is not positive.
 
     Example:
         >>> round(logit_entropy(np.eye(4), np.ones((4, 4)), tau=0.1), 4)  # ln 4
         1.3863
 
-    Taught in chapter notation.
+    Source: Schrodi et al. 2025. Taught in chapter notation.
     """
     pairs = Pairs.of(images, texts)
     x, y = pairs.images, pairs.texts

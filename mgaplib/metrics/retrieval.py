@@ -23,10 +23,7 @@ def recall_at_k(queries, candidates=None, k: int = 1) -> float:
         k: How many candidates count, from 1 to n.
 
     Raises:
-        TypeError: If the embeddings hold no floating-point numbers.
-        ValueError: If they are malformed, their shapes differ, or `k` is outside 1 to n.
-
-    Source: Common usage; papers rarely say how they break ties, which here count in expectation.
+        TypeError, ValueError: If the embeddings make no sense (`mgaplib.checks`), or `k` is outside 1 to n.
 
     Example:
         >>> recall_at_k(np.eye(4), np.eye(4))
@@ -34,6 +31,7 @@ def recall_at_k(queries, candidates=None, k: int = 1) -> float:
         >>> recall_at_k(np.eye(4), np.ones((4, 4)))  # four ties: a blind guess
         0.25
 
+    Source: Common usage; papers rarely say how they break ties, which here count in expectation.
     Taught in chapter loss_landscape.
     """
     pairs = Pairs.of(queries, candidates, names=("queries", "candidates"))
@@ -70,8 +68,7 @@ def contrastive_loss(
     (Liang et al. 2022 use 50); a smaller last batch counts by its pairs.
 
     Args:
-        images: Array of n rows and d columns.
-        texts: Array of the same shape, row i paired with row i; None where `images` are `Pairs`.
+        images, texts: Arrays of n rows and d columns, row i paired with row i; or `Pairs` and None.
         tau: Temperature; CLIP's own is 0.01.
         direction: "both" for the mean of the two directions, else "image_to_text" (images are the queries)
             or "text_to_image".
@@ -81,15 +78,13 @@ def contrastive_loss(
         TypeError: If the embeddings hold no floating-point numbers.
         ValueError: If they are malformed, or tau, the direction or the block size makes no sense.
 
-    Source: Radford et al. 2021, CLIP's symmetric loss.
-
     Example:
         >>> round(contrastive_loss(np.eye(4), np.eye(4), tau=0.1), 6)
         0.000136
         >>> round(contrastive_loss(np.eye(4), np.ones((4, 4)), tau=0.1), 4)  # ln 4
         1.3863
 
-    Taught in chapter loss_landscape.
+    Source: Radford et al. 2021, CLIP's symmetric loss. Taught in chapter loss_landscape.
     """
     pairs = Pairs.of(images, texts)
     images, texts = pairs.images, pairs.texts
@@ -106,11 +101,7 @@ def contrastive_loss(
 
 
 def batches(n: int, block_size: int | None) -> list[slice]:
-    """Return the slices of consecutive batches of `block_size` pairs.
-
-    Raises:
-        ValueError: If the block size is below 2, which leaves nothing to choose from.
-    """
+    """Return the slices of consecutive batches of `block_size` pairs, at least 2, or of one pool."""
     if block_size is None:
         return [slice(0, n)]
     size = checks.whole(

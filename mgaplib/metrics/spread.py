@@ -18,10 +18,7 @@ def mean_cosine(x) -> float:
         x: Array of n rows and d columns, one modality.
 
     Raises:
-        TypeError: If `x` holds no floating-point numbers.
-        ValueError: If it is malformed.
-
-    Source: Liang et al. 2022, section 2 (the cone effect), without the pairs of a row with itself.
+        TypeError, ValueError: If `x` makes no sense; see `mgaplib.checks`.
 
     Example:
         >>> mean_cosine(np.eye(3))
@@ -29,6 +26,7 @@ def mean_cosine(x) -> float:
         >>> round(mean_cosine(np.ones((3, 2))), 12)  # one direction only
         1.0
 
+    Source: Liang et al. 2022, section 2 (the cone effect), without the pairs of a row with itself.
     Taught in chapter random_networks.
     """
     return mean_cosine_of(checks.embeddings(x, "x"))
@@ -51,16 +49,13 @@ def uniformity(x, t: float = 2.0) -> float:
         t: How fast a pair's weight falls with its squared distance.
 
     Raises:
-        TypeError: If `x` holds no floating-point numbers.
-        ValueError: If it is malformed, or `t` is not positive.
-
-    Source: Wang and Isola 2020.
+        TypeError, ValueError: If `x` makes no sense (`mgaplib.checks`), or `t` is not positive.
 
     Example:
         >>> round(uniformity(np.eye(3)), 12)  # every pair at squared distance 2
         -4.0
 
-    Taught in chapter notation.
+    Source: Wang and Isola 2020. Taught in chapter notation.
     """
     x = checks.embeddings(x, "x")
     t = checks.within(t, "t", 1e-12, 100, "pass a positive number up to 100, Wang and Isola's is 2")
@@ -93,20 +88,17 @@ def uniformity_w2(images, texts=None) -> float:
     rows would read.
 
     Args:
-        images: Array of n rows and d columns.
-        texts: Array of the same shape.
+        images, texts: Arrays of n rows and d columns, row i paired with row i; or `Pairs`.
 
     Raises:
-        TypeError: If the embeddings hold no floating-point numbers.
-        ValueError: If they are malformed or their shapes differ.
-
-    Source: Yaras et al. 2025, appendix E.2, after Fang et al. 2024 (population covariance).
+        TypeError, ValueError: If the embeddings make no sense; see `mgaplib.checks`.
 
     Example:
         >>> corners = np.array([[1.0, 0.0], [0.0, 1.0]])
         >>> uniformity_w2(corners, -corners)
         -0.0
 
+    Source: Yaras et al. 2025, appendix E.2, after Fang et al. 2024 (population covariance).
     Taught in chapter temperature.
     """
     pairs = Pairs.of(images, texts)
@@ -137,16 +129,13 @@ def effective_rank(x) -> float:
         x: Array of n rows and d columns, one modality.
 
     Raises:
-        TypeError: If `x` holds no floating-point numbers.
-        ValueError: If it is malformed.
-
-    Source: Roy and Vetterli 2007, on the covariance.
+        TypeError, ValueError: If `x` makes no sense; see `mgaplib.checks`.
 
     Example:
         >>> round(effective_rank(np.concatenate([np.eye(3), -np.eye(3)])), 12)
         3.0
 
-    Taught in chapter notation.
+    Source: Roy and Vetterli 2007, on the covariance. Taught in chapter notation.
     """
     return effective_rank_of(checks.embeddings(x, "x"))
 

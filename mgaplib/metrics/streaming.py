@@ -35,8 +35,8 @@ class GapAccumulator:
         self.tau = None if tau is None else checks.temperature(tau)
         self.block_size = checks.whole(block_size, "block_size", 2, None, "pass a whole number from 2 on")
         self.n = 0
-        self._sums = None  # of the rows, float64, one line a modality
-        self._moments = None  # X^T X and Y^T Y, float64
+        self._sums = 0.0  # of the rows, float64, one line a modality
+        self._moments = 0.0  # X^T X and Y^T Y, float64
         self._apart = 0.0  # sum of the pairs' squared distances
         self._loss = 0.0  # sum over pairs
         self._loss_pairs = 0
@@ -49,8 +49,7 @@ class GapAccumulator:
             texts: Array of the same shape, row i paired with row i.
 
         Raises:
-            TypeError: If the embeddings hold no floating-point numbers.
-            ValueError: If they are malformed, their shapes differ, or they have another d than before.
+            TypeError, ValueError: If the embeddings make no sense, or they have another d than before.
         """
         part = GapAccumulator(tau=self.tau, block_size=self.block_size)
         # Whole batches a slice, so that slicing leaves the batches as they are.
@@ -69,13 +68,8 @@ class GapAccumulator:
 
     def _add(self, images, texts) -> None:
         x, y = checks.pairs(images, texts, min_rows=1)
-        sums = np.stack([x.sum(axis=0, dtype=float), y.sum(axis=0, dtype=float)])
-        moments = np.stack([x.T @ x, y.T @ y]).astype(float)
-        if self._sums is None:
-            self._sums, self._moments = sums, moments
-        else:
-            self._sums += sums
-            self._moments += moments
+        self._sums += np.stack([x.sum(axis=0, dtype=float), y.sum(axis=0, dtype=float)])
+        self._moments += np.stack([x.T @ x, y.T @ y]).astype(float)
         self.n += len(x)
         apart = x - y
         self._apart += float(np.einsum("ij,ij->i", apart, apart).sum(dtype=float))
@@ -103,21 +97,12 @@ class GapAccumulator:
                 f"merge joins accumulators of one tau and block_size, not {self.tau, self.block_size} "
                 f"and {other.tau, other.block_size}"
             )
-        if other.n == 0:
-            return self
-        if self.n == 0:
-            self._sums, self._moments = other._sums.copy(), other._moments.copy()
-        elif self._sums.shape != other._sums.shape:
+        if self.n and other.n and self._sums.shape != other._sums.shape:
             raise ValueError(
                 f"the embeddings have {other._sums.shape[1]} columns, those before had {self._sums.shape[1]}"
             )
-        else:
-            self._sums += other._sums
-            self._moments += other._moments
-        self.n += other.n
-        self._apart += other._apart
-        self._loss += other._loss
-        self._loss_pairs += other._loss_pairs
+        for name in ("n", "_sums", "_moments", "_apart", "_loss", "_loss_pairs"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
         return self
 
     def metrics(self) -> dict[str, float]:

@@ -34,24 +34,20 @@ def gap_report(images, texts=None, tau: float = 0.01, seed: int = 0):
     of the unbiased estimate, so that the plain value of few pairs may lie above it.
 
     Args:
-        images: Array of n rows and d columns, at least 4 rows.
-        texts: Array of the same shape, row i paired with row i.
+        images, texts: Arrays of n rows and d columns, at least 4 rows, row i paired with row i; or `Pairs`.
         tau: Temperature of the contrastive loss; CLIP's own is 0.01.
         seed: Seed of the linear classifier's split and of the draws.
 
     Raises:
-        TypeError: If the embeddings hold no floating-point numbers.
-        ValueError: If they are malformed, their shapes differ, or a metric has no value for them: a centroid
-            is zero, or every image coincides with its text.
-
-    Source: Each metric names its own.
+        TypeError, ValueError: If the embeddings make no sense, a metric has no value for them: a centroid is
+            zero, or every image coincides with its text.
 
     Example:
         >>> report = gap_report(np.eye(8), np.roll(np.eye(8), 1, axis=0))
         >>> report.loc["recall_at_1 (text to image)", ["value", "high"]].round(3).tolist()
         [0.0, 0.324]
 
-    Taught in chapter index.
+    Source: Each metric names its own. Taught in chapter index.
     """
     import pandas as pd
 
@@ -64,25 +60,15 @@ def gap_report(images, texts=None, tau: float = 0.01, seed: int = 0):
     strangers = float((n * (centroid(x) @ centroid(y)) - matched) / (n - 1))
     within, dimensions = f"{-1 / (n - 1):.2g} to 1", f"0 to {min(n - 1, d)}"
     sure = "the same, without what chance makes of few pairs"
+    partner = "0.5: a partner is as far as a stranger of one's own modality"
+    alone = "of the pairs' squared distance, what the gap alone makes"
     rows = [
         ("modality_gap", gap, "distance", "0 to 2", "length of the gap, the difference of the centroids"),
         ("modality_gap (unbiased)", modality_gap(pairs, unbiased=True), "distance", "0 to 2", sure),
         ("squared gap", gap**2, "squared distance", "0 to 4", "what some papers call the gap"),
-        (
-            "relative_modality_gap",
-            relative_modality_gap(pairs),
-            "ratio",
-            "0 to 1",
-            "0.5: a partner is as far as a stranger of one's own modality",
-        ),
+        ("relative_modality_gap", relative_modality_gap(pairs), "ratio", "0 to 1", partner),
         ("centre_angle", centre_angle(pairs), "degrees", "0 to 180", "angle between the centroids"),
-        (
-            "gap_share",
-            gap_share(pairs),
-            "share",
-            "0 to 1",
-            "of the pairs' squared distance, what the gap alone makes",
-        ),
+        ("gap_share", gap_share(pairs), "share", "0 to 1", alone),
         ("gap_share (unbiased)", gap_share(pairs, unbiased=True), "share", "0 to 1", sure),
         ("alignment", apart, "squared distance", "0 to 4", "mean squared distance of pairs"),
         ("matched cosine", matched, "cosine", "-1 to 1", "mean of an image and its own text"),
@@ -90,39 +76,17 @@ def gap_report(images, texts=None, tau: float = 0.01, seed: int = 0):
         ("mean_cosine (images)", mean_cosine_of(x), "cosine", within, "of two images: 1 is a ray, 0 no cone"),
         ("mean_cosine (texts)", mean_cosine_of(y), "cosine", within, "of two texts: 1 is a ray, 0 no cone"),
     ]
-    even = "0: all in one point, near -4: even in many dimensions"
+    even, fill = "0: all in one point, near -4: even in many dimensions", f"fill; it grows with n, here {n}"
+    together = f"both modalities together; as many even rows: {even_uniformity_w2(2 * n, d):.2f}"
+    plane = "1: a plane parts the modalities, 0.5: mixed, less: rows centred together"
     spread = f"{-4 * n / (n - 1):.3g} to 0"
     rows += [
         ("uniformity (images)", uniformity_of(x), "log", spread, even),
         ("uniformity (texts)", uniformity_of(y), "log", spread, even),
-        (
-            "uniformity_w2",
-            uniformity_w2(pairs),
-            "minus distance",
-            "-1.41 to 0",
-            f"both modalities together; as many even rows: {even_uniformity_w2(2 * n, d):.2f}",
-        ),
-        (
-            "effective_rank (images)",
-            effective_rank_of(x),
-            "dimensions",
-            dimensions,
-            f"that images fill; it grows with n, here {n}",
-        ),
-        (
-            "effective_rank (texts)",
-            effective_rank_of(y),
-            "dimensions",
-            dimensions,
-            f"that texts fill; it grows with n, here {n}",
-        ),
-        (
-            "linear_separability",
-            linear_separability(pairs, seed=seed),
-            "accuracy",
-            "0 to 1",
-            "1: a plane parts the modalities, 0.5: mixed, less: rows centred together",
-        ),
+        ("uniformity_w2", uniformity_w2(pairs), "minus distance", "-1.41 to 0", together),
+        ("effective_rank (images)", effective_rank_of(x), "dimensions", dimensions, f"that images {fill}"),
+        ("effective_rank (texts)", effective_rank_of(y), "dimensions", dimensions, f"that texts {fill}"),
+        ("linear_separability", linear_separability(pairs, seed=seed), "accuracy", "0 to 1", plane),
         ("score_gap", score_gap(pairs), "cosine", "0 to 2", "0: one threshold serves both modalities"),
     ]
     ks = [k for k in _RECALLS if k < n]

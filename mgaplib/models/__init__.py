@@ -8,12 +8,4 @@ from mgaplib.models.clip import Clip, load_clip, wrap
 from mgaplib.models.miniclip import MINI, WordTokenizer, mini_clip
 from mgaplib.models.open_clip import open_clip
 
-__all__ = [
-    "Clip",
-    "MINI",
-    "WordTokenizer",
-    "load_clip",
-    "mini_clip",
-    "open_clip",
-    "wrap",
-]
+__all__ = ["Clip", "MINI", "WordTokenizer", "load_clip", "mini_clip", "open_clip", "wrap"]

@@ -43,9 +43,7 @@ def own_config(path: str | Path) -> dict:
     config = read(path).get("model_config")
     expected = set(inspect.signature(mini_clip).parameters) - {"seed"}
     if not isinstance(config, dict) or set(config) != expected:
-        raise ValueError(
-            f"{os.fspath(path)!r} does not say its architecture; use load_clip(name, pretrained=path)"
-        )
+        raise ValueError(f"{os.fspath(path)!r} names no architecture; use load_clip(name, pretrained=path)")
     return config
 
 

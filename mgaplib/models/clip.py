@@ -269,7 +269,5 @@ def _as_uint8(images: np.ndarray) -> np.ndarray:
     if array.dtype.kind != "f":
         raise TypeError(f"images holds {array.dtype}; pass uint8, or floats in [0, 1]")
     if not (array.min() >= 0 and array.max() <= 1):
-        raise ValueError(
-            "images holds floats outside [0, 1]; scale them, or pass preprocessed input as a tensor"
-        )
+        raise ValueError("images holds floats outside [0, 1]; scale them, or pass preprocessed tensors")
     return (array * 255).round().astype(np.uint8)

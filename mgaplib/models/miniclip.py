@@ -45,11 +45,7 @@ class WordTokenizer:
         self.vocab_size = self.eot + 1
 
     def __call__(self, texts: str | Sequence[str], context_length: int | None = None) -> torch.Tensor:
-        """Return token ids, one row a text; a text that is too long is cut, as open_clip does.
-
-        Raises:
-            ValueError: If a word is not in the vocabulary; the message names the nearest words.
-        """
+        """Return token ids, a row a text, cut at the context; an unknown word is refused."""
         length = context_length or self.context_length
         texts = [texts] if isinstance(texts, str) else texts
         rows = torch.zeros(len(texts), length, dtype=torch.long)
@@ -71,10 +67,7 @@ class WordTokenizer:
 
 
 #: The tiny architectures of this book, by name; `mini_clip` takes the same options.
-MINI = {
-    "MiniCLIP": {"width": 48, "image_size": 32},
-    "MiniCLIP-24": {"width": 32, "image_size": 24},
-}
+MINI = {"MiniCLIP": {"width": 48, "image_size": 32}, "MiniCLIP-24": {"width": 32, "image_size": 24}}
 
 
 def mini_clip(

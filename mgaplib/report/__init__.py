@@ -6,8 +6,4 @@ which is a table, a page or JSON.
 
 from mgaplib.report.report import MIN_PAIRS, Report, measure
 
-__all__ = [
-    "MIN_PAIRS",
-    "Report",
-    "measure",
-]
+__all__ = ["MIN_PAIRS", "Report", "measure"]

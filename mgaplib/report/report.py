@@ -123,8 +123,7 @@ def measure(
     """Return the report of a set of pairs.
 
     Args:
-        images: Array of n rows and d columns, at least 24 rows.
-        texts: Array of the same shape, row i paired with row i.
+        images, texts: Arrays of n rows and d columns, at least 24 rows, row i paired with row i; or `Pairs`.
         tau: Temperature of the contrastive loss; CLIP's own is 0.01.
         false_positive_rate: The share of strangers that the thresholds may let pass.
         score: A cosine to be told about: is it high for these embeddings?
@@ -132,8 +131,7 @@ def measure(
         seed: Seed of the drawing and of the splits.
 
     Raises:
-        TypeError: If the embeddings hold no floating-point numbers.
-        ValueError: If they are malformed, too few, or an option makes no sense.
+        TypeError, ValueError: If the embeddings make no sense, they are too few, or an option makes no sense.
 
     Example:
         >>> rng = np.random.default_rng(0)

@@ -9,11 +9,4 @@ from mgaplib.search.corrector import Corrector
 from mgaplib.search.index import Hits, MixedIndex
 from mgaplib.search.thresholds import Threshold, calibrate
 
-__all__ = [
-    "Corrector",
-    "Hits",
-    "MixedIndex",
-    "Threshold",
-    "calibrate",
-    "thresholds",
-]
+__all__ = ["Corrector", "Hits", "MixedIndex", "Threshold", "calibrate", "thresholds"]

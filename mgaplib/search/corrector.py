@@ -23,24 +23,20 @@ class Corrector:
         means: For each role, the mean of its unit vectors: d numbers.
 
     Raises:
-        TypeError: If the means are no floating-point numbers.
-        ValueError: If there is none, they differ in length, or one is not finite.
-
-    Source: Li et al. 2025 (GR-CLIP).
+        TypeError, ValueError: If means or, in a method, vectors make no sense (`mgaplib.checks`), they
+            differ in columns, there are none, or a role is unknown.
 
     Example:
         >>> corrector = Corrector.fit(image=np.array([[1.0, 0.2], [1.0, -0.2]]), text=np.eye(2))
         >>> corrector.transform(np.array([[1.0, 0.2]]), "image")
         array([[0., 1.]])
 
-    Taught in chapter mixed_search.
+    Source: Li et al. 2025 (GR-CLIP). Taught in chapter mixed_search.
     """
 
     def __init__(self, means: dict[str, np.ndarray]):
         if not means:
-            raise ValueError(
-                "no role is given; pass at least one, as in Corrector.fit(image=images, text=texts)"
-            )
+            raise ValueError("no role is given; pass some, as in Corrector.fit(image=images, text=texts)")
         self.means = {}
         for role, mean in means.items():
             mean = np.asarray(mean)
@@ -63,10 +59,6 @@ class Corrector:
 
         Args:
             **calibration: For each role, an array of d columns: `image=`, `text=`, `query=`, or any name.
-
-        Raises:
-            TypeError: If embeddings hold no floating-point numbers.
-            ValueError: If they are malformed, differ in columns, or none are given.
         """
         return cls(
             {
@@ -81,10 +73,6 @@ class Corrector:
         Args:
             rows: Array of one or more rows and d columns.
             role: One of the roles fitted.
-
-        Raises:
-            TypeError: If they hold no floating-point numbers.
-            ValueError: If they are malformed, or the role is unknown.
         """
         rows = self._rows(rows, role)
         return unit_rows(rows - self.means[role], role).astype(rows.dtype, copy=False)
@@ -95,12 +83,8 @@ class Corrector:
         `a t + (1 - a) i` minus the same mixture of the means, scaled to unit length.
 
         Args:
-            weight: The share a of the second.
+            weight: The share a of the second, from 0 to 1; another is a ValueError.
             **rows: Two arrays of n rows, under the names of their roles: `image=images, text=texts`.
-
-        Raises:
-            TypeError: If they hold no floating-point numbers.
-            ValueError: If they are malformed, a role is unknown, or the weight is outside 0 to 1.
         """
         if len(rows) != 2:
             raise ValueError(f"fuse joins two roles, not {len(rows)}; pass image=images, text=texts")
@@ -159,7 +143,5 @@ class Corrector:
         checks.known(role, self.means, "role")
         rows = checks.embeddings(rows, role, min_rows=1)
         if rows.shape[1] != self.dimensions:
-            raise ValueError(
-                f"{role} has {rows.shape[1]} columns; the corrector was fitted on {self.dimensions}"
-            )
+            raise ValueError(f"{role} has {rows.shape[1]} columns; it was fitted on {self.dimensions}")
         return rows

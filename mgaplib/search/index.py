@@ -29,6 +29,7 @@ class MixedIndex:
 
     Raises:
         ImportError: If faiss is not installed.
+        TypeError, ValueError: In a method, if vectors make no sense or a role is unknown, as in `Corrector`.
 
     Example:
         >>> rng = np.random.default_rng(0)
@@ -60,10 +61,6 @@ class MixedIndex:
         Args:
             rows: Array of one or more rows and d columns, as the model gives them.
             kind: Their role in the corrector.
-
-        Raises:
-            TypeError: If they hold no floating-point numbers.
-            ValueError: If they are malformed, or the role is unknown.
         """
         return self._add(self.corrector.transform(rows, kind), kind)
 
@@ -74,10 +71,6 @@ class MixedIndex:
             image: Array of n rows and d columns.
             text: Array of the same shape, row i of the same document.
             weight: The share of the text.
-
-        Raises:
-            TypeError: If they hold no floating-point numbers.
-            ValueError: If they are malformed, or the corrector lacks one of the roles.
         """
         return self._add(self.corrector.fuse(weight, image=image, text=text), "both")
 
@@ -87,11 +80,7 @@ class MixedIndex:
         Args:
             queries: Array of one or more rows and d columns, as the model gives them.
             role: Their role in the corrector.
-            k: How many, from 1 to the number of documents.
-
-        Raises:
-            TypeError: If they hold no floating-point numbers.
-            ValueError: If they are malformed, the role is unknown, or there are not k documents.
+            k: How many, from 1 to the number of documents; another is a ValueError.
         """
         if not 1 <= k <= len(self):
             raise ValueError(f"k is {k}; the index holds {len(self)} documents")
@@ -129,9 +118,7 @@ class MixedIndex:
             found.faiss = _faiss().deserialize_index(content)
             found.kinds = json.loads((folder / "kinds.json").read_text(encoding="utf-8"))
         except (RuntimeError, ValueError) as error:  # faiss's own errors are RuntimeErrors
-            raise ValueError(
-                f"the index in {str(folder)!r} is damaged: {str(error).splitlines()[0]}"
-            ) from error
+            raise ValueError(f"index in {str(folder)!r} is damaged: {str(error).splitlines()[0]}") from error
         if (found.faiss.ntotal, found.faiss.d) != (len(found.kinds), found.corrector.dimensions):
             raise ValueError(f"the files in {str(folder)!r} do not belong together; save the index again")
         return found

@@ -36,8 +36,15 @@ class Threshold:
 
         Args:
             scores: Cosines, of any shape; best scores of a search if the threshold is per query.
+
+        Raises:
+            ValueError: If a score is NaN or infinite.
         """
         scores = np.asarray(scores, dtype=float)
+        if not np.isfinite(scores).all():
+            raise ValueError(
+                "scores hold a NaN or an infinite value, which has no p-value; drop those scores"
+            )
         below = np.searchsorted(self.background, scores.ravel(), side="left").reshape(scores.shape)
         return (len(self.background) - below + 1) / (len(self.background) + 1)
 
@@ -49,10 +56,10 @@ class Threshold:
             candidates: Array of the same shape, row i the match of query i.
 
         Raises:
-            TypeError: If the embeddings hold no floating-point numbers.
-            ValueError: If they are malformed or their shapes differ.
+            TypeError, ValueError: If the embeddings make no sense; see `mgaplib.checks`.
         """
-        own, strangers = _scores(_checked(queries, candidates), self.per)
+        pairs = Pairs.of(queries, candidates, names=("queries", "candidates"))
+        own, strangers = _scores(pairs, self.per)
         return {
             "false_positive_rate": float(np.mean(strangers > self.value)),
             "hit_rate": float(np.mean(own > self.value)),
@@ -86,7 +93,7 @@ def calibrate(queries, candidates=None, false_positive_rate: float = 0.01, per: 
     checks.known(per, PER, "unit of the false-positive rate")
     if not 0 < false_positive_rate < 1:
         raise ValueError(f"false_positive_rate is {false_positive_rate!r}; pass a share such as 0.01")
-    pairs = _checked(queries, candidates)
+    pairs = Pairs.of(queries, candidates, names=("queries", "candidates"))
     _, strangers = _scores(pairs, per)
     # A new score is as likely to take any place among the old ones: of m, let rate (m + 1) - 1 pass.
     allowed = int(false_positive_rate * (len(strangers) + 1) + 1e-9) - 1
@@ -99,10 +106,6 @@ def calibrate(queries, candidates=None, false_positive_rate: float = 0.01, per: 
     value = float(background[-1 - allowed])
     pool = len(pairs) - (per == "query")
     return Threshold(value, false_positive_rate, per, pool, background)
-
-
-def _checked(queries, candidates) -> Pairs:
-    return Pairs.of(queries, candidates, names=("queries", "candidates"))
 
 
 def _scores(pairs: Pairs, per: str) -> tuple[np.ndarray, np.ndarray]:

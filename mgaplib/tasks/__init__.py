@@ -7,7 +7,4 @@ loaded from disk.
 
 from mgaplib.tasks import fairness, zeroshot
 
-__all__ = [
-    "fairness",
-    "zeroshot",
-]
+__all__ = ["fairness", "zeroshot"]

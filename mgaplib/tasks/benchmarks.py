@@ -35,9 +35,7 @@ class Benchmark:
             return list(self.classes)
         names = getattr(dataset, "classes", None)
         if not names:
-            raise ValueError(
-                "dataset names no classes; give it an attribute `classes`, a name for each label"
-            )
+            raise ValueError("dataset names no classes; give it an attribute `classes`, a name a label")
         return [re.sub(r"(?<=[a-z])(?=[A-Z])", " ", str(name)).replace("_", " ").lower() for name in names]
 
 
@@ -49,11 +47,7 @@ BENCHMARKS = {
         "a centered satellite photo of {}.", "accuracy", 0.5410, 0.5645, whole=(0.5494, 0.5686, 27_000)
     ),
     "SVHN": Benchmark(
-        'a street sign of the number: "{}".',
-        "accuracy",
-        0.5389,
-        0.5396,
-        classes=tuple("0123456789"),
+        'a street sign of the number: "{}".', "accuracy", 0.5389, 0.5396, classes=tuple("0123456789")
     ),
     "HatefulMemes": Benchmark("a {}.", "roc_auc", 0.5800, 0.5811, classes=("meme", "hatespeech meme")),
 }

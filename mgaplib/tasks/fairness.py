@@ -13,17 +13,9 @@ from mgaplib.tasks.fairface import DELTAS, FAIRFACE_PROMPTS, FairFace, load_fair
 from mgaplib.tasks.task import handicap, needs, predict
 
 __all__ = [
-    "ALL",
-    "DELTAS",
-    "FAIRFACE_PROMPTS",
-    "FairFace",
-    "disparity",
-    "fairface_table",
-    "load_fairface",
-    "printed",
-    "rates",
-    "sweep",
-]
+    "ALL", "DELTAS", "FAIRFACE_PROMPTS", "FairFace", "disparity", "fairface_table", "load_fairface",
+    "printed", "rates", "sweep",
+]  # fmt: skip
 
 
 ALL = "all"  #: What stands for everyone in a column of groups.
@@ -83,10 +75,7 @@ def disparity(
     that are treated alike: the shuffles know that, its size alone does not.
 
     Args:
-        predicted: Index of each picture's predicted prompt.
-        truth: Index of its right prompt.
-        groups: Its group; at least two.
-        harmful: For each kind of harm, the indices of its prompts.
+        predicted, truth, groups, harmful: As in `rates`; at least two groups.
         permutations: How many shuffles.
         seed: Seed of the shuffles.
 
@@ -150,19 +139,13 @@ def sweep(
     Args:
         images: Array of n rows and d columns.
         prompts: Array of one row for each prompt and d columns.
-        truth: Index of each picture's right prompt.
-        groups: Its group.
-        harmful: For each kind of harm, the indices of its prompts.
+        truth, groups, harmful, level: As in `rates`.
         gap: The gap, d numbers, measured on other pairs.
         deltas: The shifts; the paper's by default.
-        level: Confidence level of the intervals.
 
     Raises:
         ImportError: If fairlearn or statsmodels is missing.
-        TypeError: If embeddings hold no floating-point numbers, or labels no integers.
-        ValueError: If embeddings or labels are malformed or do not match, or there is no shift.
-
-    Source: Liang et al. 2022, table 2 and supplementary table 4.
+        TypeError, ValueError: If the embeddings or labels make no sense, or there is no shift.
 
     Example:
         >>> images, prompts = np.array([[0.8, 0.6], [0.6, 0.8]]), np.eye(2)
@@ -170,13 +153,15 @@ def sweep(
         >>> table[(table.measure == "other") & (table.group == "all")].rate.tolist()
         [0.5, 1.0]
 
-    Taught in chapter fairness.
+    Source: Liang et al. 2022, table 2 and supplementary table 4. Taught in chapter fairness.
     """
     import pandas as pd
 
     if np.size(deltas) == 0:
         raise ValueError("deltas is empty; pass at least one shift, 0 for none")
-    named = np.concatenate([np.ravel(truth), *(np.ravel(indices) for indices in harmful.values())])
+    predicted = np.zeros(np.shape(truth), int)  # the labels are checked before the first shift is made
+    _, labels, _ = checked_labels(predicted, truth, groups, harmful)
+    named = np.concatenate([labels, *(np.ravel(indices) for indices in harmful.values())])
     if named.max(initial=0) >= len(prompts):
         raise ValueError(f"truth or harmful names prompt {named.max()}, but there are only {len(prompts)}")
     tables = []
@@ -200,8 +185,7 @@ def fairface_table(
 
     Args:
         clip: A `mgaplib.models.Clip`; the paper's is `models.load_clip("ViT-B-32", "openai")`.
-        folder: FairFace's folder, as `load_fairface` takes it.
-        labels: Its label file.
+        folder, labels: FairFace's folder and its label file, as `load_fairface` takes them.
         gap: The model's gap, for instance `metrics.gap_vector` of captioned pictures; the paper's is COCO's.
         deltas: The shifts; the paper's by default.
         batch_size: Pictures held and encoded at a time.
@@ -211,14 +195,12 @@ def fairface_table(
         ImportError: If fairlearn or statsmodels is missing.
         ValueError: If the label file is malformed, a picture cannot be read, or the gap is not the model's.
 
-    Source: Liang et al. 2022, table 2 and supplementary table 4.
-
     Example:
         >>> fairface_table(None, "nowhere", gap=np.ones(512))
         Traceback (most recent call last):
         FileNotFoundError: there is no folder 'nowhere'
 
-    Taught in chapter fairness.
+    Source: Liang et al. 2022, table 2 and supplementary table 4. Taught in chapter fairness.
     """
     import pandas as pd
 
@@ -230,9 +212,9 @@ def fairface_table(
     found = found.rename(columns={"group": "race", "rate": "here"})
     order = pd.MultiIndex.from_frame(found[["delta", "race"]].drop_duplicates())
     beside = found.pivot(index=["delta", "race"], columns="measure", values=["here", "low", "high"])
-    paper = pd.concat({"paper": printed().reindex(order).drop(columns="n")}, axis=1)
-    joined = beside.reindex(order).join(paper).swaplevel(axis=1)
-    return joined[[(m, s) for m in printed().columns.drop("n") for s in ("paper", "here", "low", "high")]]
+    paper = printed()[["crime", "non_human", "sum", "accuracy"]]
+    joined = beside.reindex(order).join(pd.concat({"paper": paper.reindex(order)}, axis=1)).swaplevel(axis=1)
+    return joined[[(measure, source) for measure in paper for source in ("paper", "here", "low", "high")]]
 
 
 def measures(harmful: Mapping[str, Sequence[int]]) -> dict:

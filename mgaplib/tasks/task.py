@@ -19,16 +19,13 @@ def task_gap(images, classes) -> np.ndarray:
         classes: Array of one row a class and d columns.
 
     Raises:
-        TypeError: If the embeddings hold no floating-point numbers.
-        ValueError: If they are malformed or of different width, or have the same mean.
-
-    Source: Liang et al. 2022, appendix B.1.
+        TypeError, ValueError: If the embeddings make no sense (`mgaplib.checks`), or they have the same mean.
 
     Example:
         >>> task_gap([[1.0, 0.0], [1.0, 0.0]], [[0.0, 1.0], [0.0, 1.0]])
         array([ 1., -1.])
 
-    Taught in chapter zero_shot.
+    Source: Liang et al. 2022, appendix B.1. Taught in chapter zero_shot.
     """
     x, c = both(images, classes)
     gap = x.mean(axis=0) - c.mean(axis=0)
@@ -47,16 +44,14 @@ def scores(images, classes, delta: float = 0.0, gap=None) -> np.ndarray:
         gap: Along what, d numbers; this task's own gap if None.
 
     Raises:
-        TypeError: If the embeddings hold no floating-point numbers.
-        ValueError: If they are malformed or do not match, or the shift moves a row onto the origin.
-
-    Source: Liang et al. 2022, released code; in the paper's own measure, lambda is delta over twice
-    the gap's length.
+        TypeError, ValueError: If the embeddings make no sense, or the shift moves a row onto the origin.
 
     Example:
         >>> scores([[0.6, 0.8], [0.8, 0.6]], [[1.0, 0.0]]).ravel()
         array([0.6, 0.8])
 
+    Source: Liang et al. 2022, released code; in the paper's own measure, lambda is delta over twice
+    the gap's length.
     Taught in chapter zero_shot.
     """
     x, c = shifted(images, classes, delta, gap)
@@ -85,32 +80,23 @@ def handicap(classes, gap, delta: float) -> np.ndarray:
     Taught in chapter fairness.
     """
     rows = checks.embeddings(classes, "classes", min_rows=1).astype(float, copy=False)
-    vector = np.asarray(gap, dtype=float)
-    if vector.shape != (rows.shape[1],) or not np.isfinite(vector).all() or not vector.any():
-        raise ValueError(
-            f"gap has shape {vector.shape}; pass one vector of {rows.shape[1]} finite numbers, not all zero, "
-            "such as metrics.gap_vector of the model's images and texts"
-        )
+    direction = unit_vector(gap, rows.shape[1])
     if not np.isfinite(delta):
         raise ValueError(f"delta is {delta!r}; pass a finite distance")
-    return -float(delta) * (rows @ (vector / np.linalg.norm(vector)))
+    return -float(delta) * (rows @ direction)
 
 
 def predict(images, classes, delta: float = 0.0, gap=None, *, images_only: bool = False) -> np.ndarray:
     """Return the index of each picture's nearest class.
 
     Args:
-        images: Array of n rows and d columns.
-        classes: Array of one row a class and d columns.
-        delta: As in `scores`.
-        gap: As in `scores`.
+        images, classes, delta, gap: As in `scores`.
         images_only: Whether the images go the whole `delta` and the classes stay, as in Liang et al. 2022,
             section 5.2; that shift is a `handicap` for each class, and is applied as one. It needs a gap,
             measured on other pairs.
 
     Raises:
-        TypeError: If the embeddings hold no floating-point numbers.
-        ValueError: If they are malformed or do not match.
+        TypeError, ValueError: If the embeddings make no sense; see `mgaplib.checks`.
 
     Example:
         >>> images = [[0.8, 0.6], [0.6, 0.8]]
@@ -131,15 +117,11 @@ def accuracy(images, labels, classes, delta: float = 0.0, gap=None) -> float:
     """Return the share of pictures whose nearest class is their own.
 
     Args:
-        images: Array of n rows and d columns.
+        images, classes, delta, gap: As in `scores`.
         labels: The index of each picture's class, n integers.
-        classes: Array of one row a class and d columns.
-        delta: As in `scores`.
-        gap: As in `scores`.
 
     Raises:
-        TypeError: If the embeddings hold no floating-point numbers, or the labels no integers.
-        ValueError: If they are malformed or do not match.
+        TypeError, ValueError: If the embeddings or labels make no sense; see `mgaplib.checks`.
 
     Example:
         >>> accuracy([[1.0, 0.1], [0.1, 1.0]], [0, 0], np.eye(2))
@@ -154,24 +136,20 @@ def roc_auc(images, labels, classes, delta: float = 0.0, gap=None, *, tau: float
     """Return the area under the ROC curve of two classes, scored by the softmax of cosine over temperature.
 
     Args:
-        images: Array of n rows and d columns.
+        images, delta, gap: As in `scores`.
         labels: 0 or 1 for each picture; both must occur.
         classes: Array of two rows and d columns; the second is the one to be found.
-        delta: As in `scores`.
-        gap: As in `scores`.
         tau: Temperature; the paper's is 1/100.
 
     Raises:
         TypeError: If the embeddings hold no floating-point numbers, or the labels no integers.
         ValueError: If there are not two classes or not two labels, or something is malformed.
 
-    Source: Liang et al. 2022, table 1 (Hateful Memes).
-
     Example:
         >>> roc_auc([[1.0, 0.1], [0.1, 1.0], [0.6, 0.8]], [0, 1, 1], np.eye(2))
         1.0
 
-    Taught in chapter zero_shot.
+    Source: Liang et al. 2022, table 1 (Hateful Memes). Taught in chapter zero_shot.
     """
     from scipy.special import expit
     from sklearn.metrics import roc_auc_score
@@ -197,13 +175,11 @@ def gini(predicted, n_classes: int) -> float:
         TypeError: If the predictions are no integers.
         ValueError: If there is none, or one is not below `n_classes`.
 
-    Source: Sato 2026, the Gini coefficient of the counts.
-
     Example:
         >>> gini([0, 1, 2, 3], 4), gini([0, 0, 0, 0], 4)
         (0.0, 0.75)
 
-    Taught in chapter zero_shot.
+    Source: Sato 2026, the Gini coefficient of the counts. Taught in chapter zero_shot.
     """
     predicted = checked_labels(predicted, predicted, range(n_classes), "predicted")
     counts = np.sort(np.bincount(predicted, minlength=n_classes))
@@ -220,25 +196,20 @@ def sweep(images, labels, classes, deltas=DELTAS, *, gap=None, metric: str = "ac
     The distance is the length of the task's gap that is left, negative once the means have passed each other.
 
     Args:
-        images: Array of n rows and d columns.
-        labels: The index of each picture's class.
-        classes: Array of one row a class and d columns.
+        images, labels, classes, gap: As in `accuracy`.
         deltas: The shifts; the paper's forty by default.
-        gap: As in `scores`.
         metric: "accuracy" or "roc_auc".
 
     Raises:
         TypeError: If the embeddings hold no floating-point numbers, or the labels no integers.
         ValueError: If they are malformed or do not match, there is no shift, or the metric is unknown.
 
-    Source: Liang et al. 2022, supplementary figure 10.
-
     Example:
         >>> table = sweep([[1.0, 0.1], [1.0, -0.1]], [0, 1], [[0.0, 1.0], [0.1, -1.0]], [0, 0.5])
         >>> table.columns.tolist()
         ['delta', 'distance', 'accuracy', 'gini']
 
-    Taught in chapter zero_shot.
+    Source: Liang et al. 2022, supplementary figure 10. Taught in chapter zero_shot.
     """
     import pandas as pd
 
@@ -287,7 +258,10 @@ def unit_vector(gap, d: int) -> np.ndarray:
     """Return the direction of a gap of d numbers."""
     vector = np.asarray(gap, dtype=float)
     if vector.shape != (d,) or not np.isfinite(vector).all() or not vector.any():
-        raise ValueError(f"gap has shape {vector.shape}; pass {d} finite numbers, not all zero")
+        raise ValueError(
+            f"gap has shape {vector.shape}; pass one vector of {d} finite numbers, not all zero, such as "
+            "metrics.gap_vector of the model's images and texts"
+        )
     return vector / np.linalg.norm(vector)
 
 

@@ -27,27 +27,10 @@ from mgaplib.tasks.task import (
 )
 
 __all__ = [
-    "BENCHMARKS",
-    "DELTAS",
-    "Benchmark",
-    "Choice",
-    "accuracy",
-    "benchmark_table",
-    "choose_shift",
-    "class_embeddings",
-    "encode",
-    "gini",
-    "handicap",
-    "load_benchmark",
-    "mcnemar",
-    "predict",
-    "prompts",
-    "roc_auc",
-    "scores",
-    "sweep",
-    "task_gap",
-    "two_proportions",
-]
+    "BENCHMARKS", "DELTAS", "Benchmark", "Choice", "accuracy", "benchmark_table", "choose_shift",
+    "class_embeddings", "encode", "gini", "handicap", "load_benchmark", "mcnemar", "predict", "prompts",
+    "roc_auc", "scores", "sweep", "task_gap", "two_proportions",
+]  # fmt: skip
 
 
 def prompts(classes: Sequence[str], template: str = "a photo of a {}.") -> list[str]:
@@ -86,15 +69,13 @@ def class_embeddings(
     Raises:
         ValueError: If there is no class or no template, or a template has no place for the name.
 
-    Source: Radford et al. 2021, section 3.1.4 (ensembles).
-
     Example:
         >>> from mgaplib.models import load_clip
         >>> colours = class_embeddings(load_clip("MiniCLIP-24"), ["red", "blue"], ["a {}", "a {} ring"])
         >>> colours.shape
         (2, 128)
 
-    Taught in chapter zero_shot.
+    Source: Radford et al. 2021, section 3.1.4 (ensembles). Taught in chapter zero_shot.
     """
     templates = [templates] if isinstance(templates, str) else list(templates)
     if not templates:
@@ -158,14 +139,12 @@ def benchmark_table(clip, datasets, deltas=DELTAS, *, seed: int = 0):
         ImportError: If statsmodels is missing.
         ValueError: If a name is unknown (the nearest are named), a data set is empty or has other labels.
 
-    Source: Liang et al. 2022, table 1.
-
     Example:
         >>> benchmark_table(None, {"CIFAR": []})
         Traceback (most recent call last):
         ValueError: unknown benchmark 'CIFAR'; did you mean 'CIFAR10' or 'CIFAR100'?
 
-    Taught in chapter zero_shot.
+    Source: Liang et al. 2022, table 1. Taught in chapter zero_shot.
     """
     import pandas as pd
 
@@ -316,13 +295,11 @@ def two_proportions(first: float, second: float, n: int) -> float:
         ImportError: If statsmodels is missing.
         ValueError: If an accuracy is not in [0, 1] or n is below 1.
 
-    Source: Liang et al. 2022, supplementary table 5.
-
     Example:
         >>> round(two_proportions(0.6705, 0.6776, 60_000), 4)
         0.0087
 
-    Taught in chapter zero_shot.
+    Source: Liang et al. 2022, supplementary table 5. Taught in chapter zero_shot.
     """
     test = needs("statsmodels.stats.proportion").proportions_ztest
     if not (0 <= first <= 1 and 0 <= second <= 1 and n >= 1):

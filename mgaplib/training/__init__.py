@@ -11,14 +11,6 @@ from mgaplib.training.config import History, TrainConfig
 from mgaplib.training.loop import measure, parameter_groups, save_checkpoint, train
 
 __all__ = [
-    "History",
-    "TrainConfig",
-    "competent_miniclip",
-    "losses",
-    "measure",
-    "parameter_groups",
-    "save_checkpoint",
-    "swapping",
-    "temperature",
-    "train",
-]
+    "History", "TrainConfig", "competent_miniclip", "losses", "measure", "parameter_groups",
+    "save_checkpoint", "swapping", "temperature", "train",
+]  # fmt: skip

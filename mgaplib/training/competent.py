@@ -57,17 +57,7 @@ def competent_miniclip(seed: int = 0) -> Clip:
 
 
 def cached(seed: int = 0) -> Path:
-    """Return the file of the trained MiniCLIP of a seed, whether it is there or not.
-
-    Args:
-        seed: Its seed.
-
-    Example:
-        >>> cached(3).suffix
-        '.pt'
-
-    Taught in chapter training.
-    """
+    """Return the file of the trained MiniCLIP of a seed, whether it is there or not."""
     folder = Path(os.environ.get("MGAPLIB_CACHE") or pooch.os_cache("mgaplib"))
     here = Path(__file__).parents[1]
     sources = "".join(code_hash(here / f"{name}.py") for name in _MADE_BY)

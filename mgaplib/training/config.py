@@ -12,14 +12,7 @@ MAX_SCALE = 100.0  # CLIP's bound on 1 / tau
 
 
 def of_training(tau: float, name: str = "tau") -> float:
-    """Return `tau` as a float, if a training may have it.
-
-    Above 3 it can only be 1/tau or the logarithm of it, which is what a model keeps; cosines divided by it
-    would tell nothing apart.
-
-    Raises:
-        ValueError: If it is not positive, or above 3.
-    """
+    """Return `tau` as a float; ValueError if it is not positive, or above 3 and so 1/tau or its logarithm."""
     tau = checks.temperature(tau, name)
     if tau > 3:
         raise ValueError(
@@ -68,9 +61,7 @@ class TrainConfig:
         if not callable(self.temperature):
             checks.known(self.temperature, ("learned", "fixed"), "temperature")
         if self.temperature == "learned" and self.tau * MAX_SCALE < 1 - 1e-9:
-            raise ValueError(
-                f"tau is {self.tau}; a learned temperature is clamped at 1/{MAX_SCALE:g}, as in CLIP"
-            )
+            raise ValueError(f"tau is {self.tau}; a learned one is clamped at 1/{MAX_SCALE:g}, as in CLIP")
         for name in ("steps", "batch_size", "record_every", "lr", "clip_norm"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be positive")

@@ -311,8 +311,7 @@ def measure(images, texts=None) -> dict[str, float]:
     """Return what a record holds of n embedded pairs.
 
     Args:
-        images: Array of n rows and d columns.
-        texts: Array of the same shape.
+        images, texts: Arrays of n rows and d columns, row i paired with row i; or `Pairs`.
 
     Example:
         >>> measure(np.eye(4), np.eye(4))["gap"]

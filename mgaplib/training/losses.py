@@ -10,20 +10,16 @@ def alignment_term(images: torch.Tensor, texts: torch.Tensor) -> torch.Tensor:
     """Return the mean squared distance of the pairs: what pulls a pair together.
 
     Args:
-        images: Unit rows, (n, d).
-        texts: Unit rows of the same shape, row i paired with row i.
+        images, texts: Unit rows, (n, d), row i paired with row i.
 
     Raises:
-        TypeError: If they hold no floating-point numbers.
-        ValueError: If they are no two matrices of one shape with unit rows.
-
-    Source: Wang and Isola 2020; Fahim et al. 2024.
+        TypeError, ValueError: If they are no two floating-point matrices of one shape with unit rows.
 
     Example:
         >>> alignment_term(torch.eye(2), -torch.eye(2))
         tensor(4.)
 
-    Taught in chapter explanations.
+    Source: Wang and Isola 2020; Fahim et al. 2024. Taught in chapter explanations.
     """
     _check_rows(images=images, texts=texts)
     return (images - texts).pow(2).sum(dim=1).mean()
@@ -37,16 +33,13 @@ def uniformity_term(x: torch.Tensor, t: float = 2.0) -> torch.Tensor:
         t: How fast a pair's weight falls with its squared distance.
 
     Raises:
-        TypeError: If they hold no floating-point numbers.
-        ValueError: If they are no matrix of at least 2 unit rows, or t is not positive.
-
-    Source: Wang and Isola 2020; Fahim et al. 2024.
+        TypeError, ValueError: If x is no floating-point matrix of 2 or more unit rows, or t is not positive.
 
     Example:
         >>> uniformity_term(torch.eye(3))
         tensor(-4.)
 
-    Taught in chapter explanations.
+    Source: Wang and Isola 2020; Fahim et al. 2024. Taught in chapter explanations.
     """
     _check_rows(2, x=x)
     n = len(x)
@@ -58,21 +51,17 @@ def cross_uniformity_term(images: torch.Tensor, texts: torch.Tensor, t: float = 
     """Return `log mean exp(-t |x_i - y_j|^2)` over i != j: what pushes strangers of two modalities apart.
 
     Args:
-        images: Unit rows, (n, d), at least 2.
-        texts: Unit rows of the same shape, row i paired with row i.
-        t: How fast a pair's weight falls with its squared distance.
+        images, texts: Unit rows, (n, d), at least 2, row i paired with row i.
+        t: As in `uniformity_term`.
 
     Raises:
-        TypeError: If they hold no floating-point numbers.
-        ValueError: If they are no two matrices of one shape with at least 2 unit rows, or t is not positive.
-
-    Source: Fahim et al. 2024.
+        TypeError, ValueError: As in `alignment_term` and `uniformity_term`.
 
     Example:
         >>> cross_uniformity_term(torch.eye(3), torch.eye(3))
         tensor(-4.)
 
-    Taught in chapter explanations.
+    Source: Fahim et al. 2024. Taught in chapter explanations.
     """
     _check_rows(2, images=images, texts=texts)
     different = ~torch.eye(len(images), dtype=torch.bool, device=images.device)
@@ -126,13 +115,12 @@ class SpreadLoss(torch.nn.Module):
     Raises:
         ValueError: If a weight is negative or not finite.
 
-    Source: Fahim et al. 2024; all weights 1 are their L_CUAXU, and without the last term their L_CUA.
-
     Example:
         >>> loss = SpreadLoss(lambda images, texts, logit_scale: torch.tensor(1.0), alignment=0.5)
         >>> loss(torch.eye(2), -torch.eye(2), 1.0)
         tensor(3.)
 
+    Source: Fahim et al. 2024; all weights 1 are their L_CUAXU, and without the last term their L_CUA.
     Taught in chapter explanations.
     """
 
@@ -159,8 +147,7 @@ class SpreadLoss(torch.nn.Module):
         """Return the wrapped loss plus the terms.
 
         Args:
-            image_features: Embeddings of images, (n, d), of unit length.
-            text_features: Embeddings of texts, (n, d), of unit length.
+            image_features, text_features: Embeddings, (n, d), of unit length.
             *args: What the wrapped loss takes after them, such as `logit_scale`.
             output_dict: Whether to return each part by name instead of the sum.
             **kwargs: What else the wrapped loss takes.
@@ -195,15 +182,13 @@ def share_encoder(model: torch.nn.Module) -> torch.nn.Module:
     Raises:
         ValueError: If the towers differ in shape, or the image tower is no vision transformer.
 
-    Source: Eslami and de Melo 2025 (AlignCLIP), the shared half of it.
-
     Example:
         >>> from mgaplib import models
         >>> model = share_encoder(models.mini_clip(layers=1, text_layers=1))
         >>> model.transformer is model.visual.transformer
         True
 
-    Taught in chapter explanations.
+    Source: Eslami and de Melo 2025 (AlignCLIP), the shared half of it. Taught in chapter explanations.
     """
     image_tower = getattr(model.visual, "transformer", None)
     if image_tower is None or not hasattr(model, "transformer"):

@@ -31,7 +31,6 @@ def weights(kind: str, rows: int, columns: int, rng: np.random.Generator) -> np.
         array([0., 1., 1., 1.], dtype=float32)
 
     Source: Yaras et al. (2025), appendix D; the uniform law of the soft weights is our reading.
-
     Taught in chapter swapping.
     """
     checks.known(kind, KINDS, "kind of swap")
@@ -45,8 +44,7 @@ def swap(
     """Return both modalities, each with a share of the other in it.
 
     Args:
-        images: Embeddings, (n, d).
-        texts: Embeddings, (n, d), row i paired with row i.
+        images, texts: Embeddings, (n, d), row i paired with row i.
         keep: The share of itself that an entry keeps, (n, d) or (n, 1), as `weights` draws it.
         normalize: Whether to scale the mixed rows back to unit length; the paper does not say that it does.
 
@@ -59,7 +57,6 @@ def swap(
         (tensor([[0.6000, 0.0000]]), tensor([[1.0000, 0.8000]]))
 
     Source: Yaras et al. (2025), appendix D, hard and soft swapping between modalities (HS, SS).
-
     Taught in chapter swapping.
     """
     if images.shape != texts.shape or images.ndim != 2:
@@ -90,8 +87,7 @@ class SwappedLoss(torch.nn.Module):
         kind: "hard", "soft" or "rows", see `weights`.
         normalize: Whether to scale mixed embeddings back to unit length.
         seed: Seed of the swaps; the same on all processes.
-        rank: This process's number; the wrapped loss's own if None.
-        world_size: Number of processes; the wrapped loss's own if None.
+        rank, world_size: This process's number, and how many there are; the wrapped loss's own if None.
         calls_per_step: How often the loop calls the loss in a step: open_clip's `accum_freq`.
 
     Attributes:
@@ -106,9 +102,7 @@ class SwappedLoss(torch.nn.Module):
         >>> loss(torch.tensor([[1.0, 0.0]]), torch.tensor([[0.6, 0.8]]), 1.0)  # hard swaps keep x.y
         tensor(0.6000)
 
-    Source: Yaras et al. (2025), section 4.1 and appendix D.
-
-    Taught in chapter swapping.
+    Source: Yaras et al. (2025), section 4.1 and appendix D. Taught in chapter swapping.
     """
 
     def __init__(
@@ -126,12 +120,8 @@ class SwappedLoss(torch.nn.Module):
         super().__init__()
         if not 0 <= p <= 1:
             raise ValueError(f"p is {p}; it is a share between 0 and 1")
-        self.loss, self.p, self.kind, self.normalize = (
-            loss,
-            float(p),
-            checks.known(kind, KINDS, "kind of swap"),
-            normalize,
-        )
+        self.loss, self.p, self.normalize = loss, float(p), normalize
+        self.kind = checks.known(kind, KINDS, "kind of swap")
         self.seed, self.calls, self.calls_per_step = seed, 0, calls_per_step
         self.rank = getattr(loss, "rank", 0) if rank is None else rank
         self.world_size = getattr(loss, "world_size", 1) if world_size is None else world_size
@@ -145,8 +135,7 @@ class SwappedLoss(torch.nn.Module):
         """Return the wrapped loss of the features, swapped if this step is one of those that swap.
 
         Args:
-            image_features: Embeddings of images, (n, d).
-            text_features: Embeddings of texts, (n, d).
+            image_features, text_features: Embeddings, (n, d).
             *args: What the wrapped loss takes after them, such as `logit_scale`.
             **kwargs: Likewise.
         """

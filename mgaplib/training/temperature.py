@@ -1,9 +1,9 @@
 """Control of the temperature: Yaras et al.'s remedies as drop-ins for any open_clip training.
 
 Each of them leaves open_clip's forward pass, loss and training loop as they are. A model keeps its
-temperature as `logit_scale`, of which its forward pass takes `exp()`: so 1/tau = exp(logit_scale). Call these
-functions before the model is wrapped for distributed training and before its optimizer is made, but for
-`slow_down`.
+temperature as `logit_scale`, of which its forward pass takes `exp()`: so 1/tau = exp(logit_scale). Each
+function takes any open_clip model; what has no `logit_scale` is a TypeError. Call them before the model is
+wrapped for distributed training and before its optimizer is made, but for `slow_down`.
 """
 
 import math
@@ -17,19 +17,9 @@ from mgaplib import checks
 from mgaplib.training.config import of_training
 
 __all__ = [
-    "MAX_SCALE",
-    "SCHEDULES",
-    "Schedule",
-    "alternating",
-    "fix",
-    "linear",
-    "plain_state_dict",
-    "reparametrize",
-    "restore",
-    "scheduled",
-    "slow_down",
-    "slow_groups",
-]
+    "MAX_SCALE", "SCHEDULES", "Schedule", "alternating", "fix", "linear", "plain_state_dict", "reparametrize",
+    "restore", "scheduled", "slow_down", "slow_groups",
+]  # fmt: skip
 
 MAX_SCALE = 100.0  #: CLIP never lets 1/tau exceed 100.
 _NAME = "logit_scale"
@@ -37,11 +27,7 @@ _PLAIN_KEY = f"parametrizations.{_NAME}.original"
 
 
 class Inward(torch.autograd.Function):
-    """Clamping, but with a gradient outside the range where it leads back inside.
-
-    `torch.clamp` has none there, so that a parameter once outside would be stuck; in-place clamping, which
-    open_clip uses, is not to be had inside a parametrisation.
-    """
+    """Clamping with a gradient outside the range where it leads back: `torch.clamp` would be stuck there."""
 
     @staticmethod
     def forward(ctx, x, low, high):
@@ -94,13 +80,11 @@ def reparametrize(
     this again.
 
     Args:
-        model: Any open_clip model.
         by: "softplus" or "exp".
         scale: Divides nu where `by` is "exp"; the paper takes 2 and 10.
         max_scale: The largest 1/tau.
 
     Raises:
-        TypeError: If the model has no `logit_scale`.
         ValueError: If `by` is unknown, a scale makes no sense, or the model is re-parametrised already.
 
     Example:
@@ -111,14 +95,11 @@ def reparametrize(
         0.07
 
     Source: Yaras et al. (2025), section 4.1, temperature reparametrization (TR), and appendix F.
-
     Taught in chapter temperature.
     """
     checks.known(by, ("softplus", "exp"), "re-parametrisation")
     if not (0 < scale < math.inf and 1 < max_scale < math.inf):
-        raise ValueError(
-            f"scale is {scale} and max_scale {max_scale}; scale is positive and max_scale exceeds 1"
-        )
+        raise ValueError(f"scale is {scale} and max_scale {max_scale}; they must be above 0 and above 1")
     if by == "softplus" and scale != 1:
         raise ValueError(f"scale is {scale}; only by='exp' takes one")
     logit_scale_of(model, plain=True)
@@ -128,12 +109,6 @@ def reparametrize(
 
 def restore(model: torch.nn.Module) -> None:
     """Undo `reparametrize`, keeping the temperature; a model that is not re-parametrised is left as it is.
-
-    Args:
-        model: Any open_clip model.
-
-    Raises:
-        TypeError: If the model has no `logit_scale`.
 
     Example:
         >>> from mgaplib.models.miniclip import mini_clip
@@ -156,9 +131,6 @@ def plain_state_dict(model: torch.nn.Module) -> dict[str, torch.Tensor]:
     Args:
         model: Any open_clip model, re-parametrised or not, wrapped or not; it is left as it is.
 
-    Raises:
-        TypeError: If the model has no `logit_scale`.
-
     Example:
         >>> from mgaplib.models.miniclip import mini_clip
         >>> model = mini_clip()
@@ -179,25 +151,13 @@ def unwrap(model: torch.nn.Module) -> torch.nn.Module:
 
 
 def logit_scale_of(model: torch.nn.Module, plain: bool = False) -> torch.Tensor:
-    """Return the model's logit_scale; if `plain`, refuse a re-parametrised one.
-
-    Raises:
-        TypeError: If the model has none.
-        ValueError: If `plain` and the model is re-parametrised.
-    """
+    """Return the model's logit_scale, which it must have; if `plain`, refuse a re-parametrised one."""
     inner = unwrap(model)
     if not isinstance(getattr(inner, _NAME, None), torch.Tensor):
         raise TypeError(f"{type(inner).__name__} has no logit_scale; pass an open_clip model")
     if plain and parametrize.is_parametrized(inner, _NAME):
         raise ValueError("this model's temperature is re-parametrised; call temperature.restore(model) first")
     return getattr(inner, _NAME)
-
-
-def trained_parameter(model: torch.nn.Module) -> torch.Tensor:
-    """Return what the optimizer trains: nu of a re-parametrised model, else `logit_scale` itself."""
-    value = logit_scale_of(model)
-    inner = unwrap(model)
-    return inner.parametrizations[_NAME].original if parametrize.is_parametrized(inner, _NAME) else value
 
 
 Schedule = Callable[[float], float]  #: From the share of training done, 0 to 1, to the temperature.
@@ -209,11 +169,9 @@ def fix(model: torch.nn.Module, tau: float) -> None:
     open_clip's loop keeps 1/tau within 1 to 100, so that a tau below 0.01 lasts until its first step.
 
     Args:
-        model: Any open_clip model.
         tau: The temperature.
 
     Raises:
-        TypeError: If the model has no `logit_scale`.
         ValueError: If tau is not positive or above 3, or the model is re-parametrised.
 
     Example:
@@ -223,9 +181,7 @@ def fix(model: torch.nn.Module, tau: float) -> None:
         >>> round(1 / model.logit_scale.exp().item(), 4), model.logit_scale.requires_grad
         (0.04, False)
 
-    Source: Yaras et al. (2025), section 4.1, fixed large temperature (FLT).
-
-    Taught in chapter temperature.
+    Source: Yaras et al. (2025), section 4.1, fixed large temperature (FLT). Taught in chapter temperature.
     """
     scale = logit_scale_of(model, plain=True)
     scale.requires_grad_(False)
@@ -247,7 +203,6 @@ def linear(start: float, end: float) -> Schedule:
         0.03
 
     Source: Yaras et al. (2025), appendix D, temperature scheduling (TS), there a step an epoch.
-
     Taught in chapter temperature.
     """
     start, end = of_training(start, "start"), of_training(end, "end")
@@ -269,9 +224,7 @@ def alternating(low: float, high: float, cycles: float = 5) -> Schedule:
         >>> [round(alternating(0.01, 0.04, cycles=1)(t), 4) for t in (0, 0.25, 0.5, 1)]
         [0.01, 0.025, 0.04, 0.01]
 
-    Source: Yaras et al. (2025), appendix F, A0 and A1.
-
-    Taught in chapter temperature.
+    Source: Yaras et al. (2025), appendix F, A0 and A1. Taught in chapter temperature.
     """
     low, high = of_training(low, "low"), of_training(high, "high")
     if not 0 < cycles < math.inf:
@@ -281,20 +234,13 @@ def alternating(low: float, high: float, cycles: float = 5) -> Schedule:
 
 #: The paper's schedules by the paper's names.
 SCHEDULES: dict[str, Schedule] = {
-    "S0": linear(0.01, 0.02),
-    "S1": linear(0.01, 0.03),
-    "S2": linear(0.01, 0.04),
-    "S3": linear(0.01, 0.05),
-    "A0": alternating(0.01, 0.02),
-    "A1": alternating(0.01, 0.04),
+    **{f"S{k}": linear(0.01, end) for k, end in enumerate((0.02, 0.03, 0.04, 0.05))},
+    **{f"A{k}": alternating(0.01, high) for k, high in enumerate((0.02, 0.04))},
 }
 
 
 def scheduled(
-    model: torch.nn.Module,
-    schedule: Schedule | str,
-    steps: int,
-    also: Callable[[int], object] | None = None,
+    model: torch.nn.Module, schedule: Schedule | str, steps: int, also: Callable[[int], object] | None = None
 ) -> Callable[[int], float]:
     """Return a scheduler that sets the temperature of each step, and stop learning it.
 
@@ -303,13 +249,11 @@ def scheduled(
     special case.
 
     Args:
-        model: Any open_clip model.
         schedule: From the share of training done to tau, or a name in `SCHEDULES`.
         steps: Steps of the whole training.
         also: A scheduler to call with the step first, such as `open_clip_train.scheduler.cosine_lr`'s.
 
     Raises:
-        TypeError: If the model has no `logit_scale`.
         ValueError: If the name is unknown, steps is below 1, or the model is re-parametrised.
 
     Example:
@@ -319,9 +263,7 @@ def scheduled(
         >>> round(scheduler(50), 4), round(1 / model.logit_scale.exp().item(), 4)
         (0.03, 0.03)
 
-    Source: Yaras et al. (2025), section 4.1, temperature scheduling (TS).
-
-    Taught in chapter temperature.
+    Source: Yaras et al. (2025), section 4.1, temperature scheduling (TS). Taught in chapter temperature.
     """
     if isinstance(schedule, str):
         schedule = SCHEDULES[checks.known(schedule, SCHEDULES, "schedule")]
@@ -348,7 +290,6 @@ def slow_groups(groups: list[dict], model: torch.nn.Module, factor: float = 0.1)
         factor: The temperature's learning rate over that of the group it was in.
 
     Raises:
-        TypeError: If the model has no `logit_scale`.
         ValueError: If the factor is negative, or no group holds the temperature.
 
     Example:
@@ -359,12 +300,13 @@ def slow_groups(groups: list[dict], model: torch.nn.Module, factor: float = 0.1)
         [0.001, 0.0001]
 
     Source: Yaras et al. (2025), section 4.1, smaller learning rate of temperature (SLRT).
-
     Taught in chapter temperature.
     """
     if not 0 <= factor < math.inf:
         raise ValueError(f"factor is {factor}; it must be at least 0")
-    scale = trained_parameter(model)
+    scale, inner = logit_scale_of(model), unwrap(model)
+    if parametrize.is_parametrized(inner, _NAME):
+        scale = inner.parametrizations[_NAME].original  # nu, which is what the optimizer trains
     others = [group | {"params": [p for p in group["params"] if p is not scale]} for group in groups]
     holding = [group for group in groups if any(p is scale for p in group["params"])]
     if not holding:
@@ -391,7 +333,6 @@ def slow_down(
         also: A scheduler to call with the step first.
 
     Raises:
-        TypeError: If the model has no `logit_scale`.
         ValueError: If the factor is negative, or the optimizer does not train the temperature.
 
     Example:
@@ -403,7 +344,6 @@ def slow_down(
         1
 
     Source: Yaras et al. (2025), section 4.1, smaller learning rate of temperature (SLRT).
-
     Taught in chapter temperature.
     """
     optimizer.param_groups[:] = slow_groups(optimizer.param_groups, model, factor)

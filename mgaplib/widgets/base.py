@@ -5,6 +5,7 @@ import io
 from pathlib import Path
 
 import anywidget
+import traitlets
 
 _FOLDER = Path(__file__).parent
 
@@ -30,12 +31,22 @@ def png(figure) -> bytes:
     return small.getvalue()
 
 
+def within(proposal, low: float, high: float, cure: str):
+    """Return the value proposed for a trait, if it lies from low to high."""
+    if not low <= proposal.value <= high:
+        raise traitlets.TraitError(f"{proposal.trait.name} is {proposal.value}; pass {cure}")
+    return proposal.value
+
+
 class BookWidget(anywidget.AnyWidget):
     """A widget that lives in a kernel and in a static page, with a picture where neither can run it."""
 
     _css = style()
     #: ipywidgets 7 (Colab's) would show itself by this one and leave the picture out.
     _ipython_display_ = None
+
+    metrics = traitlets.Dict().tag(sync=True)
+    data = traitlets.Dict().tag(sync=True)
 
     def _repr_mimebundle_(self, **kwargs):
         data, metadata = super()._repr_mimebundle_(**kwargs)

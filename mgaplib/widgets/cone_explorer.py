@@ -6,7 +6,7 @@ import traitlets
 from mgaplib import checks, cone, metrics
 from mgaplib.book import plots
 from mgaplib.cone import kernels
-from mgaplib.widgets.base import BookWidget, front_end, png
+from mgaplib.widgets.base import BookWidget, front_end, png, within
 
 _BINS = np.linspace(-1, 1, 101)
 
@@ -49,8 +49,6 @@ class ConeExplorer(BookWidget):
 
     layer = traitlets.Int(0).tag(sync=True)
     activation = traitlets.Unicode().tag(sync=True)
-    metrics = traitlets.Dict().tag(sync=True)
-    data = traitlets.Dict().tag(sync=True)
 
     def __init__(
         self, activations=None, depth: int = 25, width: int = 512, inputs=None, seed: int = 0, **traits
@@ -66,16 +64,12 @@ class ConeExplorer(BookWidget):
         if inputs is None:
             inputs = np.random.default_rng(seed).standard_normal((256, width), dtype=np.float32)
         inputs = checks.embeddings(inputs, "inputs", normalize=False)
+        seeds = {name: [seed, kernels.ACTIVATIONS.index(name)] for name in names}
         self._tables = {
-            name: _tables(
-                inputs,
-                name,
-                depth,
-                width,
-                np.random.default_rng([seed, kernels.ACTIVATIONS.index(name)]),
-            )
-            for name in names
+            name: _tables(inputs, name, depth, width, np.random.default_rng(own))
+            for name, own in seeds.items()
         }
+        kinds = {"counts": "<u4", "measured": "<f8", "lengths": "<f8", "predicted": "<f8"}
         data = {
             "depth": depth,
             "width": width,
@@ -84,12 +78,7 @@ class ConeExplorer(BookWidget):
             "bins": len(_BINS) - 1,
             **{
                 what: np.stack([table[what] for table in self._tables.values()]).astype(kind).tobytes()
-                for what, kind in {
-                    "counts": "<u4",
-                    "measured": "<f8",
-                    "lengths": "<f8",
-                    "predicted": "<f8",
-                }.items()
+                for what, kind in kinds.items()
             },
         }
         first = "relu" if "relu" in names else names[0]
@@ -99,9 +88,7 @@ class ConeExplorer(BookWidget):
     @traitlets.validate("layer")
     def _valid_layer(self, proposal) -> int:
         depth = self.data.get("depth", proposal.value)
-        if not 0 <= proposal.value <= depth:
-            raise traitlets.TraitError(f"layer is {proposal.value}; pass 0, the inputs, to {depth}")
-        return proposal.value
+        return within(proposal, 0, depth, f"0, the inputs, to {depth}")
 
     @traitlets.validate("activation")
     def _valid_activation(self, proposal) -> str:

@@ -10,49 +10,27 @@ from mgaplib.book import plots
 from mgaplib.landscape import ShiftLandscape
 from mgaplib.metrics.retrieval import hit_chance
 from mgaplib.pairs import Pairs
-from mgaplib.widgets.base import BookWidget, front_end, png
+from mgaplib.widgets.base import BookWidget, front_end, png, within
 
 #: Where the shift slider stops: fractions of the gap, 0 as trained, about 0.5 closed.
 SHIFTS = np.linspace(-1.0, 1.5, 251)
 #: Where the loss curve is tabulated; the browser interpolates between them.
 CURVE_SHIFTS = SHIFTS[::5]
 #: Where the temperature slider stops: numbers one can say, about evenly spaced in their logarithm.
-TAUS = (
-    np.array(
-        [
-            5,
-            6,
-            7,
-            8,
-            *(m * ten for ten in (10, 100) for m in (1, 1.2, 1.5, 1.8, 2, 2.5, 3, 3.5, 4, 5, 6, 7, 8)),
-            1000,
-        ]
-    )
-    / 1000
-)
+_STEPS = (1, 1.2, 1.5, 1.8, 2, 2.5, 3, 3.5, 4, 5, 6, 7, 8)
+TAUS = np.array([5, 6, 7, 8, *(m * ten for ten in (10, 100) for m in _STEPS), 1000]) / 1000
 _TIE = 1e-12  # two float64 cosines of the same pair of directions differ by rounding alone
 _THUMBNAIL_COLUMNS = 25
 
 
 class Matches:
-    """How often a row's best match is the right one, as a function of the shift.
-
-    Args:
-        gram: Cosines of the rows with their candidates, unshifted.
-        p: The rows' components along the gap's direction; the rows move against it.
-        q: The candidates' components; they move along it.
-        own: Index of each row's right candidate.
-        length: Length of the gap.
-    """
+    """How often rows, which move against the gap, match best their `own` candidate, which moves along it."""
 
     def __init__(self, gram: np.ndarray, p: np.ndarray, q: np.ndarray, own: np.ndarray, length: float):
         self.gram, self.p, self.q, self.own, self.length = gram, p, q, own, length
 
     def chances(self, shift, rows: np.ndarray) -> np.ndarray:
-        """Return, for some rows, the chance that the best match is the right one, ties in random order.
-
-        The shift is one for all of them, or one for each.
-        """
+        """Return some rows' chances that their best match is the right one, at one shift or one for each."""
         t = np.reshape(np.multiply(shift, self.length), (-1, 1))
         p = self.p[rows, None]
         cosines = self.gram[rows] - t * self.q + (t * p - t * t)
@@ -65,11 +43,7 @@ class Matches:
         return float(self.chances(shift, np.arange(len(self.gram))).mean())
 
     def steps(self) -> dict:
-        """Return the share at every shift: it is constant but for steps, each where some row's match changes.
-
-        Rows are compared at neighbouring stops of the slider and each change is then located by bisection, so
-        the result is exact at the stops; a row that changes and changes back between two of them is missed.
-        """
+        """Return the share at every shift as steps, located by bisection between stops, where it is exact."""
         every = np.arange(len(self.gram))
         at_stops = np.stack([self.chances(shift, every) for shift in SHIFTS])
         stop, row = np.nonzero(np.diff(at_stops, axis=0))
@@ -162,8 +136,7 @@ class GapExplorer(BookWidget):
     `tau` can be read and set, and `metrics` holds the numbers at that setting.
 
     Args:
-        images: Array of n rows and d columns.
-        texts: Array of the same shape, row i paired with row i.
+        images, texts: Arrays of n rows and d columns, row i paired with row i.
         labels: Class of each image, integers from 0, for zero-shot accuracy.
         class_embeddings: Text embedding of each class, d columns; given with `labels`.
         thumbnails: A small picture of each pair: uint8 array of n squares with 3 colours.
@@ -177,9 +150,8 @@ class GapExplorer(BookWidget):
             recall_text_to_image, and zero_shot_accuracy if there are labels.
 
     Raises:
-        TypeError: If the embeddings hold no floating-point numbers, or the labels no integers.
-        ValueError: If the embeddings are malformed or have no gap, or something that belongs to each pair
-            does not have n entries.
+        TypeError, ValueError: If the embeddings or labels make no sense, they have no gap, or something that
+            belongs to each pair does not have n entries.
 
     Example:
         >>> rng = np.random.default_rng(0)
@@ -196,8 +168,6 @@ class GapExplorer(BookWidget):
 
     shift = traitlets.Float(0.0).tag(sync=True)
     tau = traitlets.Float(0.01).tag(sync=True)
-    metrics = traitlets.Dict().tag(sync=True)
-    data = traitlets.Dict().tag(sync=True)
 
     def __init__(
         self,
@@ -261,18 +231,12 @@ class GapExplorer(BookWidget):
     @traitlets.validate("shift")
     def _valid_shift(self, proposal) -> float:
         low, high = SHIFTS[[0, -1]]
-        if not low <= proposal.value <= high:
-            raise traitlets.TraitError(f"shift is {proposal.value}; pass {low:g} to {high:g} gaps")
-        return proposal.value
+        return within(proposal, low, high, f"{low:g} to {high:g} gaps")
 
     @traitlets.validate("tau")
     def _valid_tau(self, proposal) -> float:
         low, high = TAUS[[0, -1]]
-        if not low <= proposal.value <= high:
-            raise traitlets.TraitError(
-                f"tau is {proposal.value}; pass a temperature from {low:g} to {high:g}"
-            )
-        return proposal.value
+        return within(proposal, low, high, f"a temperature from {low:g} to {high:g}")
 
     @traitlets.observe("shift", "tau")
     def _measure(self, change=None) -> None:
@@ -328,13 +292,7 @@ def _labels(labels, n: int, classes: int) -> np.ndarray:
 def _pictures(thumbnails, n: int) -> np.ndarray:
     pictures = np.asarray(thumbnails)
     shape = pictures.shape
-    if (
-        pictures.dtype != np.uint8
-        or len(shape) != 4
-        or shape[0] != n
-        or shape[1] != shape[2]
-        or shape[3] != 3
-    ):
+    if pictures.dtype != np.uint8 or len(shape) != 4 or shape != (n, shape[1], shape[1], 3):
         raise ValueError(
             f"thumbnails has shape {shape} and holds {pictures.dtype}; "
             f"pass uint8 squares, shape ({n}, size, size, 3)"

@@ -6,7 +6,7 @@ import traitlets
 from mgaplib import metrics
 from mgaplib.book import plots
 from mgaplib.dynamics import sphere
-from mgaplib.widgets.base import BookWidget, front_end, png
+from mgaplib.widgets.base import BookWidget, front_end, png, within
 
 #: Inverse temperatures at which the slider stops; the paper's 1, 5, 35, 50 and 100 are among them.
 SHARPNESS = np.array(
@@ -45,8 +45,6 @@ class SphereExplorer(BookWidget):
     elevation = traitlets.Float(0.0).tag(sync=True)
     tau = traitlets.Float(1 / 35).tag(sync=True)
     mismatched = traitlets.Bool(True).tag(sync=True)
-    metrics = traitlets.Dict().tag(sync=True)
-    data = traitlets.Dict().tag(sync=True)
 
     def __init__(self, spacing: float = 20.0, **traits):
         if not 0 < spacing <= 60:
@@ -61,15 +59,11 @@ class SphereExplorer(BookWidget):
 
     @traitlets.validate("elevation")
     def _valid_elevation(self, proposal) -> float:
-        if not -90 <= proposal.value <= 90:
-            raise traitlets.TraitError(f"elevation is {proposal.value}; pass degrees from -90 to 90")
-        return proposal.value
+        return within(proposal, -90, 90, "degrees from -90 to 90")
 
     @traitlets.validate("tau")
     def _valid_tau(self, proposal) -> float:
-        if not 0.005 <= proposal.value <= 1:
-            raise traitlets.TraitError(f"tau is {proposal.value}; pass a temperature from 0.005 to 1")
-        return proposal.value
+        return within(proposal, 0.005, 1, "a temperature from 0.005 to 1")
 
     def _pairs(self, elevation: float) -> tuple[np.ndarray, np.ndarray]:
         return sphere.six_pairs(elevation, spacing=self.data["spacing"], mismatched=self.mismatched)
@@ -107,7 +101,8 @@ class SphereExplorer(BookWidget):
         figure = Figure(figsize=(8, 3.4), dpi=110, layout="constrained")
         left, right = figure.add_subplot(1, 2, 1, projection="3d"), figure.add_subplot(1, 2, 2)
         u, v = np.mgrid[0 : 2 * np.pi : 25j, 0 : np.pi : 13j]
-        left.plot_wireframe(*_globe(u, v), color="#999999", lw=0.3, alpha=0.6)
+        globe = np.cos(u) * np.sin(v), np.sin(u) * np.sin(v), np.cos(v)
+        left.plot_wireframe(*globe, color="#999999", lw=0.3, alpha=0.6)
         images, texts = self._pairs(self.elevation)
         for pair in zip(images, texts, strict=True):
             left.plot(*np.transpose(pair), color="#555555", lw=1)
@@ -123,7 +118,3 @@ class SphereExplorer(BookWidget):
         right.set(title=f"loss at temperature {self.tau:.3g}", xticks=[-90, -45, 0, 45, 90])
         right.spines[["top", "right"]].set_visible(False)
         return png(figure)
-
-
-def _globe(u: np.ndarray, v: np.ndarray) -> tuple[np.ndarray, ...]:
-    return np.cos(u) * np.sin(v), np.sin(u) * np.sin(v), np.cos(v)

@@ -54,11 +54,7 @@ class Choice:
 
 
 class Controls:
-    """The panel's widgets of ipywidgets, only such as version 7.7.1 (Colab's) has.
-
-    Attributes:
-        box: All of them, to be displayed.
-    """
+    """The panel's widgets, in one `box`: only such of ipywidgets as version 7.7.1 (Colab's) has."""
 
     def __init__(self, config, temperatures, swaps):
         import ipywidgets as w
@@ -164,13 +160,6 @@ def explorer(model, validation, tau: float):
         captions=validation.captions,
         tau=min(max(tau, 0.005), 1.0),
     )
-
-
-def scrubber(runs, step: int):
-    """Return a TrainingScrubber of the runs, at a step."""
-    from mgaplib.widgets import TrainingScrubber
-
-    return TrainingScrubber(runs, step=step)
 
 
 _SIDE_BY_SIDE = 4  # runs in a scrubber
@@ -353,6 +342,8 @@ class TrainingPanel:
 
     def _show(self, validation, name: str) -> None:
         """Put the latest run into an explorer, or next to the others in a scrubber."""
+        from mgaplib.widgets import TrainingScrubber
+
         old, history = self.shown, self.runs[name]
         if self._result == "explorer":
             self.shown = explorer(self.model, validation, history.final["tau"])
@@ -361,7 +352,7 @@ class TrainingPanel:
         else:
             alike = {n: h for n, h in self.runs.items() if sorted(h.snapshots) == sorted(history.snapshots)}
             names = list(alike)[-_SIDE_BY_SIDE:]
-            self.shown = scrubber({n: alike[n] for n in names}, max(history.snapshots))
+            self.shown = TrainingScrubber({n: alike[n] for n in names}, step=max(history.snapshots))
         self.controls.place(self.shown)
         if old is not None:
             old.close()

@@ -45,8 +45,6 @@ class TrainingScrubber(BookWidget):
     _esm = front_end("training_scrubber")
 
     step = traitlets.Int().tag(sync=True)
-    metrics = traitlets.Dict().tag(sync=True)
-    data = traitlets.Dict().tag(sync=True)
 
     def __init__(self, histories, *, max_pairs: int = 150, **traits):
         if max_pairs < 2:

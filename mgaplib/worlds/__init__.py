@@ -6,7 +6,4 @@ photographs, digits and sentences in packages that are installed already. Parts 
 
 from mgaplib.worlds import samples, shapeworld
 
-__all__ = [
-    "samples",
-    "shapeworld",
-]
+__all__ = ["samples", "shapeworld"]

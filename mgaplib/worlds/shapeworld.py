@@ -32,27 +32,25 @@ STYLES = ("plain", "noise", "outline", "inverted", "grey")
 
 def render(drawn: dict[str, np.ndarray], size: int, style: str, rng: np.random.Generator) -> np.ndarray:
     """Return one picture, uint8, for each row of attribute values."""
-    n = len(drawn["size"])
-    f32 = np.float32
+    n, f32 = len(drawn["size"]), np.float32
+
+    def shaken(values: Mapping, name: str, by: float) -> np.ndarray:
+        chosen = np.array(list(values.values()), f32)[drawn[name]]
+        return chosen + rng.uniform(-by, by, chosen.shape).astype(f32)
+
     # What no caption mentions: exact place, size, slant and colour, and the paper's grey.
-    centre = np.array(list(POSITIONS.values()), f32)[drawn["position"]] + rng.uniform(
-        -0.08, 0.08, (n, 2)
-    ).astype(f32)
+    centre = shaken(POSITIONS, "position", 0.08)
     radius = np.array(list(SIZES.values()), f32)[drawn["size"]] * rng.uniform(0.92, 1.08, n).astype(f32)
     slant = rng.uniform(-0.25, 0.25, n).astype(f32)
-    colour = np.array(list(PALETTE.values()), f32)[drawn["colour"]] + rng.uniform(-0.06, 0.06, (n, 3)).astype(
-        f32
-    )
+    colour = shaken(PALETTE, "colour", 0.06)
     paper = rng.uniform(0.75, 1.0, (n, 1)).astype(f32).repeat(3, axis=1)
     if style == "inverted":
         colour, paper = paper, colour
     images = np.empty((n, size, size, 3), np.uint8)
     for start in range(0, n, 256):  # blocks that fit the cache
         rows = slice(start, start + 256)
-        ink = _ink(drawn["shape"][rows], centre[rows], radius[rows], slant[rows], size, style == "outline")[
-            ..., None
-        ]
-        block = paper[rows, None, None] + ink * (colour - paper)[rows, None, None]
+        ink = _ink(drawn["shape"][rows], centre[rows], radius[rows], slant[rows], size, style == "outline")
+        block = paper[rows, None, None] + ink[..., None] * (colour - paper)[rows, None, None]
         if style == "noise":
             slope = rng.uniform(-0.2, 0.2, (len(block), 1, 1, 1)).astype(f32)
             block += slope * np.linspace(-1, 1, size, dtype=f32)[:, None]
@@ -97,34 +95,15 @@ def _distance(name: str, x: np.ndarray, y: np.ndarray, r: np.ndarray) -> np.ndar
 
 
 #: What a picture is drawn from, and a caption may mention, each with its values.
-ATTRIBUTES = {
-    "size": tuple(SIZES),
-    "colour": tuple(PALETTE),
-    "shape": SHAPES,
-    "position": tuple(POSITIONS),
-}
+ATTRIBUTES = {"size": tuple(SIZES), "colour": tuple(PALETTE), "shape": SHAPES, "position": tuple(POSITIONS)}
 SYNONYMS = {
-    "small": "tiny",
-    "medium": "middling",
-    "large": "big",
-    "red": "crimson",
-    "green": "emerald",
-    "blue": "navy",
-    "yellow": "golden",
-    "purple": "violet",
-    "orange": "amber",
-    "cyan": "turquoise",
-    "brown": "chestnut",
-    "circle": "disc",
-    "square": "box",
-    "triangle": "wedge",
-    "diamond": "rhombus",
-    "cross": "plus",
-    "ring": "hoop",
-    "centre": "middle",
-    "top": "upper",
-    "bottom": "lower",
-}
+    "small": "tiny", "medium": "middling", "large": "big",
+    "red": "crimson", "green": "emerald", "blue": "navy", "yellow": "golden",
+    "purple": "violet", "orange": "amber", "cyan": "turquoise", "brown": "chestnut",
+    "circle": "disc", "square": "box", "triangle": "wedge",
+    "diamond": "rhombus", "cross": "plus", "ring": "hoop",
+    "centre": "middle", "top": "upper", "bottom": "lower",
+}  # fmt: skip
 SPLITS = ("train", "val", "test")
 _PROMPT_WORDS = (
     "a an the of at in on and is it this that there with photo picture image drawing sketch painting shape "
@@ -311,9 +290,7 @@ def _values(name: str, n: int, rng: np.random.Generator, frequencies: Mapping, f
             or values.min() < 0
             or values.max() >= len(options)
         ):
-            raise ValueError(
-                f"attributes[{name!r}] must be {n} indices below {len(options)}, or a value's name"
-            )
+            raise ValueError(f"attributes[{name!r}] must be {n} indices below {len(options)}, or a value")
         return values.copy()
     weights = np.ones(len(options))
     if name in frequencies:

@@ -347,6 +347,31 @@ def test_without_norms_refuses_a_model_that_has_none():
         (lambda: kernels.crossing_cosine(0.0, 1.0), ValueError, "ratio is 0.0"),
         (lambda: kernels.crossing_cosine(2.0, 1.0, "tanh"), ValueError, "commutes with scaling"),
         (lambda: kernels.sufficient_cosine(-1.0), ValueError, "positive number"),
+        (lambda: kernels.predicted_cosines(-1, "relu"), ValueError, "depth is -1"),
+        (lambda: kernels.predicted_cosines(1, "relu", cosine=2.0), ValueError, "cosine is 2.0"),
+        (lambda: cone.mlp_layers(np.eye(3), -1, "relu", np.random.default_rng(0)), ValueError, "depth is -1"),
+        (
+            lambda: cone.raise_probability(0.5, 2, 0.0, 8, np.random.default_rng(0)),
+            ValueError,
+            "norm is 0.0",
+        ),
+        (
+            lambda: cone.raise_probability(0.5, 2, 1, 8, np.random.default_rng(0), trials=0),
+            ValueError,
+            "trials is 0",
+        ),
+        (
+            lambda: cone.layer_products([1.0], [1.0], 0, np.random.default_rng(0)),
+            ValueError,
+            "width is 0",
+        ),
+        (
+            lambda: cone.layer_products([1.0], [1.0, 2.0], 2, np.random.default_rng(0)),
+            ValueError,
+            "two vectors",
+        ),
+        (lambda: cone.initialisation_share(np.full((2, 2, 2), np.nan)), ValueError, "NaN"),
+        (lambda: cone.describe_cones(np.full((2, 2, 2), np.nan)), ValueError, "NaN"),
     ],
 )
 def test_bad_input_is_refused_in_words(call, error, words):

@@ -159,6 +159,8 @@ def test_p_values():
     m = len(threshold.background)
     assert threshold.p_value(threshold.background[-1]) == pytest.approx(2 / (m + 1))
     assert threshold.p_value([-2.0, 2.0]) == pytest.approx([1.0, 1 / (m + 1)])
+    with pytest.raises(ValueError, match="a NaN or an infinite value, which has no p-value"):
+        threshold.p_value([0.1, np.nan])
 
 
 def test_a_rate_that_the_pairs_cannot_show():

@@ -320,7 +320,31 @@ def test_what_the_paper_prints():
     assert table.loc[(0.0, "all"), "accuracy"] - table.loc[(-0.2, "all"), "accuracy"] == pytest.approx(
         0.007759
     )
-    assert table.loc[(-0.2, "White"), "sum"] == 0.137
+    # the sums that were rounded after adding
+    for delta, race, total in (
+        (0.0, "Latino_Hispanic", 0.028),
+        (-0.2, "Black", 0.010),
+        (-0.2, "White", 0.137),
+        (-0.5, "Southeast Asian", 0.001),
+        (-1.0, "Indian", 0.055),
+    ):
+        assert table.loc[(delta, race), "sum"] == total
+
+
+def test_the_counts_behind_what_the_paper_prints_give_its_rates():
+    people = fairness.printed().drop("all", level="race")
+    counted = people.drop(-0.5, level="delta")
+    assert people.xs(-0.5).crime_count.isna().all() and counted.notna().drop(columns="accuracy").all(
+        axis=None
+    )
+    both = counted.crime_count + counted.non_human_count
+    for rate, count in (
+        (counted.crime, counted.crime_count),
+        (counted.non_human, counted.non_human_count),
+        (counted["sum"], both),
+    ):
+        np.testing.assert_allclose((count / counted.n).round(3), rate, atol=1e-9)
+    assert both.groupby("delta").sum().loc[[0.0, -0.2]].tolist() == [502, 424]
 
 
 @pytest.mark.parametrize(
@@ -412,3 +436,18 @@ def test_the_table_runs_on_an_architecture_of_open_clip(faces):
     here = table.xs("here", axis=1, level=1)
     np.testing.assert_allclose(here.crime + here.non_human, here["sum"])
     assert here.loc[(0.0, "all")].between(0, 1).all()
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "match"),
+    [
+        ({"truth": ["a", "b"]}, TypeError, "truth holds <U1; pass the index"),
+        ({"harmful": [1]}, ValueError, "harmful must map"),
+        ({"harmful": {"other": "1"}}, ValueError, "harmful.'other'. is '1'"),
+        ({"harmful": {"other": [2]}}, ValueError, "names prompt 2, but there are only 2"),
+    ],
+)
+def test_a_sweep_refuses_labels_before_it_shifts_anything(change, error, match):
+    good = {"truth": [0, 0], "groups": ["a", "b"], "harmful": {"other": [1]}}
+    with pytest.raises(error, match=match):
+        fairness.sweep(np.eye(2), np.eye(2), **(good | change), gap=[1.0, -1.0])
