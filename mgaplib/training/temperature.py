@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch.nn.utils import parametrize
 
 from mgaplib import checks
+from mgaplib.training.config import of_training
 
 __all__ = [
     "MAX_SCALE", "SCHEDULES", "Schedule", "alternating", "fix", "linear", "plain_state_dict", "reparametrize",
@@ -171,7 +172,7 @@ def fix(model: torch.nn.Module, tau: float) -> None:
         tau: The temperature.
 
     Raises:
-        ValueError: If tau is not positive, or the model is re-parametrised.
+        ValueError: If tau is not positive or above 3, or the model is re-parametrised.
 
     Example:
         >>> from mgaplib.models.miniclip import mini_clip
@@ -184,7 +185,7 @@ def fix(model: torch.nn.Module, tau: float) -> None:
     """
     scale = logit_scale_of(model, plain=True)
     scale.requires_grad_(False)
-    scale.fill_(-math.log(checks.temperature(tau)))
+    scale.fill_(-math.log(of_training(tau)))
 
 
 def linear(start: float, end: float) -> Schedule:
@@ -195,7 +196,7 @@ def linear(start: float, end: float) -> Schedule:
         end: The last step's.
 
     Raises:
-        ValueError: If either is not positive.
+        ValueError: If either is not positive, or above 3.
 
     Example:
         >>> round(linear(0.01, 0.05)(0.5), 6)
@@ -204,7 +205,7 @@ def linear(start: float, end: float) -> Schedule:
     Source: Yaras et al. (2025), appendix D, temperature scheduling (TS), there a step an epoch.
     Taught in chapter temperature.
     """
-    start, end = checks.temperature(start, "start"), checks.temperature(end, "end")
+    start, end = of_training(start, "start"), of_training(end, "end")
     return lambda done: start + (end - start) * done
 
 
@@ -217,7 +218,7 @@ def alternating(low: float, high: float, cycles: float = 5) -> Schedule:
         cycles: How often it swings; the paper does not give its number.
 
     Raises:
-        ValueError: If a temperature or the number of cycles is not positive.
+        ValueError: If a temperature is not positive or above 3, or the cycles are not positive and finite.
 
     Example:
         >>> [round(alternating(0.01, 0.04, cycles=1)(t), 4) for t in (0, 0.25, 0.5, 1)]
@@ -225,8 +226,8 @@ def alternating(low: float, high: float, cycles: float = 5) -> Schedule:
 
     Source: Yaras et al. (2025), appendix F, A0 and A1. Taught in chapter temperature.
     """
-    low, high = checks.temperature(low, "low"), checks.temperature(high, "high")
-    if not cycles > 0:
+    low, high = of_training(low, "low"), of_training(high, "high")
+    if not 0 < cycles < math.inf:
         raise ValueError(f"cycles is {cycles!r}; it must be positive")
     return lambda done: low + (high - low) * (1 - math.cos(2 * math.pi * cycles * done)) / 2
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from mgaplib import models
 from mgaplib.models import open_clip
-from mgaplib.training import temperature
+from mgaplib.training import TrainConfig, temperature
 from mgaplib.training.temperature import Inward
 from mgaplib.worlds import shapeworld
 
@@ -340,10 +340,24 @@ def test_no_temperature_that_is_not_positive(tau):
         temperature.alternating(tau, 0.02)
 
 
+def test_an_inverse_temperature_is_refused_with_the_cure():
+    for call in (
+        lambda: temperature.fix(model_at(0.07), 100 / 7),
+        lambda: temperature.linear(0.01, 100 / 7),
+        lambda: temperature.alternating(0.01, 100 / 7),
+        lambda: TrainConfig(tau=100 / 7),
+    ):
+        with pytest.raises(ValueError, match="pass 0.07,"):
+            call()
+    with pytest.raises(ValueError, match="pass 0.01$"):
+        temperature.fix(model_at(0.07), math.log(100))
+
+
 @pytest.mark.parametrize("call, match", [
     (lambda m: temperature.scheduled(m, "S5", 10), "S3|S2|S1|S0"),
     (lambda m: temperature.scheduled(m, "S0", 0), "steps is 0"),
     (lambda m: temperature.alternating(0.01, 0.02, 0), "cycles is 0"),
+    (lambda m: temperature.alternating(0.01, 0.02, math.inf), "cycles is inf"),
     (lambda m: temperature.reparametrize(m, "softmax"), "softplus"),
     (lambda m: temperature.reparametrize(m, "exp", 0), "scale is 0"),
     (lambda m: temperature.reparametrize(m, "exp", 2, max_scale=1), "max_scale 1"),
