@@ -222,7 +222,7 @@ def test_the_book_requires_every_claim_of_the_papers():
     figures = [f"F{i}" for i in range(1, 13) if i != 3]  # the third is a drawing
     papers = {*(f"E{i}" for i in range(1, 14)), *figures, *theorems}
     assert {id for id in required if not id.startswith("X.")} == papers
-    assert "X.mixed_index" in required  # ours beyond the papers cannot vanish either
+    assert "X.mixed_roles" in required  # ours beyond the papers cannot vanish either
 
 
 def test_two_builds_give_the_same_scorecard_but_for_times_and_commit(book):

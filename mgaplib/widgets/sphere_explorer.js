@@ -4,7 +4,7 @@
 const DEGREE = Math.PI / 180;
 const STEPS = 180; // one stop a degree, from -90 to 90
 
-/** The angles along the equator of six images and of their texts, as `mgaplib.sphere.six_pairs`. */
+/** The angles along the equator of six images and of their texts, as `mgaplib.dynamics.sphere.six_pairs`. */
 function azimuths(spacing, mismatched) {
   const images = [-1, 0, 1, 2, 3, 4].map((k) => k * spacing * DEGREE);
   const order = mismatched ? [1, 0, 2, 3, 4, 5] : [0, 1, 2, 3, 4, 5];
