@@ -56,10 +56,15 @@ _MODELS = {
         "image",
         "500 chest X-rays of MIMIC-CXR and their reports",
         "ResNet-50 and Bio_ClinicalBERT",
-        "with a random ResNet-50, though its text tower keeps the pretrained BERT",
+        "with a random ResNet-50, though its text tower keeps the pretrained Bio_ClinicalBERT",
     ),
     "videoclip": _Model(
-        "VideoCLIP", (100, 768), "video", "100 videos of MSR-VTT and all captions of each", "the how2 model"
+        "VideoCLIP",
+        (100, 768),
+        "video",
+        "100 videos of MSR-VTT and all captions of each",
+        "the how2 model",
+        "with none of VideoCLIP's weights, though both its towers keep the pretrained BERT",
     ),
     "clasp": _Model(
         "CLASP", (99, 768), "protein", "99 proteins of UniProt and their descriptions", "step 70000"
@@ -78,7 +83,7 @@ class Embeddings:
         images: Array of n rows and d columns; `modalities[0]` says what was embedded.
         texts: Array of the same shape.
         name: The name given to `load_embeddings`.
-        label: The model's name as its authors write it, with "(random)" for an untrained one.
+        label: The model's name as its authors write it, with "(random)" for the one not trained on pairs.
         modalities: What the two arrays hold: image, video or protein, and text.
         source: Where the numbers come from, in one sentence.
         stand_in: Whether they stand in for the published ones, which were out of reach.
@@ -107,7 +112,8 @@ def load_embeddings(name: str, trained: bool = True) -> Embeddings:
 
     Args:
         name: clip, convirt, videoclip or clasp.
-        trained: Whether to take the trained model or the one with random weights.
+        trained: Whether to take the trained model or the one that its authors call random, in which
+            ConVIRT's text tower and both of VideoCLIP's hold a pretrained BERT, as `source` says.
 
     Raises:
         ValueError: If the name is unknown.
