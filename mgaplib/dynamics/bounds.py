@@ -23,6 +23,8 @@ def conserved(beta, gamma):
     Taught in chapter gradient_flow.
     """
     beta, gamma = np.asarray(beta, dtype=float), np.asarray(gamma, dtype=float)
+    if not ((beta > 0).all() and ((gamma >= 0) & (gamma < 1)).all()):
+        raise ValueError("beta must be positive, and gamma lie from 0 to below 1")
     return beta * np.sqrt(gamma) * np.exp(-(gamma**2) / 4)
 
 
@@ -50,6 +52,8 @@ def closing(times, n: int, margin: float, beta: float, gamma: float) -> np.ndarr
     Source: Yaras et al. 2025, Theorem 3.2. Taught in chapter rates.
     """
     c3, c4 = closing_constants(n, margin, beta, gamma)
+    if not (np.asarray(times) >= 0).all():
+        raise ValueError("times must be numbers of at least 0")
     return (
         c4 / np.logaddexp(np.log(np.maximum(c3 * c4 * np.asarray(times), 1e-300)), c4 / np.sqrt(gamma))
     ) ** 2
@@ -69,6 +73,8 @@ def closing_constants(n: int, margin: float, beta: float, gamma: float) -> tuple
         raise ValueError(f"n is {n}; a margin needs at least 2 pairs")
     if not margin > 0:
         raise ValueError(f"margin is {margin}; the bound is for pairs that stay matched, by a margin above 0")
+    if margin > 2 + 1e-9:
+        raise ValueError(f"margin is {margin}; cosines differ by 2 at most")
     if not 0 < gamma < 1:
         raise ValueError(f"gamma is {gamma!r}; the bound needs a gap at time 0, so between 0 and 1")
     least = np.log(4 * (n - 1)) / (margin * (1 - gamma**2))

@@ -58,8 +58,8 @@ def check_times(times) -> np.ndarray:
 
 
 def check_state(beta: float, gamma: float) -> None:
-    if not (np.isfinite(beta) and beta > 0):
-        raise ValueError(f"beta is {beta!r}; an inverse temperature is a positive number such as 1 / 0.07")
+    cure = "an inverse temperature is a positive number such as 1 / 0.07"
+    checks.within(beta, "beta", 1e-30, 1e30, cure)
     if not 0 <= gamma < 1:
         raise ValueError(f"gamma is {gamma!r}; half the distance between unit vectors lies from 0 to below 1")
 
@@ -122,6 +122,8 @@ def margin(cosines) -> float:
     z = np.asarray(cosines, dtype=float)
     if z.ndim != 2 or z.shape[0] != z.shape[1] or len(z) < 2:
         raise ValueError(f"cosines has shape {z.shape}; pass an n x n array with n of at least 2")
+    if not np.isfinite(z).all():
+        raise ValueError("cosines has a NaN or infinite value; drop its pair")
     own = np.diagonal(z)
     rivals = np.where(np.eye(len(z), dtype=bool), -np.inf, z)
     return float(min((own - rivals.max(axis=0)).min(), (own - rivals.max(axis=1)).min()))
@@ -148,6 +150,9 @@ def pull(cosines, sharpness: float) -> float:
     z = np.asarray(cosines, dtype=float)
     if z.ndim != 2 or z.shape[0] != z.shape[1]:
         raise ValueError(f"cosines has shape {z.shape}; pass an n x n array, pairs on the diagonal")
+    if not np.isfinite(z).all():
+        raise ValueError("cosines has a NaN or infinite value; drop its pair")
+    sharpness = checks.within(sharpness, "sharpness", 0, np.inf, "pass beta (1 - gamma^2), at least 0")
     return float(-(z * _slope(sharpness * z)).sum())
 
 
@@ -241,6 +246,7 @@ def integrate(
     check_state(beta, gamma)
     times = check_times(times)
     to_beta = PARAMETRISATIONS[checks.known(parametrisation, PARAMETRISATIONS, "parametrisation")]
+    tolerance = checks.within(tolerance, "tolerance", 1e-13, 0.1, "pass a relative tolerance such as 1e-8")
     n, d = x.shape
 
     def unpack(state):
@@ -303,7 +309,7 @@ def integrate_pair(
         raise ValueError(
             f"end_beta schedules a beta that is not learned; use it with 'fixed', not {parametrisation!r}"
         )
-    if end_beta is not None and not (end_beta > 0 and times[-1] > 0):
+    if end_beta is not None and not (0 < end_beta < np.inf and times[-1] > 0):
         raise ValueError(f"end_beta is {end_beta!r}; schedule towards a positive beta, over a time above 0")
     rise = 0.0 if end_beta is None else (end_beta - beta) / times[-1]
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mgaplib import metrics
+from mgaplib import checks, metrics
 
 
 def points(polar, azimuth) -> np.ndarray:
@@ -52,8 +52,8 @@ def six_pairs(
     Source: Liang et al. 2022, section 4.3, Figure 3 (e-g), as run by the released notebook.
     Taught in chapter mismatched_pairs.
     """
-    if not abs(elevation) <= 90:
-        raise ValueError(f"elevation is {elevation!r} degrees; the poles are at -90 and 90")
+    elevation = checks.within(elevation, "elevation", -90, 90, "pass degrees; the poles are at -90 and 90")
+    spacing = checks.number(spacing, "spacing", "pass the degrees between neighbours, such as 20")
     azimuth = spacing * np.arange(-1, 5)
     of_texts = azimuth[[1, 0, 2, 3, 4, 5]] if mismatched else azimuth
     return points(90.0, azimuth), points(90.0 + elevation, of_texts)
@@ -80,8 +80,7 @@ def nine_pairs(height: float, *, mismatched: bool = True) -> tuple[np.ndarray, n
     Source: the released notebook `mismatched_simulation` of Liang et al. 2022, which the paper does not show.
     Taught in chapter mismatched_pairs.
     """
-    if not abs(height) <= 1:
-        raise ValueError(f"height is {height!r}; the unit sphere lies between -1 and 1")
+    height = checks.within(height, "height", -1, 1, "the unit sphere lies between -1 and 1")
     azimuth = np.array([0, 180, 90, 270, 45, -45, 135, 225, 1.53 * 180])
     of_texts = azimuth[[0, 1, 2, 8, 4, 5, 6, 7, 3]] if mismatched else azimuth
     polar = np.degrees(np.arccos(height))
