@@ -13,8 +13,9 @@ _ROWS = 100  # of float32 added up before the sum goes on in float64
 class Pairs:
     """Images and texts that were checked: finite unit rows of one shape, row i paired with row i, read-only.
 
-    Every function of this library that takes `images, texts` takes one of these in their place and checks
-    nothing again. Make one where several numbers of the same embeddings are wanted.
+    Every metric of pairs, the landscape, the corrections, thresholds, the report and the explorer take one of
+    these in the place of `images, texts` and check nothing again. Make one where several numbers of the same
+    embeddings are wanted.
 
     Args:
         images: Array or CPU tensor of n rows and d columns, one embedding a row.
@@ -104,7 +105,7 @@ class Pairs:
 def centroid(rows: np.ndarray) -> np.ndarray:
     """Return the mean row in float64: sums of a hundred rows as they are, and those added in float64.
 
-    As fast as a mean in float32, and of unit rows within 1e-8 of one in float64.
+    As fast as a mean in float32, and of unit rows within 1e-6 of one in float64.
 
     Args:
         rows: Floating array of n rows and d columns, at least one row.

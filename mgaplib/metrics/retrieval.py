@@ -32,7 +32,7 @@ def recall_at_k(queries, candidates=None, k: int = 1) -> float:
         0.25
 
     Source: Common usage; papers rarely say how they break ties, which here count in expectation.
-    Taught in chapter loss_landscape.
+    Taught in chapter notation.
     """
     pairs = Pairs.of(queries, candidates, names=("queries", "candidates"))
     n = len(pairs)

@@ -1,7 +1,8 @@
 """Measure the gap of embeddings that do not fit into memory, shard by shard, on one machine or many.
 
 Every number here is a function of counts, sums and second moments, so shards can be read in any order, by any
-number of workers, and merged: the result is the in-memory metric of all rows together.
+number of workers, and merged: the result is the in-memory metric of all rows together. Only the contrastive
+loss depends on how the rows are cut: it is the mean over batches.
 """
 
 import numpy as np

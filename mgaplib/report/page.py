@@ -65,7 +65,7 @@ def page(report, captions=None, thumbnails=None) -> str:
 <p>{total} pairs of {report.images.shape[1]} dimensions.{drawn}</p>
 <h2>What the numbers say</h2><ul id="reading">{reading}</ul>
 <h2>Which score is high?</h2>{_figure(_draw_scores(report), _SCORES)}
-<h2>Why is there a gap?</h2>{_landscape(report)}
+<h2>Would the loss be lower without it?</h2>{_landscape(report)}
 <h2>Move it yourself</h2>{_explorer(report, captions, thumbnails)}
 <h2>What closes it, and at what cost?</h2>{_corrections(report)}
 <h2>Every metric</h2>{_metrics(report)}

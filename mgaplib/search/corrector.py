@@ -88,8 +88,7 @@ class Corrector:
         """
         if len(rows) != 2:
             raise ValueError(f"fuse joins two roles, not {len(rows)}; pass image=images, text=texts")
-        if not 0 <= weight <= 1:
-            raise ValueError(f"weight is {weight!r}; it is the share of the second role, from 0 to 1")
+        weight = checks.within(weight, "weight", 0, 1, "it is the share of the second role, from 0 to 1")
         (first, x), (second, y) = ((role, self._rows(values, role)) for role, values in rows.items())
         if x.shape != y.shape:
             raise ValueError(
@@ -133,8 +132,8 @@ class Corrector:
                 found = {name: file[name] for name in file.files}
         except FileNotFoundError:
             raise FileNotFoundError(f"there is no file {str(path)!r}; save a corrector there first") from None
-        except Exception as error:  # a damaged file may fail anywhere in numpy's reader
-            raise ValueError(f"{path} is no saved corrector, or it is damaged: {error}") from error
+        except Exception as error:  # a damaged file may fail anywhere in numpy's reader, which advises to unpickle
+            raise ValueError(f"{path} is no saved corrector, or it is damaged; save it again") from error
         if found.pop("format", None) != _FORMAT or not all(name.startswith("mean_") for name in found):
             raise ValueError(f"{path} is no corrector that this version can read")
         return cls({name.removeprefix("mean_"): mean for name, mean in found.items()})

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from mgaplib import checks
 from mgaplib.output import write_whole
 from mgaplib.search.corrector import Corrector
 
@@ -82,8 +83,7 @@ class MixedIndex:
             role: Their role in the corrector.
             k: How many, from 1 to the number of documents; another is a ValueError.
         """
-        if not 1 <= k <= len(self):
-            raise ValueError(f"k is {k}; the index holds {len(self)} documents")
+        k = checks.whole(k, "k", 1, len(self), f"the index holds {len(self)} documents")
         queries = self.corrector.transform(queries, role)
         scores, documents = self.faiss.search(np.ascontiguousarray(queries, np.float32), k)
         return Hits(documents, scores, np.array(self.kinds)[documents])
