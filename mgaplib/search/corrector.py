@@ -132,7 +132,7 @@ class Corrector:
                 found = {name: file[name] for name in file.files}
         except FileNotFoundError:
             raise FileNotFoundError(f"there is no file {str(path)!r}; save a corrector there first") from None
-        except Exception as error:  # a damaged file may fail anywhere in numpy's reader; it advises to unpickle
+        except Exception as error:  # numpy's reader may fail anywhere, and advises to unpickle
             raise ValueError(f"{path} is no saved corrector, or it is damaged; save it again") from error
         if found.pop("format", None) != _FORMAT or not all(name.startswith("mean_") for name in found):
             raise ValueError(f"{path} is no corrector that this version can read")
