@@ -109,6 +109,8 @@ def test_bad_input():
         Corrector.fit(image=x, text=y[:, :5])
     with pytest.raises(ValueError, match="weight"):
         corrector.fuse(2, image=x, text=y)
+    with pytest.raises(ValueError, match="weight is 'half'"):
+        corrector.fuse("half", image=x, text=y)
     with pytest.raises(ValueError, match="two roles"):
         corrector.fuse(image=x)
     with pytest.raises(ValueError, match="both of each document"):
@@ -168,6 +170,8 @@ def test_bad_searches():
     index = MixedIndex(Corrector.fit(image=x, text=y)).add(x[:5], "image")
     with pytest.raises(ValueError, match="holds 5"):
         index.search(y, "text", k=6)
+    with pytest.raises(ValueError, match="k is 'many'"):
+        index.search(y, "text", k="many")
     with pytest.raises(ValueError, match="role"):
         index.add(x, "video")
     with pytest.raises(ValueError, match="role"):
@@ -178,3 +182,10 @@ def test_without_faiss_the_cure_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "faiss", None)
     with pytest.raises(ImportError, match="pip install"):
         MixedIndex(Corrector({"image": np.ones(3)}))
+
+
+def test_nobody_is_advised_to_unpickle_a_corrector(tmp_path):
+    (tmp_path / "means.npz").write_text("no archive")
+    with pytest.raises(ValueError, match="damaged; save it again") as told:
+        Corrector.load(tmp_path / "means.npz")
+    assert "pickle" not in str(told.value)
