@@ -1,13 +1,8 @@
 """Widgets that live in Colab, in JupyterLab and, without a kernel, in the book's own pages.
 
-<<<<<<< ours
-The room of everything that a reader moves: one file of Python and one of JavaScript a widget, which share
-`base.py`, `shared.js` and `canvas.js`. They are loaded when they are first used: the import costs nothing.
-=======
 The room of everything that a reader moves: a file of Python and one of JavaScript a widget, which share
 `base.py`, `shared.js` and `canvas.js`; the training panel, which needs a kernel, has Python alone. They are
 loaded when they are first used: the import costs nothing.
->>>>>>> theirs
 """
 
 import importlib
