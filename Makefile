@@ -33,7 +33,7 @@ setup: .venv/ready  ## the virtual environment, with the pinned requirements
 
 chapters: .venv/ready
 	@echo "== the small CLIP that chapters share, trained once and kept in the cache (a minute the first time)"
-	$(PY) -m mgaplib.training.competent
+	$(PY) -c 'from mgaplib import training; print("the shared MiniCLIP is", training.competent_miniclip())'
 	@echo "== executing the chapters that are not in the cache, two at a time"
 	$(PY) tools/execute.py
 

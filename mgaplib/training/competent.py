@@ -1,7 +1,4 @@
-"""The competent MiniCLIP that the chapters share: trained once, kept in the cache.
-
-`python -m mgaplib.training.competent` trains it before it is needed.
-"""
+"""The competent MiniCLIP that the chapters share: trained once, kept in the cache; make asks for it first."""
 
 import hashlib
 import os
@@ -71,7 +68,3 @@ def _train(seed: int, path: Path) -> None:
     pairs = shapeworld.draw(PAIRS, seed=seed, size=options["image_size"])
     # The trainer writes the file under another name and renames it: nobody reads half a model.
     train(mini_clip(**options, seed=seed), pairs, replace(CONFIG, seed=seed), checkpoint=path)
-
-
-if __name__ == "__main__":
-    print(f"the shared MiniCLIP is {competent_miniclip()!r} in {cached()}")
