@@ -65,7 +65,7 @@ def drawing(root: Path = ROOT) -> str:
         f"below that it imports; to {' and '.join(rows[0])}, which every room may use, none leads."
     )
     return (
-        f'<figure><svg class="mgap-rooms" viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{words}">'
+        f'<figure><svg class="mgap-rooms" viewBox="0 0 {WIDTH} {height}" role="group" aria-label="{words}">'
         f'<g fill="none" stroke="currentColor" stroke-opacity=".3">{"".join(lines)}</g>'
         f'<g text-anchor="middle" font-size="14">{"".join(boxes)}</g></svg>'
         f"<figcaption>{words}</figcaption></figure>"
