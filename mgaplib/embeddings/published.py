@@ -1,25 +1,16 @@
 """Real embeddings of four contrastive models, as the first paper on the gap published them."""
 
-import hashlib
 import importlib.util
 import io
-import logging
-import os
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
-import pooch
-import requests
 
 from mgaplib import checks
+from mgaplib.download import Published
 
 _COMMIT = "8e20cb24efa4c5f89aad694f2f65eb43ffc46d10"
 _URL = f"https://raw.githubusercontent.com/Weixin-Liang/Modality-Gap/{_COMMIT}/Figure_1_Modality_Gap/"
-_FOLDER = "liang2022"
-_TIMEOUT = (3, 20)  # seconds to connect, then between two pieces: a closed network is noticed soon
-
 _SHA256 = {
     "features_clasp.npy": "5a1d12a68729405003fe19b271a38ae35adab97c139e4b4a51d70b18c44bf628",
     "features_clasp_random.npy": "2a159d008b7527e9fbd3de49daf9116d9500d1aaa250c3a5b009b162c5f4066b",
@@ -30,6 +21,7 @@ _SHA256 = {
     "features_videoclip.npy": "53255cac6105c5c47dd1850d77de084957d5f83841ba9ae9254bf7ae998573da",
     "features_videoclip_random.npy": "c57ee05a606c4a9da0d71ad8b5d5c964d780af816890064a693eb178492c0f3b",
 }
+_FILES = Published(_URL, "liang2022", _SHA256)
 
 
 @dataclass(frozen=True)
@@ -55,8 +47,6 @@ _MODELS = {
                     "step 70000"),
 }  # fmt: skip
 NAMES = tuple(_MODELS)  #: What `load_embeddings` can load.
-
-_unreachable = ""  # why the last download failed: a closed network is tried once in a process
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,7 +106,7 @@ def load_embeddings(name: str, trained: bool = True) -> Embeddings:
     model = _MODELS[checks.known(name, _MODELS, "model")]
     label = model.label + ("" if trained else " (random)")
     modalities = (model.modality, "text")
-    content, reason = _published(f"features_{name}{'' if trained else '_random'}.npy")
+    content, reason = _FILES.read(f"features_{name}{'' if trained else '_random'}.npy")
     if content is None:
         images, texts, what, kind = stand_in(NAMES.index(name), model.shape, trained)
         print(f"Shown instead of {label}: {what}, no measurement of {label}, because {reason}.")
@@ -126,93 +116,6 @@ def load_embeddings(name: str, trained: bool = True) -> Embeddings:
     weights = model.weights if trained else model.untrained
     source = f"{model.pairs}, through {model.label} ({weights}); published by Liang et al. (2022)"
     return Embeddings(images, texts, name, label, modalities, source, False)
-
-
-def _published(file: str) -> tuple[bytes | None, str]:
-    """Return the file's checked content, or None and why it cannot be had."""
-    mirror = os.environ.get("MGAPLIB_DATA", "")
-    missing, damaged = "", False
-    if mirror:
-        if not Path(mirror).is_dir():
-            raise FileNotFoundError(
-                f"MGAPLIB_DATA names {mirror!r}, which is no folder{_seen_from(mirror)}; "
-                "correct it or unset it"
-            )
-        path = Path(mirror, _FOLDER, file)
-        if path.is_file():
-            content = path.read_bytes()
-            if hashlib.sha256(content).hexdigest() == _SHA256[file]:
-                return content, ""
-            damaged = True
-        missing = f"MGAPLIB_DATA holds no {'intact ' if damaged else ''}{_FOLDER}/{file} and "
-    content, reason = _download(file)
-    if content is None and damaged:
-        raise OSError(
-            f"{path} is damaged or truncated (its SHA-256 differs) and a fresh copy could not be had, "
-            f"because {reason}; replace the file or unset MGAPLIB_DATA"
-        )
-    return content, missing + reason
-
-
-def _seen_from(path: str) -> str:
-    return "" if Path(path).is_absolute() else f" seen from {str(Path.cwd())!r}"
-
-
-def _download(file: str) -> tuple[bytes | None, str]:
-    """Return the file's content from the cache or, checked, from its authors; or None and why not."""
-    global _unreachable
-    # pooch writes to a temporary file and renames it once the hash agrees, so nothing half-written stays.
-    cache = pooch.create(
-        pooch.os_cache("mgaplib") / _FOLDER,
-        base_url=_URL,
-        registry=_SHA256,
-        env="MGAPLIB_CACHE",
-        retry_if_failed=0,
-    )
-    kept = Path(cache.abspath, file)
-    if not _intact(kept):
-        unusable = _unusable(kept)
-        if unusable or _unreachable:
-            return None, unusable or _unreachable
-    logger = pooch.get_logger()
-    level = logger.level
-    logger.setLevel(logging.ERROR)  # pooch reports each download on stderr, which a page shows as a failure
-    try:
-        for last in (False, True):
-            try:
-                path = cache.fetch(file, downloader=pooch.HTTPDownloader(timeout=_TIMEOUT))
-                return Path(path).read_bytes(), ""
-            except (ValueError, requests.exceptions.ChunkedEncodingError) as error:
-                if last:  # for the second time the hash differs, or the file was cut short
-                    raise OSError(
-                        f"{_URL}{file} arrived damaged twice and was not kept; try again later, or put the "
-                        f"file in {_FOLDER}/ of a folder and name that folder in MGAPLIB_DATA"
-                    ) from error
-    except requests.exceptions.RequestException as error:
-        host = _URL.split("/")[2]
-        code = getattr(error.response, "status_code", None)
-        _unreachable = f"{host} answers {code}" if code else f"{host} cannot be reached"
-        return None, _unreachable
-    finally:
-        logger.setLevel(level)
-
-
-def _unusable(kept: Path) -> str:
-    """Return why the cache cannot take a file, or nothing."""
-    try:
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=kept.parent):
-            pass
-        if kept.is_dir():
-            return f"a folder stands where the cache would keep {str(kept)!r}; remove it"
-    except OSError as error:
-        folder = str(kept.parent)
-        return f"the cache {folder!r} cannot be written ({error.strerror}); name another in MGAPLIB_CACHE"
-    return ""
-
-
-def _intact(path: Path) -> bool:
-    return path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == _SHA256[path.name]
 
 
 MINICLIP = "MiniCLIP's embeddings of ShapeWorld pictures"
