@@ -1,0 +1,323 @@
+"""An atlas of real models: the cosines of seventeen of them, as Humer et al. (2024) published them."""
+
+import io
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from mgaplib import checks
+from mgaplib.download import Published
+from mgaplib.embeddings.published import DRAWN, drawn
+from mgaplib.metrics import embeddings_from_gram
+
+_COMMIT = "b53dbb584fdb5f0a2a933437d5d3e5243096df58"
+_URL = f"https://raw.githubusercontent.com/journalovi/2024-humer-amumo/{_COMMIT}/exported_data/"
+_LINES = Path(__file__).with_name("humer2024.sha256").read_text(encoding="ascii").splitlines()
+_FILES = Published(_URL, "humer2024", {file: value for value, file in (line.split("  ") for line in _LINES)})
+
+N = 100  #: Pairs, or triplets, in each of the sets.
+#: The sets: what they are, and whose their captions and pictures are.
+DATASETS = {
+    "coco": ("100 pictures of MSCOCO val2017 and the first caption of each", "captions: MSCOCO, CC BY 4.0"),
+    "diffusiondb": (
+        "100 prompts of DiffusionDB and what Stable Diffusion drew",
+        "prompts and pictures: DiffusionDB, CC0",
+    ),
+    "audioset": (
+        "100 animal sounds of AudioSet, their labels and their videos' thumbnails",
+        "labels: AudioSet, CC BY 4.0",
+    ),
+}
+_FOLDERS = {
+    name: f"{start}_size-100"
+    for name, start in zip(DATASETS, ("MSCOCO-Val", "DiffusionDB", "Triplet"), strict=True)
+}
+_ABLATION = "MSCOCO-Val_size-100_CLOOB_ablation"
+# The files of CLIP, CyCLIP, CLOOB and CLOOB-LAION on coco hold the same pairs in another order than the
+# captions and the other thirteen. This one was found by matching the four's cosines to the others': caption
+# i is their row _ORDER[i]. Each of the 100 rows then fits its own better than any other.
+_ORDER = [
+    63, 64, 97, 86, 90, 78, 45, 59, 62, 37, 83, 55, 10, 23, 4, 46, 58, 27, 31, 21, 99, 68, 8, 91, 1, 92,
+    87, 70, 26, 69, 61, 20, 28, 12, 7, 16, 42, 14, 95, 9, 74, 84, 5, 41, 88, 33, 34, 98, 47, 3, 11, 50,
+    73, 44, 72, 52, 60, 29, 53, 0, 6, 57, 89, 30, 76, 17, 19, 66, 93, 13, 38, 49, 25, 54, 39, 24, 32,
+    75, 80, 51, 65, 82, 48, 79, 22, 77, 40, 67, 35, 96, 81, 94, 15, 85, 36, 2, 43, 71, 56, 18,
+]  # fmt: skip
+_REORDERED = {"clip/coco", "cyclip/coco", "cloob/coco", "cloob-laion/coco"}
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model of the atlas on one set of pairs, as far as its publishers and its authors say.
+
+    Attributes:
+        name: What `load` takes: the model, a slash, and the set of pairs.
+        label: What a figure calls it.
+        loss: InfoNCE, InfoLOOB or CyCLIP's.
+        retrieval: Whether it was trained with a modern Hopfield network's retrieval before the loss.
+        tower: The image encoder.
+        data: What it was trained on.
+        epochs: For how many epochs; None where we found no word of it.
+        sharpness: The inverse temperature 1/tau at the end of training: the one at which the loss comes out
+            that its publishers stored, or the one of their code; None where neither says.
+        dataset: The set of pairs, a key of `DATASETS`.
+        modalities: What the blocks of the matrix are, in their order.
+        licence: Of the matrix, and of what was embedded.
+        source: Where the numbers come from, in one sentence.
+    """
+
+    name: str
+    label: str
+    loss: str
+    retrieval: bool
+    tower: str
+    data: str
+    epochs: int | None
+    sharpness: float | None
+    dataset: str
+    modalities: tuple[str, ...]
+    licence: str
+    source: str
+
+
+def _model(
+    name, label, loss, retrieval, tower, data, epochs, sharpness, modalities=("image", "text")
+) -> Model:
+    dataset = name.partition("/")[2]
+    pairs, whose = DATASETS[dataset]
+    source = f"{pairs}, through {label}; cosines published by Humer et al. (2024)"
+    licence = f"matrix: MIT; {whose}"
+    return Model(
+        name, label, loss, retrieval, tower, data, epochs, sharpness, dataset, modalities, licence, source
+    )
+
+
+def _all_models() -> dict[Model, str]:
+    """Return every model and its file."""
+    found = {}
+    for dataset in ("coco", "diffusiondb"):
+        for file, *facts in (
+            ("CLIP", "CLIP", "InfoNCE", False, "RN50", "OpenAI's 400M", 32, 100.0),
+            ("CyCLIP", "CyCLIP", "CyCLIP's", False, "RN50", "CC 3M", None, 100.0),
+            ("CLOOB", "CLOOB", "InfoLOOB", True, "ResNet", "YFCC 15M", 28, 30.0),
+            ("CLOOB_LAION400M", "CLOOB-LAION", "InfoLOOB", True, "ViT-B/16", "LAION 400M", 16, 30.0),
+            ("ImageBind", "ImageBind", "InfoNCE", False, "ViT-H", "ImageBind's", None, None),
+        ):  # fmt: skip
+            if (file, dataset) != ("ImageBind", "diffusiondb"):
+                model = _model(f"{facts[0].lower()}/{dataset}", *facts)
+                found[model] = f"{_FOLDERS[dataset]}/similarities/{file}.csv"
+    three = ("image", "text", "audio")
+    model = _model(
+        "imagebind/audioset", "ImageBind", "InfoNCE", False, "ViT-H", "ImageBind's", None, None, three
+    )
+    found[model] = f"{_FOLDERS['audioset']}/similarities/ImageBind.csv"
+    learned = {"cc31": 59.80, "cc128": 62.22, "yfcc28": 57.59}
+    for start, loss, retrieval in (
+        ("clip", "InfoNCE", False),
+        ("clip_infoLOOB", "InfoLOOB", False),
+        ("cloob_infoNCE", "InfoNCE", True),
+        ("cloob", "InfoLOOB", True),
+    ):
+        for run, data, epochs in (("cc31", "CC 3M", 31), ("cc128", "CC 3M", 128), ("yfcc28", "YFCC 15M", 28)):
+            trained = f"{data.split()[0]}{epochs}"
+            name = "-".join([loss.lower(), *(["hopfield"] if retrieval else []), run])
+            label = f"{loss}{' + Hopfield' if retrieval else ''} {trained}"
+            sharpness = learned[run] if start == "clip" else 30.0
+            model = _model(f"{name}/coco", label, loss, retrieval, "RN50", data, epochs, sharpness)
+            found[model] = (
+                f"{_ABLATION}/similarities/{start}_rn50_{data.split()[0].lower()}_epoch_{epochs}.csv"
+            )
+    return found
+
+
+_MATRICES = _all_models()
+_BY_NAME = {model.name: model for model in _MATRICES}
+#: The twelve that differ in loss, retrieval, data and length only: names of `load`.
+ABLATION = tuple(model.name for model, file in _MATRICES.items() if file.startswith(_ABLATION))
+
+
+@dataclass(frozen=True, eq=False)
+class Cosines:
+    """The cosines of one model on one set of pairs, and embeddings that have them.
+
+    Attributes:
+        model: Which model, and on what.
+        gram: Cosines of all rows: 100 for each modality, in the order of `model.modalities`; within one in the
+            order of `captions`.
+        embeddings: Rows of unit length with these cosines by modality, up to one rotation of all.
+        stand_in: Whether drawn rows stand in for the published cosines, which were out of reach.
+        data: What kind of data a claim about them rests on: real or simulation.
+    """
+
+    model: Model
+    gram: np.ndarray
+    embeddings: dict[str, np.ndarray]
+    stand_in: bool
+
+    @property
+    def images(self) -> np.ndarray:
+        """The images' rows, where the first modality is the image."""
+        return self.embeddings["image"]
+
+    @property
+    def texts(self) -> np.ndarray:
+        """The texts' rows."""
+        return self.embeddings["text"]
+
+    @property
+    def data(self) -> str:
+        """The kind of data that a claim about them rests on."""
+        return "simulation" if self.stand_in else "real"
+
+
+def models():
+    """Return the atlas as a DataFrame: a model on a set of pairs in each row, its name as the index.
+
+    Example:
+        >>> table = models()
+        >>> len(table), table.loc["cyclip/coco", "loss"]
+        (22, "CyCLIP's")
+        >>> sorted(table.dataset.unique())
+        ['audioset', 'coco', 'diffusiondb']
+
+    Source: Humer et al. (2024) for all but `sharpness`, which follows from the losses that they stored.
+    Taught in chapter real_models.
+    """
+    import pandas as pd
+
+    return pd.DataFrame([asdict(model) for model in _MATRICES]).set_index("name")
+
+
+def load(name: str) -> Cosines:
+    """Return one model's published cosines, checked, and embeddings that have them.
+
+    The file is read from the folder that the environment variable MGAPLIB_DATA names, else from the cache,
+    else downloaded; its SHA-256 is checked each time. Where none can be reached, drawn embeddings of the same
+    shape take their place, the same for every model but for the draw, and a line of output says so.
+
+    Args:
+        name: A name of `models()`, such as clip/coco.
+
+    Raises:
+        ValueError: If the name is unknown, or the file holds no matrix of cosines; it is named.
+        FileNotFoundError: If MGAPLIB_DATA names no folder.
+        OSError: If a file is damaged and a fresh copy could not be had.
+
+    Example:
+        >>> load("clip")
+        Traceback (most recent call last):
+        ValueError: unknown model 'clip'; did you mean 'clip/coco' or 'cyclip/coco' or 'clip/diffusiondb'?
+
+    Source: Humer et al. (2024), folder exported_data. Taught in chapter real_models.
+    """
+    model = _BY_NAME[checks.known(name, _BY_NAME, "model")]
+    file = _MATRICES[model]
+    content, reason = _FILES.read(file)
+    if content is not None:
+        gram = _checked(content, f"{_FILES.folder}/{file}", len(model.modalities))
+        if name in _REORDERED:
+            rows = np.concatenate([_ORDER, np.add(_ORDER, N)])
+            gram = gram[np.ix_(rows, rows)]
+        return Cosines(model, gram, _rows(gram, model.modalities), False)
+    print(f"Shown instead of {name}: {DRAWN}, no measurement of {model.label}, because {reason}.")
+    place = list(_BY_NAME).index(name)
+    rows = np.concatenate([drawn(place, (N, 128), True)[i % 2] for i, _ in enumerate(model.modalities)])
+    gram = rows.astype(float) @ rows.astype(float).T
+    return Cosines(
+        model, gram, dict(zip(model.modalities, np.split(rows, len(rows) // N), strict=True)), True
+    )
+
+
+def captions(dataset: str) -> list[str]:
+    """Return the text of each of the 100 pairs of a set, in order; numbers where they cannot be had.
+
+    Args:
+        dataset: coco, diffusiondb or audioset.
+
+    Raises:
+        ValueError, FileNotFoundError, OSError: As in `load`.
+
+    Example:
+        >>> captions("cocoa")
+        Traceback (most recent call last):
+        ValueError: unknown set of pairs 'cocoa'; did you mean 'coco'?
+
+    Source: Humer et al. (2024), prompts.txt. Taught in chapter real_models.
+    """
+    file = f"{_FOLDERS[checks.known(dataset, DATASETS, 'set of pairs')]}/prompts.txt"
+    content, reason = _FILES.read(file)
+    if content is None:
+        print(f"The pairs of {dataset} are numbered, their captions are not at hand, because {reason}.")
+        return [f"pair {i}" for i in range(N)]
+    lines = [line.strip() for line in content.decode("utf-8").splitlines()]
+    if len(lines) != N or not all(lines):
+        raise ValueError(
+            f"{_FILES.folder}/{file} holds {len(lines)} lines, {lines.count('')} of them empty; it should "
+            f"hold {N} captions: replace the file"
+        )
+    return lines
+
+
+def picture(number: int):
+    """Return a picture of diffusiondb as a PIL image, 0 to 99 in the order of its captions; or None.
+
+    None where it cannot be had. The pictures are as Stable Diffusion drew them, most of them 512 x 512; those
+    that DiffusionDB found indecent are blurred by its authors.
+
+    Args:
+        number: The pair's number.
+
+    Raises:
+        ValueError: If there is no such pair, or the file holds no picture.
+        FileNotFoundError, OSError: As in `load`.
+
+    Example:
+        >>> picture(100)
+        Traceback (most recent call last):
+        ValueError: number is 100; pass a whole number from 0 to 99
+
+    Source: DiffusionDB (Wang et al. 2023), CC0. Taught in chapter real_models.
+    """
+    from PIL import Image
+
+    number = checks.whole(number, "number", 0, N - 1, f"pass a whole number from 0 to {N - 1}")
+    file = f"{_FOLDERS['diffusiondb']}/images/{number}.jpg"
+    content, _ = _FILES.read(file)
+    if content is None:
+        return None
+    try:
+        return Image.open(io.BytesIO(content)).convert("RGB")
+    except OSError as error:  # PIL's own error for what is no picture
+        raise ValueError(f"{_FILES.folder}/{file} holds no picture; replace the file") from error
+
+
+def _checked(content: bytes, file: str, blocks: int) -> np.ndarray:
+    """Return a matrix of cosines read from a file, or say what is wrong with it."""
+    rows = blocks * N
+    try:
+        gram = np.loadtxt(io.BytesIO(content), delimiter=",", ndmin=2)
+    except ValueError as error:
+        raise ValueError(f"{file} holds no table of numbers ({error}); replace the file") from error
+    wrong = ""
+    if gram.shape != (rows, rows):
+        wrong = f"has {gram.shape[0]} rows and {gram.shape[1]} columns instead of {rows} each"
+    elif not np.isfinite(gram).all():
+        row, column = np.argwhere(~np.isfinite(gram))[0]
+        wrong = f"holds {gram[row, column]} in row {row}, column {column}"
+    elif not np.allclose(gram, gram.T, rtol=0, atol=1e-6):
+        row, column = np.unravel_index(np.argmax(np.abs(gram - gram.T)), gram.shape)
+        wrong = f"is not symmetric: rows {row} and {column} have two different cosines"
+    elif not np.allclose(np.diag(gram), 1, rtol=0, atol=1e-5):
+        row = int(np.argmax(np.abs(np.diag(gram) - 1)))
+        wrong = f"gives row {row} the cosine {gram[row, row]:.6g} with itself instead of 1"
+    elif (least := np.linalg.eigvalsh(gram)[0]) < -1e-6 * rows:
+        wrong = f"has an eigenvalue of {least:.3g}: no vectors have these cosines"
+    if wrong:
+        raise ValueError(f"{file} {wrong}; it is no matrix of cosines, replace the file")
+    return gram
+
+
+def _rows(gram: np.ndarray, modalities: tuple[str, ...]) -> dict[str, np.ndarray]:
+    """Return unit rows with these cosines, by modality."""
+    rows = np.concatenate(embeddings_from_gram(gram))
+    return dict(zip(modalities, np.split(rows, len(modalities)), strict=True))
