@@ -42,6 +42,8 @@ def _parser() -> argparse.ArgumentParser:
     add = report.add_argument
     add("images", nargs="?", help=f"the images: {_FILES}")
     add("texts", nargs="?", help="the texts; left out if the first file holds both")
+    add("more", nargs="*", help="further modalities: every two are measured")
+    add("--names", metavar="A,B,C", help="what three files or more hold, such as image,text,audio")
     add("-o", "--output", metavar="FILE", type=Path, help="write one self-contained HTML page")
     add("--pairs", metavar="FOLDER", help="pictures and captions.csv (image,caption), to embed")
     add("--model", metavar="NAME", help="open_clip architecture for --pairs, such as ViT-B-32")
@@ -66,23 +68,44 @@ def _report(options) -> None:
     from mgaplib.report.report import measure
 
     if options.output is not None:  # said before minutes of work
-        _check_output(options.output, [options.images, options.texts])
+        _check_output(options.output, [options.images, options.texts, *options.more])
     with _aside(options.json):
-        images, texts, extras, tau = _pairs(options)
-        found = measure(
-            images,
-            texts,
-            tau=tau if options.tau is None else options.tau,
-            false_positive_rate=options.rate,
-            score=options.score,
-            max_pairs=options.max_pairs,
-            seed=options.seed,
-        )
+        if options.more or options.names is not None:
+            found, extras = _several(options), {}
+        else:
+            images, texts, extras, tau = _pairs(options)
+            found = measure(
+                images,
+                texts,
+                tau=tau if options.tau is None else options.tau,
+                false_positive_rate=options.rate,
+                score=options.score,
+                max_pairs=options.max_pairs,
+                seed=options.seed,
+            )
         if options.output is not None:
             output.write_whole(options.output, found.to_html(**extras).encode())
     print(json.dumps(found.to_dict(), indent=1) if options.json else found)
     if options.output is not None and not options.json:
         print(f"\nThe page is {options.output}.")
+
+
+def _several(options):
+    """Return the report of three files or more, or of two that are named."""
+    from mgaplib.metrics.several import distinct_names
+    from mgaplib.report.several import measure_several
+
+    if options.pairs is not None or options.score is not None or options.tau is not None:
+        raise ValueError(
+            "--pairs, --score and --tau are of two modalities: leave them out, or name two files"
+        )
+    files = [name for name in (options.images, options.texts, *options.more) if name is not None]
+    names = [Path(name).stem for name in files] if options.names is None else options.names.split(",")
+    if len(names) != len(files):
+        raise ValueError(f"--names names {len(names)} modalities and there are {len(files)} files; name each")
+    named = zip(distinct_names(names), files, strict=True)
+    sets = {name: embeddings.read_embeddings(file) for name, file in named}
+    return measure_several(sets, max_rows=options.max_pairs, seed=options.seed)
 
 
 def _check_output(output: Path, inputs: list[str | None]) -> None:

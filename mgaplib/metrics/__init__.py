@@ -3,7 +3,8 @@
 Every function takes arrays or CPU tensors with one embedding a row, or `mgaplib.pairs.Pairs` that were
 checked before, and works on rows of unit length. The room serves the whole book: the front page shows the
 gap, Part I the cones, Practice the rest; `gap_report` is all of it in one table, and `GapAccumulator` the
-part that needs one pass only, for embeddings that do not fit into memory.
+part that needs one pass only, for embeddings that do not fit into memory. `pairwise`, `centroid_polygon` and
+`first_hits` take a dict of named arrays, for three modalities and more.
 """
 
 from mgaplib.metrics.gap import (
@@ -19,13 +20,15 @@ from mgaplib.metrics.gap import (
 from mgaplib.metrics.gram import embeddings_from_gram
 from mgaplib.metrics.mixed import logit_entropy, mixed_partner_ranks, ranking_robustness, same_modality_share
 from mgaplib.metrics.retrieval import contrastive_loss, recall_at_k
+from mgaplib.metrics.several import centroid_polygon, first_hits, pairwise
 from mgaplib.metrics.spread import effective_rank, mean_cosine, uniformity, uniformity_w2
 from mgaplib.metrics.streaming import GapAccumulator
 from mgaplib.metrics.table import gap_report
 
 __all__ = [
-    "GapAccumulator", "alignment", "centre_angle", "contrastive_loss", "effective_rank",
-    "embeddings_from_gram", "gap_report", "gap_share", "gap_vector", "linear_separability", "logit_entropy",
-    "mean_cosine", "mixed_partner_ranks", "modality_gap", "ranking_robustness", "recall_at_k",
-    "relative_modality_gap", "same_modality_share", "score_gap", "uniformity", "uniformity_w2",
+    "GapAccumulator", "alignment", "centre_angle", "centroid_polygon", "contrastive_loss",
+    "effective_rank", "embeddings_from_gram", "first_hits", "gap_report", "gap_share", "gap_vector",
+    "linear_separability", "logit_entropy", "mean_cosine", "mixed_partner_ranks", "modality_gap",
+    "pairwise", "ranking_robustness", "recall_at_k", "relative_modality_gap", "same_modality_share",
+    "score_gap", "uniformity", "uniformity_w2",
 ]  # fmt: skip

@@ -49,7 +49,10 @@ def own_config(path: str | Path) -> dict:
 
 def load_weights(model: torch.nn.Module, path: str | Path, name: str) -> None:
     """Fill a model with a checkpoint of any format that open_clip knows."""
-    read(path)  # for its errors; open_clip then knows how to convert other projects' formats
+    checkpoint = read(path)  # open_clip then knows how to convert other projects' formats
+    held = checkpoint["state_dict"] if isinstance(checkpoint.get("state_dict"), dict) else checkpoint
+    if getattr(model, "logit_bias", 0) is None and {"logit_bias", "module.logit_bias"} & held.keys():
+        model.logit_bias = torch.nn.Parameter(torch.zeros_like(model.logit_scale))  # trained by a sigmoid
     try:
         open_clip.load_checkpoint(model, os.fspath(path), weights_only=True)
     except (AssertionError, AttributeError, KeyError, RuntimeError) as error:

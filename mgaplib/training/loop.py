@@ -258,8 +258,9 @@ class Run:
         images, texts = (part.to(device) for part in self.pairs.at(share))
         out = self.network(images, texts)
         if isinstance(out, dict):
-            out = out["image_features"], out["text_features"], out["logit_scale"]
-        return self.loss(*out[:3])
+            names = ("image_features", "text_features", "logit_scale", "logit_bias")
+            out = [out[name] for name in names if name in out]
+        return self.loss(*out)  # with the bias of the logits where the model has one
 
     def mean_over_processes(self, loss: torch.Tensor) -> float:
         """Return the loss of the whole batch: each process sees the rows of its own share."""

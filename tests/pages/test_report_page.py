@@ -28,14 +28,14 @@ def open_report(browser, report_address):
     """Open the report; whatever happens to it, no request leaves the file and nothing goes wrong."""
     contexts, asked, wrong = [], [], []
 
-    def open_it(**options):
+    def open_it(address=report_address, **options):
         contexts.append(browser.new_context(**options))
         page = contexts[-1].new_page()
         page.set_default_timeout(PATIENCE)
         page.on("request", lambda request: asked.append(request.url))
         page.on("pageerror", lambda error: wrong.append(str(error)))
         page.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
-        page.goto(report_address)
+        page.goto(address)
         return page
 
     yield open_it
@@ -62,3 +62,18 @@ def test_a_report_fits_a_phone_and_can_be_read_by_all(open_report, scheme):
     rules = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"], "resultTypes": ["violations"]}
     faults = Axe().run(page, options=rules).response["violations"]
     assert [fault["help"] for fault in faults if fault["impact"] in ("serious", "critical")] == []
+
+
+def test_a_report_of_three_modalities_in_a_browser(open_report, tmp_path):
+    rng = np.random.default_rng(0)
+    meaning = rng.normal(size=(40, 8))
+    sets = {name: meaning + rng.normal(size=8) for name in ("image", "text", "audio <b>")}
+    (tmp_path / "three.html").write_text(report.measure_several(sets).to_html(), encoding="utf-8")
+    for width in (390, 1280):
+        size = {"width": width, "height": 800}
+        page = open_report((tmp_path / "three.html").as_uri(), viewport=size, color_scheme="dark")
+        expect(page.locator("section")).to_have_count(7)
+        expect(page.locator("h1")).to_contain_text("image, text, audio <b>")
+        expect(page.locator("figure img")).to_be_visible()
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert Axe().run(page).response["violations"] == []

@@ -1,0 +1,171 @@
+"""More than two modalities in one space: every pair of them, the centroids' polygon, who answers a search.
+
+Sets are a mapping from a modality's name to its embeddings, row i of each belonging to row i of the others.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+
+import numpy as np
+
+from mgaplib import checks
+from mgaplib.metrics.gap import modality_gap
+from mgaplib.pairs import Pairs, centroid
+
+_ROWS = 512  # queries scored at once, so that memory stays O(n)
+_TIE = 1e-12  # two float64 cosines of the same pair of directions differ by rounding alone
+
+
+def pairwise(sets: Mapping, metric: Callable[..., float] = modality_gap, **options):
+    """Return a metric of every two modalities, as a DataFrame: rows are the first side, columns the second.
+
+    With `modality_gap` that is the matrix of gaps, with `centre_angle` that of the angles between centroids;
+    with `recall_at_k` the row's modality searches the column's. No modality is paired with itself, so the
+    diagonal is empty (NaN).
+
+    Args:
+        sets: Embeddings by their modality's name, two or more arrays of n rows and d columns.
+        metric: A function of `mgaplib.metrics` that takes `Pairs` and returns one number.
+        **options: What else it takes, such as `k=5`.
+
+    Raises:
+        TypeError: If the sets are no mapping, a name is no text, embeddings are no floating-point numbers, or
+            the metric returns anything but a number.
+        ValueError: If there are fewer than two sets, two of one name or of different shapes, or embeddings
+            that make no sense; see `mgaplib.checks`.
+
+    Example:
+        >>> table = pairwise({"image": np.eye(3), "text": -np.eye(3), "audio": np.eye(3)})
+        >>> table.loc["image"].round(3).tolist()
+        [nan, 1.155, 0.0]
+
+    Source: Humer et al. 2024 for a gap of each pair of three modalities. Taught in chapter notation.
+    """
+    import pandas as pd
+
+    rows = named_sets(sets)
+    table = pd.DataFrame(np.nan, index=list(rows), columns=list(rows))
+    for first, x in rows.items():
+        for second, y in rows.items():
+            if first != second:
+                found = metric(Pairs.trusted(x, y), **options)
+                if not np.isscalar(found):
+                    raise TypeError(
+                        f"metric returned a {type(found).__name__}; pass one that returns one number, as "
+                        "modality_gap does"
+                    )
+                table.loc[first, second] = found
+    return table
+
+
+def centroid_polygon(sets: Mapping):
+    """Return where the modalities' centroids lie in their plane, as a DataFrame, to be drawn.
+
+    Columns `x` and `y`: the distances between these points are the gaps, exactly for up to three modalities;
+    for more it is the plane that keeps most, and `unseen` says what share of the squared distances it leaves
+    out. `length` is the centroid's distance from the origin: near 1 a narrow cone, near 0 none.
+
+    Args:
+        sets: Embeddings by their modality's name, as in `pairwise`.
+
+    Raises:
+        TypeError, ValueError: As in `pairwise`.
+
+    Example:
+        >>> points = centroid_polygon({"image": np.eye(3), "text": -np.eye(3), "audio": np.eye(3)})
+        >>> round(float(np.hypot(*(points.loc["image", ["x", "y"]] - points.loc["text", ["x", "y"]]))), 3)
+        1.155
+
+    Source: Classical scaling (Torgerson 1952) of the centroids. Taught in chapter notation.
+    """
+    import pandas as pd
+
+    rows = named_sets(sets)
+    centres = np.stack([centroid(x) for x in rows.values()])
+    u, sigma, _ = np.linalg.svd(centres - centres.mean(axis=0), full_matrices=False)
+    plane = np.zeros((len(centres), 2))
+    kept = min(2, len(sigma))
+    plane[:, :kept] = u[:, :kept] * sigma[:kept]
+    total = float(sigma @ sigma)
+    points = pd.DataFrame(plane, index=list(rows), columns=["x", "y"])
+    points["length"] = np.linalg.norm(centres, axis=1)
+    points["unseen"] = float(sigma[2:] @ sigma[2:]) / total if total > 0 else 0.0
+    return points
+
+
+def first_hits(sets: Mapping):
+    """Return whose items come first in one index of all modalities, as a DataFrame of shares.
+
+    Row: the modality that searches; column: the modality of its best match, the query itself left out. Each
+    row adds up to 1; modalities that share the best score share the search. A query's partners are all of
+    other modalities, so what stands on the diagonal is what the gap costs.
+
+    Args:
+        sets: Embeddings by their modality's name, as in `pairwise`.
+
+    Raises:
+        TypeError, ValueError: As in `pairwise`.
+
+    Example:
+        >>> first_hits({"image": np.eye(2), "text": np.eye(2), "audio": -np.eye(2)}).loc["image"].tolist()
+        [0.0, 1.0, 0.0]
+
+    Source: `same_modality_share`, for more than two; Li et al. 2025 (GR-CLIP) for the task.
+    Taught in chapter notation.
+    """
+    import pandas as pd
+
+    rows = named_sets(sets)
+    candidates = [x.astype(float, copy=False) for x in rows.values()]
+    n, shares = len(candidates[0]), []
+    for queries in candidates:
+        counted = np.zeros(len(candidates))
+        for start in range(0, n, _ROWS):
+            best = []
+            for others in candidates:
+                scores = queries[start : start + _ROWS] @ others.T
+                if others is queries:
+                    scores[np.arange(len(scores)), start + np.arange(len(scores))] = -np.inf
+                best.append(scores.max(axis=1))
+            first = np.array(best) >= np.max(best, axis=0) - _TIE
+            counted += (first / first.sum(axis=0)).sum(axis=1)
+        shares.append(counted / n)
+    return pd.DataFrame(shares, index=list(rows), columns=list(rows))
+
+
+def named_sets(sets: Mapping, min_rows: int = 2) -> dict[str, np.ndarray]:
+    """Return the sets checked: two or more of unit rows and one shape, by names that differ."""
+    if not isinstance(sets, Mapping):
+        raise TypeError(
+            f"sets is of type {type(sets).__name__}; pass a dict from each modality's name to its embeddings"
+        )
+    names = distinct_names(sets)
+    if len(names) < 2:
+        raise ValueError(f"sets holds {len(names)} modality; a gap needs two or more")
+    rows = {
+        name: checks.embeddings(values, name, min_rows=min_rows)
+        for name, values in zip(names, sets.values(), strict=True)
+    }
+    shapes = {name: x.shape for name, x in rows.items()}
+    if len(set(shapes.values())) > 1:
+        told = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
+        raise ValueError(
+            f"the sets differ in shape: {told}; row i of each belongs to row i of the others, so pass as "
+            "many rows and columns of each"
+        )
+    return rows
+
+
+def distinct_names(names: Iterable[str]) -> list[str]:
+    """Return modalities' names without blanks around them; refuse what is no name or stands there twice."""
+    found = []
+    for name in names:
+        if not isinstance(name, str):
+            raise TypeError(
+                f"the name {name!r} is of type {type(name).__name__}; name each modality by a text"
+            )
+        if not name.strip():
+            raise ValueError("a modality's name is empty; name each, such as image, text, audio")
+        if name.strip() in found:
+            raise ValueError(f"the name {name.strip()!r} stands there twice; give each modality its own")
+        found.append(name.strip())
+    return found
