@@ -2,6 +2,7 @@
 
 import base64
 import io
+import re
 from pathlib import Path
 
 import anywidget
@@ -10,10 +11,32 @@ import traitlets
 _FOLDER = Path(__file__).parent
 
 
+_IMPORT = re.compile(r'^import [^;]*? from "\./(\w+)\.js";\n', re.MULTILINE)
+
+
 def front_end(*names: str) -> str:
-    """Return the module of a widget: the shared pieces, then its own files."""
-    parts = [_FOLDER / f"{name}.js" for name in ("shared", "canvas", *names)]
-    return "\n".join(part.read_text(encoding="utf-8") for part in parts)
+    """Return the module of a widget: its files and what they import, joined in order into one.
+
+    Each file is an ES module of its own, so that a browser can test it alone; a widget is one module, for
+    Colab and for a page without a server. Joining takes the imports of neighbours and the word export away,
+    which needs no bundler as long as no two files of one widget use the same name for different things.
+
+    Args:
+        names: The files without their ending, the last one with the widget's `export default`.
+    """
+    parts: dict[str, str] = {}
+
+    def add(name: str) -> None:
+        if name in parts:
+            return
+        source = (_FOLDER / f"{name}.js").read_text(encoding="utf-8")
+        for neighbour in _IMPORT.findall(source):
+            add(neighbour)
+        parts[name] = re.sub(r"^export (?!default)", "", _IMPORT.sub("", source), flags=re.MULTILINE)
+
+    for name in ("shared", "canvas", *names):
+        add(name)
+    return "\n".join(parts.values())
 
 
 def style() -> str:

@@ -164,7 +164,7 @@ class GapExplorer(BookWidget):
     Taught in chapter index.
     """
 
-    _esm = front_end("explorer_engine", "explorer_pictures", "gap_explorer")
+    _esm = front_end("gap_explorer")
 
     shift = traitlets.Float(0.0).tag(sync=True)
     tau = traitlets.Float(0.01).tag(sync=True)
