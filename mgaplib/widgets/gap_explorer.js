@@ -5,7 +5,7 @@ import { dragAcross, palette, sharpCanvas } from "./canvas.js";
 import { LANDSCAPE, drawLandscape, drawPairs, pairAt } from "./explorer_pictures.js";
 import { extentOf, makeLandscape, meanOf, readLandscape } from "./landscape_engine.js";
 import { lowest, nearestStop, words } from "./numbers.js";
-import { dot, guarded, make, oncePerFrame, panel, sayer, slider, tween } from "./shared.js";
+import { dot, foundBy, guarded, make, oncePerFrame, panel, pictures, sayer, slider, tween } from "./shared.js";
 
 // Each tile: the number it shows large, its title, and the numbers below it.
 const TILES = [
@@ -142,29 +142,15 @@ function render({ model, root, ends }) {
     scatterView.redraw();
   }
 
-  const thumb = (i) => {
-    if (!d.thumbnails) return "";
-    const { columns } = d.thumbnails;
-    const place = make("span", { class: "mgap-thumb", role: "img", "aria-label": `picture ${i + 1}` });
-    place.style.background = `url(${atlas}) ${-(i % columns) * 48}px ${-Math.floor(i / columns) * 48}px / ${columns * 48}px auto`;
-    return place;
-  };
-  const atlas = d.thumbnails && URL.createObjectURL(new Blob([d.thumbnails.png], { type: "image/png" }));
-  if (atlas) ends.push(() => URL.revokeObjectURL(atlas));
-  const named = (i) => (d.captions ? `${i + 1} “${d.captions[i]}”` : String(i + 1));
-
+  const picture = pictures(d.pictures, ends);
   function describePair() {
     if (chosen < 0) {
-      pairWords.textContent = "Point at the left picture, or move the slider: a pair and its nearest neighbours.";
+      pairWords.textContent = "Point at the left picture, or move the slider: a pair and what it finds.";
       return;
     }
-    const [texts, images] = [0, 1].map((kind) => moved.neighbours(kind, chosen, 3).nearest);
-    const own = words(moved.cosine(chosen, chosen), 3);
-    pairWords.replaceChildren(
-      make("p", {}, thumb(chosen), `Pair ${named(chosen)}, cosine ${own}.`),
-      make("p", {}, `Nearest texts of its image: ${texts.map(named).join(" · ")}.`),
-      make("p", {}, ...(d.thumbnails ? images.map(thumb) : []), `Nearest images of its text: ${images.map(named).join(" · ")}.`),
-    );
+    const before = [0, 1].map((kind) => moved.to(0).neighbours(kind, chosen, 0).rank);
+    moved.to(model.get("shift"));
+    pairWords.replaceChildren(...foundBy({ moved, n, captions: d.captions, picture, pair: chosen, before }));
   }
 
   function sentence() {

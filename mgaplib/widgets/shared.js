@@ -98,6 +98,65 @@ export function dot(color) {
   return make("i", { class: "mgap-key", style: `background:${color}`, "aria-hidden": "true" });
 }
 
+/**
+ * Small pictures that came as one file: `show(i, says)` makes an element of the i-th; without any, it makes none.
+ * @param {{ count: number, columns: number, size: number, webp: DataView } | undefined} sprite
+ * @param {(() => void)[]} ends
+ */
+export function pictures(sprite, ends) {
+  if (!sprite) return null;
+  const { count, columns, size, webp } = sprite;
+  const url = URL.createObjectURL(new Blob([webp], { type: "image/webp" }));
+  ends.push(() => URL.revokeObjectURL(url));
+  return (i, says) => {
+    const place = make("span", { class: "mgap-thumb", role: "img", "aria-label": says });
+    const [column, row] = [i % columns, Math.floor(i / columns)];
+    const share = (at, of) => `${of > 1 ? (100 * at) / (of - 1) : 0}%`;
+    place.style.backgroundImage = `url(${url})`;
+    place.style.backgroundSize = `${100 * columns}% auto`;
+    place.style.backgroundPosition = `${share(column, columns)} ${share(row, Math.ceil(count / columns))}`;
+    if (size < 40) place.style.imageRendering = "pixelated";
+    return place;
+  };
+}
+
+/**
+ * What a search of moved pairs finds, for one pair: its picture's nearest captions, its caption's nearest pictures.
+ * @param {object} of
+ * @param {ReturnType<typeof import("./landscape_engine.js").movePairs>} of.moved the pairs, where they are now
+ * @param {number} of.n
+ * @param {string[]} [of.captions]
+ * @param {ReturnType<typeof pictures>} of.picture
+ * @param {number} of.pair
+ * @param {[number, number]} of.before the rank of its own caption, and of its own picture, as trained
+ */
+export function foundBy({ moved, n, captions, picture, pair, before }) {
+  const numbered = (i) => (captions ? `“${captions[i]}”` : `pair ${i + 1}`);
+  const side = (kind) => {
+    const { nearest, cosines, rank } = moved.neighbours(kind, pair, 3);
+    const shown = nearest.map((i) => {
+      const own = i === pair;
+      const cosine = make("small", {}, `${own ? "✓ its own, " : ""}${words(cosines[i], 3)}`);
+      const what = kind && picture ? [picture(i, `picture ${i + 1}`)] : [numbered(i)];
+      return make("li", own ? { class: "mgap-own" } : {}, ...what, " ", cosine);
+    });
+    const [asked, found] = kind ? ["Its caption finds", "picture"] : ["Its picture finds", "caption"];
+    const place = rank === before[kind] ? `as trained` : `it was ${before[kind]} as trained`;
+    return make(
+      "div",
+      {},
+      make("p", { class: "mgap-title" }, asked),
+      make("ol", kind && picture ? { class: "mgap-row" } : {}, ...shown),
+      make("p", { class: "mgap-line" }, `Its own ${found} ranks ${rank} of ${n}; ${place}.`),
+    );
+  };
+  const own = words(moved.cosine(pair, pair), 3);
+  return [
+    make("p", { class: "mgap-asked" }, picture ? picture(pair, `picture ${pair + 1}`) : "", `Pair ${pair + 1}${captions ? ` ${numbered(pair)}` : ""}, cosine ${own}.`),
+    make("div", { class: "mgap-found" }, side(0), side(1)),
+  ];
+}
+
 /** The numbers of a widget, each under its title; `specs` holds name, title, digits and unit of each. */
 export function tileList(specs) {
   const shown = specs.map(([name]) => make("span", { "data-metric": name }));
