@@ -1,7 +1,9 @@
 """Widgets that live in Colab, in JupyterLab and, without a kernel, in the book's own pages.
 
-The room of everything that a reader moves: a file of Python and one of JavaScript a widget, which share
-`base.py`, `shared.js` and `canvas.js`; the training panel, which needs a kernel, has Python alone. They are
+The room of everything that a reader moves: a file of Python and one of JavaScript a widget; the training
+panel, which needs a kernel, has Python alone. What the widgets compute stands once, in engines that are pure
+(`numbers.js`, `landscape_engine.js`, `sphere_engine.js`); what they draw and say in `canvas.js` and
+`shared.js`. `base.py` joins a widget's files into the one module that Colab and a static page need. They are
 loaded when they are first used: the import costs nothing.
 """
 

@@ -2,18 +2,43 @@
 
 import base64
 import io
+import re
 from pathlib import Path
 
 import anywidget
+import numpy as np
 import traitlets
 
 _FOLDER = Path(__file__).parent
+_PICTURE = 64  # pixels: what is pointed at is recognised, and a hundred weigh about 150 kB
+
+
+_IMPORT = re.compile(r'^import [^;]*? from "\./(\w+)\.js";\n', re.MULTILINE)
 
 
 def front_end(*names: str) -> str:
-    """Return the module of a widget: the shared pieces, then its own files."""
-    parts = [_FOLDER / f"{name}.js" for name in ("shared", "canvas", *names)]
-    return "\n".join(part.read_text(encoding="utf-8") for part in parts)
+    """Return the module of a widget: its files and what they import, joined in order into one.
+
+    Each file is an ES module of its own, so that a browser can test it alone; a widget is one module, for
+    Colab and for a page without a server. Joining takes the imports of neighbours and the word export away,
+    which needs no bundler as long as no two files of one widget use the same name for different things.
+
+    Args:
+        names: The files without their ending, the last one with the widget's `export default`.
+    """
+    parts: dict[str, str] = {}
+
+    def add(name: str) -> None:
+        if name in parts:
+            return
+        source = (_FOLDER / f"{name}.js").read_text(encoding="utf-8")
+        for neighbour in _IMPORT.findall(source):
+            add(neighbour)
+        parts[name] = re.sub(r"^export (?!default)", "", _IMPORT.sub("", source), flags=re.MULTILINE)
+
+    for name in ("shared", "canvas", *names):
+        add(name)
+    return "\n".join(parts.values())
 
 
 def style() -> str:
@@ -29,6 +54,40 @@ def png(figure) -> bytes:
     figure.savefig(drawn, format="png")
     Image.open(drawn).convert("RGB").quantize(64).save(small, "PNG", optimize=True)
     return small.getvalue()
+
+
+def pictures_of(pictures, n: int) -> np.ndarray:
+    """Return one small picture for each of n pairs as they will be shown, checked."""
+    pictures = np.asarray(pictures)
+    shape = pictures.shape
+    if pictures.dtype != np.uint8 or len(shape) != 4 or shape != (n, shape[1], shape[1], 3):
+        raise ValueError(
+            f"pictures has shape {shape} and holds {pictures.dtype}; "
+            f"pass uint8 squares, shape ({n}, size, size, 3)"
+        )
+    return pictures
+
+
+def captions_of(captions, n: int) -> list[str]:
+    """Return one caption for each of n pairs."""
+    captions = [str(caption) for caption in captions]
+    if len(captions) != n:
+        raise ValueError(f"captions has {len(captions)} entries; pass one for each of the {n} pairs")
+    return captions
+
+
+def sprite(pictures: np.ndarray) -> dict:
+    """Return all pictures, at most 64 pixels wide, as one WebP file, row by row."""
+    from PIL import Image
+
+    size, columns = min(pictures.shape[1], _PICTURE), min(len(pictures), 25)
+    sheet = Image.new("RGB", (columns * size, -(-len(pictures) // columns) * size))
+    for i, pixels in enumerate(pictures):
+        small = Image.fromarray(pixels).resize((size, size), Image.Resampling.LANCZOS)
+        sheet.paste(small, (i % columns * size, i // columns * size))
+    file = io.BytesIO()
+    sheet.save(file, "WEBP", quality=80, method=6)
+    return {"count": len(pictures), "columns": columns, "size": size, "webp": file.getvalue()}
 
 
 def within(proposal, low: float, high: float, cure: str):

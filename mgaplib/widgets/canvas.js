@@ -1,7 +1,7 @@
 // What the widgets' pictures share: a sharp canvas in the page's colours, axes, lines, points, dragging.
 
 /** Keep a canvas as sharp as the screen and call `draw(context, width, height)` when its size or theme changes. */
-function sharpCanvas(root, canvas, draw) {
+export function sharpCanvas(root, canvas, draw) {
   const context = canvas.getContext("2d");
   const redraw = () => {
     const { clientWidth: width, clientHeight: height } = canvas;
@@ -20,23 +20,13 @@ function sharpCanvas(root, canvas, draw) {
 }
 
 /** Read the widget's colours, so that a canvas wears the page's theme. */
-function palette(root) {
+export function palette(root) {
   const style = getComputedStyle(root);
   return (name) => style.getPropertyValue(`--mgap-${name}`).trim();
 }
 
-/** Round numbers between two bounds, about `count` of them. */
-function ticks(low, high, count) {
-  const rough = (high - low) / count;
-  const power = 10 ** Math.floor(Math.log10(rough));
-  const step = [1, 2, 5, 10].find((m) => m * power >= rough) * power;
-  const first = Math.ceil(low / step - 1e-9);
-  const last = Math.floor(high / step + 1e-9);
-  return Array.from({ length: last - first + 1 }, (_, k) => Number(((first + k) * step).toPrecision(12)));
-}
-
 /** A line between two points. */
-function rule(c, x0, y0, x1, y1, stroke, { wide = 1, dash = [] } = {}) {
+export function rule(c, x0, y0, x1, y1, stroke, { wide = 1, dash = [] } = {}) {
   c.setLineDash(dash);
   c.beginPath();
   c.moveTo(x0, y0);
@@ -48,7 +38,7 @@ function rule(c, x0, y0, x1, y1, stroke, { wide = 1, dash = [] } = {}) {
 }
 
 /** A disc with an outline, which keeps it apart from what lies below. */
-function disc(c, x, y, radius, fill, outline) {
+export function disc(c, x, y, radius, fill, outline) {
   c.beginPath();
   c.arc(x, y, radius, 0, 2 * Math.PI);
   c.fillStyle = fill;
@@ -59,7 +49,7 @@ function disc(c, x, y, radius, fill, outline) {
 }
 
 /** The points of both modalities and, between their centroids, the gap; `at(kind, i)` gives a point's place, kind 0 images, 1 texts. */
-function pointClouds(c, n, at, colors, color, { point, centroid }) {
+export function pointClouds(c, n, at, colors, color, { point, centroid }) {
   const centres = [0, 1].map((kind) => {
     const centre = [0, 0];
     c.beginPath();
@@ -81,7 +71,7 @@ function pointClouds(c, n, at, colors, color, { point, centroid }) {
 }
 
 /** The lines that join the pairs. */
-function pairLines(c, n, at, stroke) {
+export function pairLines(c, n, at, stroke) {
   c.beginPath();
   for (let i = 0; i < n; i++) {
     c.moveTo(...at(0, i));
@@ -93,7 +83,7 @@ function pairLines(c, n, at, stroke) {
 }
 
 /** A curve's lowest point: a triangle from below, so that a marker can stand on the curve too. */
-function lowestPoint(c, x, y, fill) {
+export function lowestPoint(c, x, y, fill) {
   c.beginPath();
   c.moveTo(x, y + 3);
   c.lineTo(x - 6, y + 13);
@@ -104,7 +94,7 @@ function lowestPoint(c, x, y, fill) {
 }
 
 /** Drag sideways over a picture: `onShare` hears how far across its plot, 0 left to 1 right. */
-function dragAcross(canvas, box, onShare) {
+export function dragAcross(canvas, box, onShare) {
   const move = (event) => {
     if (!event.buttons) return;
     const area = canvas.getBoundingClientRect();

@@ -1,5 +1,8 @@
 // The ConeExplorer: how depth and activation squeeze the features of a random network into a cone.
 // Networks are drawn and measured in Python; here their tables are looked up and drawn.
+import { disc, dragAcross, palette, rule, sharpCanvas } from "./canvas.js";
+import { ticks, typed, words } from "./numbers.js";
+import { FONT, guarded, make, oncePerFrame, panel, sayer, slider, tileList } from "./shared.js";
 
 const NAMES = { relu: "ReLU", leaky_relu: "leaky ReLU", gelu: "GELU" };
 const halfAngle = (length) => (Math.acos(Math.min(Math.max(length, 0), 1)) * 180) / Math.PI;
@@ -54,7 +57,7 @@ function render({ model, root, ends }) {
   const histogram = make("canvas", { role: "img" });
   const cone = make("canvas", { role: "img" });
   const curve = make("canvas", { role: "img", class: "mgap-low" });
-  const status = make("p", { class: "mgap-status", role: "status" });
+  const speaker = sayer();
   const tiles = tileList([
     ["mean_cosine", "Mean cosine", 4],
     ["predicted_cosine", "Predicted cosine", 4],
@@ -71,7 +74,7 @@ function render({ model, root, ends }) {
       layerSlider.row,
       make("label", { class: "mgap-choice" }, "Activation", choice, make("small", {}, `${d.rows} inputs, layers ${d.width} wide`)),
     ),
-    status,
+    ...speaker.elements,
     make(
       "div",
       { class: "mgap-panels" },
@@ -173,7 +176,6 @@ function render({ model, root, ends }) {
   });
   dragAcross(curve, box, (share) => set("layer", Math.round(share * d.depth)));
 
-  const speaker = announcer(status);
   function sentence() {
     const [layer, activation] = [model.get("layer"), named(model.get("activation"))];
     const place = layer ? `After ${layer} random ${activation} ${layer === 1 ? "layer" : "layers"}` : "Before the first layer";

@@ -1,7 +1,11 @@
 // The GapExplorer's two pictures: both modalities along the gap, and the loss at every shift.
+import { disc, lowestPoint, pairLines, pointClouds, rule } from "./canvas.js";
+import { meanOf } from "./landscape_engine.js";
+import { ticks, words } from "./numbers.js";
+import { FONT } from "./shared.js";
 
 /** Draw pairs as points in the plane, joined, with their centroids; return where a point of `places` lies. */
-function drawPairs(c, width, height, { d, color, extent, places, chosen }) {
+export function drawPairs(c, width, height, { d, color, extent, places, chosen }) {
   const margin = 22;
   const unit = (width - 16) / (extent[1] - extent[0]);
   const rise = Math.min((height - 2 * margin) / (extent[3] - extent[2]), 2 * unit);
@@ -26,25 +30,10 @@ function drawPairs(c, width, height, { d, color, extent, places, chosen }) {
   return onScreen;
 }
 
-/** What the plane must hold: the places at some shifts, from the first to the last; x first. */
-function extentOf(engine, places, shifts) {
-  const extent = [0, 0, 0, 0];
-  for (const shift of shifts) {
-    engine.places(shift, places);
-    for (let k = 0; k < places.length; k += 2) {
-      extent[0] = Math.min(extent[0], places[k]);
-      extent[1] = Math.max(extent[1], places[k]);
-      extent[2] = Math.min(extent[2], places[k + 1]);
-      extent[3] = Math.max(extent[3], places[k + 1]);
-    }
-  }
-  return extent;
-}
-
-const LANDSCAPE = { left: 54, right: 16, top: 14, bottom: 40 }; // the margins of its plot
+export const LANDSCAPE = { left: 54, right: 16, top: 14, bottom: 40 }; // the margins of its plot
 
 /** Draw the loss along the shift, the marker at `here` on it, and its lowest point `best`. */
-function drawLandscape(c, width, height, { d, color, engine, curves, here, best, closed }) {
+export function drawLandscape(c, width, height, { d, color, engine, curves, here, best, closed }) {
   const box = LANDSCAPE;
   const [low, high] = d.shift_range;
   const mean = meanOf(curves);
@@ -87,15 +76,12 @@ function drawLandscape(c, width, height, { d, color, engine, curves, here, best,
   trace(curves[0], d.colors.image, 1.2, [5, 3]);
   trace(curves[1], d.colors.text, 1.2, [5, 3]);
   trace(mean, color("ink"), 2.2);
-  lowestPoint(c, x(best.shift), y(best.value), color("ink"));
+  lowestPoint(c, x(best.at), y(best.value), color("ink"));
   disc(c, x(here.shift), y(here.loss), 7, color("accent"), color("face"));
 }
 
-/** The loss both ways, from the one of each. */
-const meanOf = (curves) => curves[0].map((value, k) => (value + curves[1][k]) / 2);
-
 /** Which point lies nearest to where a pointer is, if one is near: the index of its pair, else -1. */
-function pairAt(event, canvas, n, onScreen) {
+export function pairAt(event, canvas, n, onScreen) {
   const area = canvas.getBoundingClientRect();
   const at = [event.clientX - area.left, event.clientY - area.top];
   let [nearest, distance] = [-1, 18];

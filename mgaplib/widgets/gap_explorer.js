@@ -1,5 +1,11 @@
 // The GapExplorer: shift the two modalities along the gap and watch distance, loss and retrieval answer.
 // Everything shown is computed here, from one cross-Gram and the small tables that Python sent once.
+import { between, keepInAddress } from "./address.js";
+import { dragAcross, palette, sharpCanvas } from "./canvas.js";
+import { LANDSCAPE, drawLandscape, drawPairs, pairAt } from "./explorer_pictures.js";
+import { extentOf, makeLandscape, meanOf, readLandscape } from "./landscape_engine.js";
+import { lowest, nearestStop, words } from "./numbers.js";
+import { dot, foundBy, guarded, make, oncePerFrame, panel, pictures, sayer, slider, tween } from "./shared.js";
 
 // Each tile: the number it shows large, its title, and the numbers below it.
 const TILES = [
@@ -11,20 +17,18 @@ const TILES = [
 ];
 
 function render({ model, root, ends }) {
-  const d = readData(model.get("data"));
+  const d = readLandscape(model.get("data"));
   const { n } = d;
-  const engine = makeEngine(d);
+  const engine = makeLandscape(d);
+  const { moved } = engine;
   const color = palette(root);
   root.style.setProperty("--mgap-image", d.colors.image);
   root.style.setProperty("--mgap-text", d.colors.text);
   const [low, high] = d.shift_range;
   const shiftAt = (stop) => Number((low + (stop * (high - low)) / (d.stops - 1)).toFixed(6));
   const stopAt = (shift) => Math.round(((shift - low) / (high - low)) * (d.stops - 1));
-  const tauStop = (tau) => {
-    const distance = d.taus.map((t) => Math.abs(Math.log(t / tau)));
-    return distance.indexOf(Math.min(...distance));
-  };
-  const closed = lowest(d.squaredGaps, shiftAt).shift;
+  const tauStop = (tau) => nearestStop(d.taus, tau, Math.log);
+  const closed = lowest(d.squaredGaps, shiftAt).at;
 
   // Where things are now, and what was last computed from it.
   let numbers = engine.metrics(model.get("shift"), model.get("tau"));
@@ -68,7 +72,7 @@ function render({ model, root, ends }) {
     const value = make("dd", {}, shown.get(name), make("small", {}, "as trained ", before.get(name)), ...lines);
     tiles.append(make("div", { class: "mgap-number" }, make("dt", {}, title), value));
   }
-  const status = make("p", { class: "mgap-status", role: "status" });
+  const speaker = sayer();
   const pairSlider = slider({
     label: "Look at a pair",
     hint: "",
@@ -83,9 +87,9 @@ function render({ model, root, ends }) {
       { class: "mgap-buttons" },
       jump("As trained", () => 0),
       jump("Close the gap", () => closed),
-      jump("Lowest loss", () => best.shift),
+      jump("Lowest loss", () => best.at),
     ),
-    status,
+    ...speaker.elements,
     make(
       "div",
       { class: "mgap-panels" },
@@ -107,7 +111,7 @@ function render({ model, root, ends }) {
   if (d.note) root.append(make("p", { class: "mgap-note" }, d.note));
 
   // --- the two pictures
-  const extent = extentOf(engine, places, [low, low / 2, 0, high / 2, high]);
+  const extent = extentOf(moved, places, [low, low / 2, 0, high / 2, high]);
   let onScreen = () => [0, 0];
   const scatterView = sharpCanvas(root, scatter, (c, width, height) => {
     onScreen = drawPairs(c, width, height, { d, color, extent, places, chosen });
@@ -138,32 +142,15 @@ function render({ model, root, ends }) {
     scatterView.redraw();
   }
 
-  const thumb = (i) => {
-    if (!d.thumbnails) return "";
-    const { columns } = d.thumbnails;
-    const place = make("span", { class: "mgap-thumb", role: "img", "aria-label": `picture ${i + 1}` });
-    place.style.background = `url(${atlas}) ${-(i % columns) * 48}px ${-Math.floor(i / columns) * 48}px / ${columns * 48}px auto`;
-    return place;
-  };
-  const atlas = d.thumbnails && URL.createObjectURL(new Blob([d.thumbnails.png], { type: "image/png" }));
-  if (atlas) ends.push(() => URL.revokeObjectURL(atlas));
-  const named = (i) => (d.captions ? `${i + 1} “${d.captions[i]}”` : String(i + 1));
-
+  const picture = pictures(d.pictures, ends);
   function describePair() {
     if (chosen < 0) {
-      pairWords.textContent = "Point at the left picture, or move the slider: a pair and its nearest neighbours.";
+      pairWords.textContent = "Point at the left picture, or move the slider: a pair and what it finds.";
       return;
     }
-    const shift = model.get("shift");
-    const nearest = (cosine) => [...Array(n).keys()].sort((a, b) => cosine(b) - cosine(a)).slice(0, 3);
-    const texts = nearest((j) => engine.cosine(chosen, j, shift));
-    const images = nearest((i) => engine.cosine(i, chosen, shift));
-    const own = words(engine.cosine(chosen, chosen, shift), 3);
-    pairWords.replaceChildren(
-      make("p", {}, thumb(chosen), `Pair ${named(chosen)}, cosine ${own}.`),
-      make("p", {}, `Nearest texts of its image: ${texts.map(named).join(" · ")}.`),
-      make("p", {}, ...(d.thumbnails ? images.map(thumb) : []), `Nearest images of its text: ${images.map(named).join(" · ")}.`),
-    );
+    const before = [0, 1].map((kind) => moved.to(0).neighbours(kind, chosen, 0).rank);
+    moved.to(model.get("shift"));
+    pairWords.replaceChildren(...foundBy({ moved, n, captions: d.captions, picture, pair: chosen, before }));
   }
 
   function sentence() {
@@ -172,17 +159,15 @@ function render({ model, root, ends }) {
       Math.abs(shift) < 0.005 ? "As trained" : Math.abs(shift - closed) < 0.006 ? "Closed" : `Shifted by ${words(shift, 2)}`;
     const found = (100 * numbers.recall_image_to_text).toFixed(1);
     const lowest =
-      Math.abs(best.shift - shift) < 0.015
+      Math.abs(best.at - shift) < 0.015
         ? `At temperature ${tau} no other shift has a lower loss.`
-        : `At temperature ${tau} the loss is lowest at shift ${words(best.shift, 2)}, a gap of ${words(engine.gap(best.shift), 2)}.`;
+        : `At temperature ${tau} the loss is lowest at shift ${words(best.at, 2)}, a gap of ${words(engine.gap(best.at), 2)}.`;
     return `${place}: the gap is ${words(numbers.gap, 2)}; ${found} % of the images find their text first among ${n}. ${lowest}`;
   }
 
   function refresh() {
     const started = performance.now();
     const [shift, tau] = [model.get("shift"), model.get("tau")];
-    numbers = engine.metrics(shift, tau);
-    engine.places(shift, places);
     if (tau !== refresh.tau) {
       refresh.tau = tau;
       curves = engine.curve(tau);
@@ -190,6 +175,8 @@ function render({ model, root, ends }) {
       const trained = engine.metrics(0, tau);
       for (const [name, place] of before) place.textContent = words(trained[name], 3);
     }
+    numbers = engine.metrics(shift, tau);
+    moved.places(places);
     for (const [name, place] of shown) {
       place.textContent = words(numbers[name], 3);
       place.dataset.value = numbers[name];
@@ -204,13 +191,12 @@ function render({ model, root, ends }) {
     scatter.setAttribute("aria-label", `${n} images and ${n} texts as points; their centroids are ${numbers.gap.toFixed(3)} apart`);
     landscape.setAttribute(
       "aria-label",
-      `The loss from shift ${low} to ${high}: ${numbers.loss.toFixed(3)} here, lowest ${words(best.value, 3)} at shift ${words(best.shift, 2)}`,
+      `The loss from shift ${low} to ${high}: ${numbers.loss.toFixed(3)} here, lowest ${words(best.value, 3)} at shift ${words(best.at, 2)}`,
     );
     performance.clearMeasures("mgap-explorer"); // the browser's own record, for whoever times it: the last one
     performance.measure("mgap-explorer", { start: started, end: performance.now() });
     speaker.say(sentence());
   }
-  const speaker = announcer(status);
   const drawing = oncePerFrame(refresh);
 
   // --- pointing: the left picture picks a pair, the right one drags the shift

@@ -1,7 +1,5 @@
 """The GapExplorer: shift the two modalities along the gap and watch distance, loss and retrieval answer."""
 
-import io
-
 import numpy as np
 import traitlets
 
@@ -10,7 +8,7 @@ from mgaplib.book import plots
 from mgaplib.landscape import ShiftLandscape
 from mgaplib.metrics.retrieval import hit_chance
 from mgaplib.pairs import Pairs
-from mgaplib.widgets.base import BookWidget, front_end, png, within
+from mgaplib.widgets.base import BookWidget, captions_of, front_end, pictures_of, png, sprite, within
 
 #: Where the shift slider stops: fractions of the gap, 0 as trained, about 0.5 closed.
 SHIFTS = np.linspace(-1.0, 1.5, 251)
@@ -20,7 +18,6 @@ CURVE_SHIFTS = SHIFTS[::5]
 _STEPS = (1, 1.2, 1.5, 1.8, 2, 2.5, 3, 3.5, 4, 5, 6, 7, 8)
 TAUS = np.array([5, 6, 7, 8, *(m * ten for ten in (10, 100) for m in _STEPS), 1000]) / 1000
 _TIE = 1e-12  # two float64 cosines of the same pair of directions differ by rounding alone
-_THUMBNAIL_COLUMNS = 25
 
 
 class Matches:
@@ -78,20 +75,6 @@ def places(land: ShiftLandscape, shift: float) -> tuple[np.ndarray, np.ndarray]:
     return images, texts
 
 
-def atlas(thumbnails: np.ndarray) -> dict:
-    """Return all thumbnails as one PNG, row by row."""
-    from PIL import Image
-
-    n, size = len(thumbnails), thumbnails.shape[1]
-    rows = -(-n // _THUMBNAIL_COLUMNS)
-    sheet = np.zeros((rows * _THUMBNAIL_COLUMNS, size, size, 3), np.uint8)
-    sheet[:n] = thumbnails
-    sheet = sheet.reshape(rows, _THUMBNAIL_COLUMNS, size, size, 3).swapaxes(1, 2)
-    file = io.BytesIO()
-    Image.fromarray(sheet.reshape(rows * size, _THUMBNAIL_COLUMNS * size, 3)).save(file, "PNG", optimize=True)
-    return {"columns": _THUMBNAIL_COLUMNS, "png": file.getvalue()}
-
-
 def pack(land: ShiftLandscape, matches: dict[str, Matches]) -> dict:
     """Return the landscape as plain numbers and little-endian binary arrays."""
     gram = land.gram.astype(float)
@@ -139,8 +122,9 @@ class GapExplorer(BookWidget):
         images, texts: Arrays of n rows and d columns, row i paired with row i.
         labels: Class of each image, integers from 0, for zero-shot accuracy.
         class_embeddings: Text embedding of each class, d columns; given with `labels`.
-        thumbnails: A small picture of each pair: uint8 array of n squares with 3 colours.
-        captions: A text for each pair.
+        captions: A text for each pair, shown where a reader points at it.
+        pictures: A picture of each pair, shown beside it: uint8 array of n squares with 3 colours, sent once
+            at 64 pixels or less.
         max_pairs: With more pairs, this many are drawn at random, and all numbers are theirs.
 
     Attributes:
@@ -164,7 +148,7 @@ class GapExplorer(BookWidget):
     Taught in chapter index.
     """
 
-    _esm = front_end("explorer_engine", "explorer_pictures", "gap_explorer")
+    _esm = front_end("gap_explorer")
 
     shift = traitlets.Float(0.0).tag(sync=True)
     tau = traitlets.Float(0.01).tag(sync=True)
@@ -176,8 +160,8 @@ class GapExplorer(BookWidget):
         *,
         labels=None,
         class_embeddings=None,
-        thumbnails=None,
         captions=None,
+        pictures=None,
         max_pairs: int = 600,
         **traits,
     ):
@@ -195,15 +179,15 @@ class GapExplorer(BookWidget):
                     "embed both with the same model"
                 )
             labels = _labels(labels, total, len(class_embeddings))
-        thumbnails = None if thumbnails is None else _pictures(thumbnails, total)
-        captions = None if captions is None else _captions(captions, total)
+        captions = None if captions is None else captions_of(captions, total)
+        pictures = None if pictures is None else pictures_of(pictures, total)
         note = ""
         if total > max_pairs:
             rows = np.sort(np.random.default_rng(0).choice(total, max_pairs, replace=False))
             pairs = pairs.take(rows)
             labels = None if labels is None else labels[rows]
-            thumbnails = None if thumbnails is None else thumbnails[rows]
             captions = None if captions is None else [captions[row] for row in rows]
+            pictures = None if pictures is None else pictures[rows]
             note = f"{max_pairs} of {total} pairs, drawn at random; every number here is theirs."
         self._land = land = ShiftLandscape(pairs, dtype="float64")
         own = np.arange(len(pairs))
@@ -221,10 +205,10 @@ class GapExplorer(BookWidget):
             )
         data = pack(land, self._matches)
         data["note"] = note
-        if thumbnails is not None:
-            data["thumbnails"] = atlas(thumbnails)
         if captions is not None:
             data["captions"] = captions
+        if pictures is not None:
+            data["pictures"] = sprite(pictures)
         super().__init__(data=data, **traits)
         self._measure()
 
@@ -287,21 +271,3 @@ def _labels(labels, n: int, classes: int) -> np.ndarray:
             f"labels go from {labels.min()} to {labels.max()}; class_embeddings has {classes} rows"
         )
     return labels
-
-
-def _pictures(thumbnails, n: int) -> np.ndarray:
-    pictures = np.asarray(thumbnails)
-    shape = pictures.shape
-    if pictures.dtype != np.uint8 or len(shape) != 4 or shape != (n, shape[1], shape[1], 3):
-        raise ValueError(
-            f"thumbnails has shape {shape} and holds {pictures.dtype}; "
-            f"pass uint8 squares, shape ({n}, size, size, 3)"
-        )
-    return pictures
-
-
-def _captions(captions, n: int) -> list[str]:
-    captions = [str(caption) for caption in captions]
-    if len(captions) != n:
-        raise ValueError(f"captions has {len(captions)} entries; pass one for each of the {n} pairs")
-    return captions

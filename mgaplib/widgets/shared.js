@@ -1,13 +1,10 @@
-// What every widget of the book shares: text-only elements, binary arrays, theme, sliders, tiles, motion.
-// Python puts this file in front of each widget's own module.
+// What every widget of the book shares: text-only elements, theme, sliders, tiles, motion, what is said aloud.
+import { words } from "./numbers.js";
 
-const FONT = '12px system-ui, -apple-system, "Segoe UI", Roboto, sans-serif';
-
-/** Write a number with a true minus sign, and never as minus zero. */
-const words = (number, digits) => number.toFixed(digits).replace("-", "−").replace(/^−(0\.?0*)$/, "$1");
+export const FONT = '12px system-ui, -apple-system, "Segoe UI", Roboto, sans-serif';
 
 /** Make an element; strings become text nodes, so nothing a reader supplies is ever read as HTML. */
-function make(tag, attributes = {}, ...children) {
+export function make(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
     if (value === undefined || value === false) continue;
@@ -17,19 +14,8 @@ function make(tag, attributes = {}, ...children) {
   return element;
 }
 
-/** Read a binary trait as a typed array: it may arrive as a DataView at any offset, or as an ArrayBuffer. */
-function typed(Type, value, length, name) {
-  const view = value instanceof ArrayBuffer ? new DataView(value) : value;
-  if (!(view?.buffer instanceof ArrayBuffer)) throw new Error(`the data lack ${name}`);
-  const { buffer, byteOffset, byteLength } = view;
-  if (byteLength !== length * Type.BYTES_PER_ELEMENT) {
-    throw new Error(`${name} holds ${byteLength} bytes where ${length * Type.BYTES_PER_ELEMENT} were expected`);
-  }
-  return new Type(buffer.slice(byteOffset, byteOffset + byteLength));
-}
-
 /** Run a widget's render; whatever goes wrong is said where the widget would stand. */
-function guarded(render) {
+export function guarded(render) {
   return ({ model, el }) => {
     const root = make("div", { class: "mgap" });
     el.append(root);
@@ -82,7 +68,7 @@ function followTheme(root) {
 let serial = 0;
 
 /** A labelled slider over numbered stops; `show` puts it somewhere and says what that means. */
-function slider({ label, hint, stops, onInput }) {
+export function slider({ label, hint, stops, onInput }) {
   const id = `mgap-${Date.now().toString(36)}-${serial++}`;
   const input = make("input", { type: "range", id, min: 0, max: stops - 1, step: 1 });
   const shown = make("span", { class: "mgap-value", "aria-hidden": "true" }); // the slider itself says it aloud
@@ -102,33 +88,77 @@ function slider({ label, hint, stops, onInput }) {
   };
 }
 
-/** Cubic interpolation in a table over an even grid: four neighbouring values, exact on the grid. */
-function interpolate(table, start, step, at) {
-  const last = table.length - 1;
-  const position = Math.min(Math.max((at - start) / step, 0), last);
-  const base = Math.min(Math.max(Math.floor(position) - 1, 0), Math.max(last - 3, 0));
-  const t = position - base;
-  const [a, b, c, d] = [0, 1, 2, 3].map((k) => table[base + k]);
-  return (
-    (-a * (t - 1) * (t - 2) * (t - 3)) / 6 +
-    (b * t * (t - 2) * (t - 3)) / 2 -
-    (c * t * (t - 1) * (t - 3)) / 2 +
-    (d * t * (t - 1) * (t - 2)) / 6
-  );
-}
-
 /** A picture under its title, in one piece or several, and a line that says what is drawn. */
-function panel(canvas, title, line) {
+export function panel(canvas, title, line) {
   return make("div", {}, make("p", { class: "mgap-title" }, ...[title].flat()), make("p", { class: "mgap-line" }, ...line), canvas);
 }
 
 /** A coloured dot, for the line under a picture's title. */
-function dot(color) {
+export function dot(color) {
   return make("i", { class: "mgap-key", style: `background:${color}`, "aria-hidden": "true" });
 }
 
+/**
+ * Small pictures that came as one file: `show(i, says)` makes an element of the i-th; without any, it makes none.
+ * @param {{ count: number, columns: number, size: number, webp: DataView } | undefined} sprite
+ * @param {(() => void)[]} ends
+ */
+export function pictures(sprite, ends) {
+  if (!sprite) return null;
+  const { count, columns, size, webp } = sprite;
+  const url = URL.createObjectURL(new Blob([webp], { type: "image/webp" }));
+  ends.push(() => URL.revokeObjectURL(url));
+  return (i, says) => {
+    const place = make("span", { class: "mgap-thumb", role: "img", "aria-label": says });
+    const [column, row] = [i % columns, Math.floor(i / columns)];
+    const share = (at, of) => `${of > 1 ? (100 * at) / (of - 1) : 0}%`;
+    place.style.backgroundImage = `url(${url})`;
+    place.style.backgroundSize = `${100 * columns}% auto`;
+    place.style.backgroundPosition = `${share(column, columns)} ${share(row, Math.ceil(count / columns))}`;
+    if (size < 40) place.style.imageRendering = "pixelated";
+    return place;
+  };
+}
+
+/**
+ * What a search of moved pairs finds, for one pair: its picture's nearest captions, its caption's nearest pictures.
+ * @param {object} of
+ * @param {ReturnType<typeof import("./landscape_engine.js").movePairs>} of.moved the pairs, where they are now
+ * @param {number} of.n
+ * @param {string[]} [of.captions]
+ * @param {ReturnType<typeof pictures>} of.picture
+ * @param {number} of.pair
+ * @param {[number, number]} of.before the rank of its own caption, and of its own picture, as trained
+ */
+export function foundBy({ moved, n, captions, picture, pair, before }) {
+  const numbered = (i) => (captions ? `“${captions[i]}”` : `pair ${i + 1}`);
+  const side = (kind) => {
+    const { nearest, cosines, rank } = moved.neighbours(kind, pair, 3);
+    const shown = nearest.map((i) => {
+      const own = i === pair;
+      const cosine = make("small", {}, `${own ? "✓ its own, " : ""}${words(cosines[i], 3)}`);
+      const what = kind && picture ? [picture(i, `picture ${i + 1}`)] : [numbered(i)];
+      return make("li", own ? { class: "mgap-own" } : {}, ...what, " ", cosine);
+    });
+    const [asked, found] = kind ? ["Its caption finds", "picture"] : ["Its picture finds", "caption"];
+    const place = rank === before[kind] ? `as trained` : `it was ${before[kind]} as trained`;
+    return make(
+      "div",
+      {},
+      make("p", { class: "mgap-title" }, asked),
+      make("ol", kind && picture ? { class: "mgap-row" } : {}, ...shown),
+      make("p", { class: "mgap-line" }, `Its own ${found} ranks ${rank} of ${n}; ${place}.`),
+    );
+  };
+  const own = words(moved.cosine(pair, pair), 3);
+  return [
+    make("p", { class: "mgap-asked" }, picture ? picture(pair, `picture ${pair + 1}`) : "", `Pair ${pair + 1}${captions ? ` ${numbered(pair)}` : ""}, cosine ${own}.`),
+    make("div", { class: "mgap-found" }, side(0), side(1)),
+  ];
+}
+
 /** The numbers of a widget, each under its title; `specs` holds name, title, digits and unit of each. */
-function tileList(specs) {
+export function tileList(specs) {
   const shown = specs.map(([name]) => make("span", { "data-metric": name }));
   const tiles = specs.map(([, title], k) => make("div", {}, make("dt", {}, title), make("dd", {}, shown[k])));
   return {
@@ -143,7 +173,7 @@ function tileList(specs) {
 }
 
 /** Lead from one number to another in about half a second; at once for a reader who wants no motion. */
-function tween(from, to, apply) {
+export function tween(from, to, apply) {
   if (matchMedia("(prefers-reduced-motion: reduce)").matches) {
     apply(to);
     return () => {};
@@ -160,7 +190,7 @@ function tween(from, to, apply) {
 }
 
 /** Call a function at most once a frame; `end` forgets what is still to come. */
-function oncePerFrame(draw) {
+export function oncePerFrame(draw) {
   let frame = 0;
   const schedule = () => {
     frame ||= requestAnimationFrame(() => {
@@ -171,12 +201,18 @@ function oncePerFrame(draw) {
   return { schedule, end: () => cancelAnimationFrame(frame) };
 }
 
-/** Say a sentence once the reader has stopped, not at every step. */
-function announcer(place) {
+/**
+ * A sentence for the eye, which goes with every frame, and the same for the ear, which waits until the reader has
+ * stopped.
+ */
+export function sayer() {
+  const seen = make("p", { class: "mgap-status", "aria-hidden": "true" }); // or it would be read out twice
+  const heard = make("p", { class: "mgap-heard", role: "status" });
   let waiting = 0;
   const say = (sentence) => {
+    seen.textContent = sentence;
     clearTimeout(waiting);
-    waiting = setTimeout(() => (place.textContent = sentence), place.textContent ? 400 : 0);
+    waiting = setTimeout(() => (heard.textContent = sentence), heard.textContent ? 400 : 0);
   };
-  return { say, end: () => clearTimeout(waiting) };
+  return { elements: [seen, heard], say, end: () => clearTimeout(waiting) };
 }

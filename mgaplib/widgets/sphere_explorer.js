@@ -1,54 +1,9 @@
 // The SphereExplorer: six pairs on a globe that can be turned, two captions swapped, and the loss of lifting the texts.
-// Six points need no tables: every number is computed here.
-
-const DEGREE = Math.PI / 180;
-const STEPS = 180; // one stop a degree, from -90 to 90
-
-/** The angles along the equator of six images and of their texts, as `mgaplib.dynamics.sphere.six_pairs`. */
-function azimuths(spacing, mismatched) {
-  const images = [-1, 0, 1, 2, 3, 4].map((k) => k * spacing * DEGREE);
-  const order = mismatched ? [1, 0, 2, 3, 4, 5] : [0, 1, 2, 3, 4, 5];
-  return { images, texts: order.map((k) => images[k]) };
-}
-
-const point = (elevation, azimuth) => [
-  Math.cos(elevation) * Math.cos(azimuth),
-  Math.cos(elevation) * Math.sin(azimuth),
-  -Math.sin(elevation),
-];
-const mean = (points) => [0, 1, 2].map((k) => points.reduce((sum, p) => sum + p[k], 0) / points.length);
-
-/** Contrastive loss of both directions, of a table of cosines whose diagonal holds the pairs. */
-function contrastiveLoss(cosines, tau) {
-  const n = cosines.length;
-  let loss = 0;
-  for (let i = 0; i < n; i++) {
-    let [row, column] = [0, 0];
-    for (let j = 0; j < n; j++) {
-      row += Math.exp((cosines[i][j] - 1) / tau);
-      column += Math.exp((cosines[j][i] - 1) / tau);
-    }
-    loss += (Math.log(row) + Math.log(column)) / 2 - (cosines[i][i] - 1) / tau;
-  }
-  return loss / n;
-}
-
-/** All numbers of a setting: elevation in degrees, temperature, and whether two captions are swapped. */
-function measure(spacing, elevation, tau, mismatched) {
-  const { images, texts } = azimuths(spacing, mismatched);
-  const along = images.map((a) => texts.map((b) => Math.cos(a - b)));
-  const lossAt = (degrees) => {
-    const factor = Math.cos(degrees * DEGREE); // lifting the texts shrinks every cosine by the same factor
-    return contrastiveLoss(along.map((row) => row.map((c) => factor * c)), tau);
-  };
-  const curve = Array.from({ length: STEPS + 1 }, (_, k) => lossAt(k - 90));
-  let best = 90; // both sides are alike: the one at or below the equator is named
-  for (let k = 91; k <= STEPS; k++) if (curve[k] < curve[best] - 1e-12) best = k;
-  const centres = [mean(images.map((a) => point(0, a))), mean(texts.map((b) => point(elevation * DEGREE, b)))];
-  const gap = Math.hypot(...[0, 1, 2].map((k) => centres[0][k] - centres[1][k]));
-  const numbers = { gap, loss: lossAt(elevation), best_elevation: best - 90, best_loss: curve[best] };
-  return { numbers, curve, images, texts };
-}
+// Six points need no tables: every number is computed in the browser.
+import { disc, dragAcross, lowestPoint, palette, rule, sharpCanvas } from "./canvas.js";
+import { nearestStop, ticks, words } from "./numbers.js";
+import { FONT, dot, guarded, make, oncePerFrame, panel, sayer, slider, tileList, tween } from "./shared.js";
+import { DEGREE, STEPS, measureSphere, point } from "./sphere_engine.js";
 
 function render({ model, root, ends }) {
   const d = model.get("data");
@@ -60,10 +15,7 @@ function render({ model, root, ends }) {
   let state;
   let stop = () => {};
 
-  const tauStop = (tau) => {
-    const distance = d.taus.map((t) => Math.abs(Math.log(t / tau)));
-    return distance.indexOf(Math.min(...distance));
-  };
+  const tauStop = (tau) => nearestStop(d.taus, tau, Math.log);
   const set = (name, value) => {
     model.set(name, value);
     model.save_changes();
@@ -99,7 +51,7 @@ function render({ model, root, ends }) {
   };
   const globe = make("canvas", { tabindex: 0, role: "application", "aria-roledescription": "globe that arrow keys turn" });
   const landscape = make("canvas", { role: "img" });
-  const status = make("p", { class: "mgap-status", role: "status" });
+  const speaker = sayer();
   const tiles = tileList([
     ["gap", "Gap", 3],
     ["loss", "Loss", 4],
@@ -119,7 +71,7 @@ function render({ model, root, ends }) {
         globeView.redraw();
       }),
     ),
-    status,
+    ...speaker.elements,
     make(
       "div",
       { class: "mgap-panels" },
@@ -180,7 +132,7 @@ function render({ model, root, ends }) {
       c.globalAlpha = at[2] < 0 ? 0.35 : 1;
       disc(c, at[0], at[1], size, fill, color("face"));
       c.fillStyle = color("ink");
-      c.fillText(String(k + 1), at[0], at[1] + (elevation < 0 ? 8 - below : below));
+      c.fillText(String(k + 1), at[0], at[1] + (elevation > 0 ? 8 - below : below));
     }
     c.globalAlpha = 1;
   });
@@ -234,7 +186,6 @@ function render({ model, root, ends }) {
   dragAcross(landscape, box, (share) => lift(Math.round(share * STEPS) - 90));
 
   // --- what is said of it
-  const speaker = announcer(status);
   const named = (tau) => (Math.abs(1 / tau - Math.round(1 / tau)) < 1e-6 * (1 / tau) && tau < 1 ? `1/${Math.round(1 / tau)}` : String(tau));
   function sentence() {
     const { best_elevation: best, best_loss: least, loss } = state.numbers;
@@ -253,7 +204,7 @@ function render({ model, root, ends }) {
   }
   function refresh() {
     const [elevation, tau, mismatched] = ["elevation", "tau", "mismatched"].map((name) => model.get(name));
-    state = measure(d.spacing, elevation, tau, mismatched);
+    state = measureSphere(d.spacing, elevation, tau, mismatched);
     tiles.show(state.numbers);
     elevationSlider.show(Math.round(elevation) + 90, `${words(elevation, 0)}°`);
     tauSlider.show(tauStop(tau), named(tau));

@@ -24,7 +24,8 @@ class SphereExplorer(BookWidget):
         spacing: Angle between neighbours in degrees: 20 in the authors' code, 15 in the paper's text.
 
     Attributes:
-        elevation: How far the texts lie off the images' equator, in degrees; positive is down.
+        elevation: How far the texts lie off the images' equator, in degrees; positive is up. (The
+            authors' code counts downwards; loss and gap are the same on either side.)
         tau: Temperature of the loss, from 0.005 to 1.
         mismatched: Whether the first two texts are swapped.
         metrics: Numbers by name: gap, loss, best_elevation (in whole degrees, on either side), best_loss.
@@ -104,6 +105,7 @@ class SphereExplorer(BookWidget):
         globe = np.cos(u) * np.sin(v), np.sin(u) * np.sin(v), np.cos(v)
         left.plot_wireframe(*globe, color="#999999", lw=0.3, alpha=0.6)
         images, texts = self._pairs(self.elevation)
+        texts = texts * [1, 1, -1]  # up, as in the browser
         for pair in zip(images, texts, strict=True):
             left.plot(*np.transpose(pair), color="#555555", lw=1)
         for points, color, size in ((images, plots.IMAGE, 40), (texts, plots.TEXT, 20)):

@@ -1,5 +1,8 @@
 // The TrainingScrubber: recorded training runs side by side, played or moved through step by step.
 // The snapshots' coordinates and the records come from Python; here they are looked up and drawn.
+import { disc, dragAcross, pairLines, palette, pointClouds, rule, sharpCanvas } from "./canvas.js";
+import { nearestStop, ticks, typed, words } from "./numbers.js";
+import { FONT, dot, guarded, make, oncePerFrame, panel, sayer, slider, tileList } from "./shared.js";
 
 const FRAME_MS = 450;
 
@@ -42,7 +45,7 @@ function render({ model, root, ends }) {
     },
   });
   const playing = make("button", { type: "button" }, "Play");
-  const status = make("p", { class: "mgap-status", role: "status" });
+  const speaker = sayer();
   const runs = d.runs.map((run, k) => {
     const canvas = make("canvas", { role: "img" });
     const tiles = tileList([["gap", "Gap", 3], ["tau", "τ", 3], ["loss", "Loss", 2]]);
@@ -56,7 +59,7 @@ function render({ model, root, ends }) {
   root.append(
     make("div", { class: "mgap-controls" }, stepSlider.row),
     make("div", { class: "mgap-buttons" }, playing),
-    status,
+    ...speaker.elements,
     make("p", { class: "mgap-line" }, make("span", {}, dot(d.colors.image), "images"), make("span", {}, dot(d.colors.text), "texts"), "→ along the run's mean gap, ↑ across it"),
     make("div", { class: "mgap-runs" }, ...runs.map(({ part }) => part)),
     panel(curve, "Gap through training", ["drag to choose the step"]),
@@ -105,9 +108,7 @@ function render({ model, root, ends }) {
   });
   dragAcross(curve, box, (share) => {
     pause();
-    const wanted = d.steps[0] + share * total;
-    const distance = d.steps.map((step) => Math.abs(step - wanted));
-    go(distance.indexOf(Math.min(...distance)));
+    go(nearestStop(d.steps, d.steps[0] + share * total));
   });
 
   // --- playing: only when asked, and one picture after another, with no motion between them
@@ -126,7 +127,6 @@ function render({ model, root, ends }) {
     }, FRAME_MS);
   });
 
-  const speaker = announcer(status);
   function refresh() {
     const at = now();
     for (const { run, canvas, tiles, view } of runs) {

@@ -11,6 +11,7 @@ from built_book import Visit, serve, widget_page
 from ipywidgets import IntSlider, embed
 from playwright.sync_api import expect
 
+from mgaplib import landscape
 from mgaplib.widgets import GapExplorer
 
 NASTY = "<img src=x onerror=document.body.dataset.hacked=1> & </script>"
@@ -44,7 +45,7 @@ def explorer():
         labels=np.arange(30) % 3,
         class_embeddings=texts[:3],
         captions=[f"{NASTY} {i}" for i in range(30)],
-        thumbnails=rng.integers(0, 255, (30, 8, 8, 3)).astype(np.uint8),
+        pictures=rng.integers(0, 255, (30, 8, 8, 3)).astype(np.uint8),
     )
 
 
@@ -206,13 +207,26 @@ def test_a_pair_shows_its_picture_and_caption_to_the_mouse_and_its_neighbours(sh
             break
     pair = int(looked.get_attribute("aria-valuetext").split()[0])
     assert f"Pair {pair} “{NASTY} {pair - 1}”, cosine" in root.inner_text()
-    pictures = [p.get_attribute("aria-label") for p in root.locator(".mgap-thumb").all()]
-    assert (
-        pictures[0] == f"picture {pair}" and len(pictures) == 4
-    )  # its own, and three neighbours of its text
-    land = explorer._land
-    nearest = np.argsort(-land.gram[:, pair - 1])[:3] + 1
-    assert pictures[1:] == [f"picture {i}" for i in nearest]
+
+    def pictures():
+        return [p.get_attribute("aria-label") for p in root.locator(".mgap-thumb").all()]
+
+    def captions():
+        first = root.locator(".mgap-found ol").first.locator("li").all()
+        return [int(li.inner_text().split("”")[0].split()[-1]) for li in first]
+
+    for key, shift in (("Home", -1), ("End", 1.5)):  # what a shift does to a search
+        root.get_by_role("slider", name="Shift").press(key)
+        page.evaluate(
+            "() => new Promise(r => requestAnimationFrame(() => requestAnimationFrame(() => r(null))))"
+        )
+        x, y = landscape.shift(explorer._land.images, explorer._land.texts, shift)
+        cosines = x @ y.T
+        nearest = np.argsort(-cosines[:, pair - 1])[:3] + 1
+        assert pictures() == [f"picture {pair}", *(f"picture {i}" for i in nearest)]
+        assert captions() == np.argsort(-cosines[pair - 1])[:3].tolist()
+        rank = 1 + (cosines[pair - 1] > cosines[pair - 1, pair - 1]).sum()
+        assert f"Its own caption ranks {rank} of 30" in root.inner_text()
 
 
 BROKEN = {

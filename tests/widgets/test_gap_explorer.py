@@ -1,5 +1,6 @@
 """The GapExplorer's Python side: its numbers are the library's, and what it sends suffices for a browser."""
 
+import io
 import json
 import re
 import subprocess
@@ -11,6 +12,7 @@ import traitlets
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ipywidgets import embed
+from PIL import Image
 
 from mgaplib import landscape, metrics
 from mgaplib.widgets import GapExplorer
@@ -187,6 +189,26 @@ def test_float16_and_float32_are_welcome(pairs):
         assert explorer.metrics["gap"] == pytest.approx(metrics.modality_gap(*pairs), abs=1e-2)
 
 
+def test_pictures_travel_once_as_one_small_file(pairs):
+    pictures = np.zeros((60, 100, 100, 3), np.uint8)
+    pictures[27, :, :, 0] = 255  # red, in the second row of the sheet
+    sprite = GapExplorer(*pairs, pictures=pictures).data["pictures"]
+    sheet = np.asarray(Image.open(io.BytesIO(sprite["webp"])))
+    assert sprite["size"] == 64 and sheet.shape == (3 * 64, 25 * 64, 3)
+    red = sheet[:, :, 0].reshape(3, 64, 25, 64).mean(axis=(1, 3))
+    assert np.unravel_index(red.argmax(), red.shape) == (1, 2) and np.sort(red.ravel())[-2] < 20
+
+
+def test_pictures_and_captions_follow_the_pairs_that_were_drawn():
+    images, texts = draw_pairs(90)
+    pictures = np.zeros((90, 8, 8, 3), np.uint8) + np.arange(90, dtype=np.uint8)[:, None, None, None]
+    explorer = GapExplorer(images, texts, max_pairs=50, pictures=pictures, captions=map(str, range(90)))
+    sprite = explorer.data["pictures"]
+    sheet = np.asarray(Image.open(io.BytesIO(sprite["webp"])).convert("L"))
+    greys = sheet.reshape(2, 8, 25, 8).mean(axis=(1, 3)).ravel()
+    assert greys == pytest.approx([int(caption) for caption in explorer.data["captions"]], abs=6)
+
+
 # --- the picture shown where no script runs
 
 
@@ -238,10 +260,10 @@ BAD = {
         "columns",
     ),
     "too few captions": (lambda x, y: ((x, y), {"captions": ["a"]}), ValueError, "captions has 1 entries"),
-    "grey thumbnails": (
-        lambda x, y: ((x, y), {"thumbnails": np.zeros((60, 8, 8), np.uint8)}),
+    "grey pictures": (
+        lambda x, y: ((x, y), {"pictures": np.zeros((60, 8, 8), np.uint8)}),
         ValueError,
-        "thumbnails has shape",
+        "pictures has shape",
     ),
     "one pair at most": (lambda x, y: ((x, y), {"max_pairs": 1}), ValueError, "max_pairs"),
 }

@@ -1,0 +1,213 @@
+// Pairs along their gap, pure: their cosines, places, losses and recalls at every shift, from tables of cosines alone.
+//
+// With u the gap's direction, s = x.y, p = x.u and q = y.u, moving the images by -t u and the texts by t u makes the
+// cosine of an image and a text (s + t p - t q - t^2) over the two new lengths: no embeddings are needed.
+import { interpolate, typed } from "./numbers.js";
+
+/**
+ * @typedef {object} Pairs What is known of n pairs; image i and text i belong together.
+ * @property {number} n
+ * @property {number} gapLength
+ * @property {Float32Array} gram cosines, an image a row, a text a column
+ * @property {Float64Array} own cosines of the pairs, unrounded
+ * @property {Float64Array} p images along the gap's direction
+ * @property {Float64Array} q texts along it
+ * @property {Float64Array} acrossImages images along the first direction across the gap
+ * @property {Float64Array} acrossTexts texts along it
+ */
+
+/**
+ * Contrastive losses of both directions.
+ * @param {number} n
+ * @param {number} tau temperature
+ * @param {(i: number, row: Float64Array) => void} fillRow writes the cosines of row i, its own among them at i
+ * @returns {[number, number]} of a row among its columns, and of a column among its rows
+ */
+export function contrastiveLosses(n, tau, fillRow) {
+  const row = new Float64Array(n);
+  const columnSums = new Float64Array(n);
+  const sharpness = 1 / tau;
+  let [forth, back] = [0, 0];
+  for (let i = 0; i < n; i++) {
+    fillRow(i, row);
+    let rowSum = 0;
+    for (let j = 0; j < n; j++) {
+      // Less the largest possible logit: a double holds exp(-2 / tau) down to tau = 0.003.
+      const e = Math.exp((row[j] - 1) * sharpness);
+      rowSum += e;
+      columnSums[j] += e;
+    }
+    const own = (row[i] - 1) * sharpness;
+    forth += Math.log(rowSum) - own;
+    back -= own;
+  }
+  for (let j = 0; j < n; j++) back += Math.log(columnSums[j]);
+  return [forth / n, back / n];
+}
+
+/**
+ * The pairs moved along their gap: after `to(shift)` everything here is said of that shift.
+ * @param {Pairs} pairs
+ */
+export function movePairs({ n, gapLength, gram, own, p, q, acrossImages, acrossTexts }) {
+  const imageScale = new Float64Array(n); // one over the length that normalising takes away again
+  const textScale = new Float64Array(n);
+  let t = 0;
+  const moved = {
+    /** @param {number} shift in gaps: 0 as trained, about 0.5 closed */
+    to(shift) {
+      t = shift * gapLength;
+      for (let i = 0; i < n; i++) {
+        imageScale[i] = 1 / Math.sqrt(1 - 2 * t * p[i] + t * t);
+        textScale[i] = 1 / Math.sqrt(1 + 2 * t * q[i] + t * t);
+      }
+      return moved;
+    },
+    /** The cosine of image i and text j. */
+    cosine: (i, j) => ((i === j ? own[i] : gram[i * n + j]) + t * (p[i] - q[j] - t)) * imageScale[i] * textScale[j],
+    /** Write the cosines of image i with every text. */
+    fillRow(i, row) {
+      const constant = t * (p[i] - t);
+      const scale = imageScale[i];
+      for (let j = 0, k = i * n; j < n; j++, k++) row[j] = (gram[k] + constant - t * q[j]) * scale * textScale[j];
+      row[i] = moved.cosine(i, i);
+    },
+    /** The cosine of two images (kind 0) or two texts (kind 1) that had cosine s. */
+    within(kind, i, j, s) {
+      const [along, scale, way] = kind ? [q, textScale, 1] : [p, imageScale, -1];
+      return (s + way * t * (along[i] + along[j]) + t * t) * scale[i] * scale[j];
+    },
+    /** Write where each pair lies: its image along the gap and across it, then its text. */
+    places(into) {
+      for (let i = 0; i < n; i++) {
+        into[4 * i] = (p[i] - t) * imageScale[i];
+        into[4 * i + 1] = acrossImages[i] * imageScale[i];
+        into[4 * i + 2] = (q[i] + t) * textScale[i];
+        into[4 * i + 3] = acrossTexts[i] * textScale[i];
+      }
+      return into;
+    },
+    /** The `count` texts nearest to image i (kind 0), or images nearest to text i (kind 1), and its own one's rank from 1. */
+    neighbours(kind, i, count) {
+      const cosines = Float64Array.from({ length: n }, (_, k) => (kind ? moved.cosine(k, i) : moved.cosine(i, k)));
+      const order = [...cosines.keys()].sort((a, b) => cosines[b] - cosines[a]);
+      return { nearest: order.slice(0, count), cosines, rank: 1 + cosines.filter((c) => c > cosines[i]).length };
+    },
+  };
+  return moved.to(0);
+}
+
+/**
+ * What the places must be drawn in: the least and greatest at some shifts.
+ * @param {ReturnType<typeof movePairs>} moved
+ * @param {Float64Array} places
+ * @param {number[]} shifts
+ * @returns {[number, number, number, number]} along the gap from, to; across it from, to
+ */
+export function extentOf(moved, places, shifts) {
+  const extent = [0, 0, 0, 0];
+  for (const shift of shifts) {
+    moved.to(shift).places(places);
+    for (let k = 0; k < places.length; k += 2) {
+      extent[0] = Math.min(extent[0], places[k]);
+      extent[1] = Math.max(extent[1], places[k]);
+      extent[2] = Math.min(extent[2], places[k + 1]);
+      extent[3] = Math.max(extent[3], places[k + 1]);
+    }
+  }
+  return extent;
+}
+
+/** Read 16-bit levels as the cosines that they stand for. */
+const cosinesOf = (levels, centre, step) => Float32Array.from(levels, (level) => centre + step * level);
+
+/** Read what a landscape's Python side sent; a missing or truncated part is an error that names it. */
+export function readLandscape(data) {
+  const { n, stops, taus, curve_stops: columns } = data ?? {};
+  if (!(n >= 2)) throw new Error("the data name no pairs");
+  const table = (name, length) => typed(Float64Array, data[name], length, name);
+  const gram = cosinesOf(typed(Int16Array, data.gram, n * n, "gram"), data.gram_centre, data.gram_step);
+  const flat = typed(Float32Array, data.curves, taus.length * columns * 2, "curves");
+  const steps = {};
+  for (const [name, { count, at, value }] of Object.entries(data.steps)) {
+    steps[name] = {
+      at: typed(Float64Array, at, count, `steps of ${name}`),
+      value: typed(Float64Array, value, count, `values of ${name}`),
+    };
+  }
+  return {
+    ...data,
+    pairs: {
+      n,
+      gapLength: data.gap_length,
+      gram,
+      own: table("own", n), // they count most, so they come unrounded
+      p: table("p", n),
+      q: table("q", n),
+      acrossImages: table("across_images", n),
+      acrossTexts: table("across_texts", n),
+    },
+    squaredGaps: table("squared_gaps", stops),
+    /** The tabulated loss of one direction (0 image to text, 1 text to image) at the k-th temperature. */
+    curve: (k, direction) => flat.subarray((2 * k + direction) * columns, (2 * k + direction + 1) * columns),
+    steps,
+  };
+}
+
+/** A share that changes only where some row's best match changes. */
+export function stepAt({ at, value }, shift) {
+  let [low, high] = [0, at.length];
+  while (high - low > 1) {
+    const middle = (low + high) >> 1;
+    if (at[middle] <= shift) low = middle;
+    else high = middle;
+  }
+  return value[low];
+}
+
+/** All numbers of a shift and a temperature, of a landscape that was read. */
+export function makeLandscape(d) {
+  const first = d.shift_range[0];
+  const stepOf = (count) => (d.shift_range[1] - first) / (count - 1);
+  const moved = movePairs(d.pairs);
+  const gap = (shift) => Math.sqrt(Math.max(0, interpolate(d.squaredGaps, first, stepOf(d.stops), shift)));
+
+  /** The loss at every tabulated shift; between two tabulated temperatures, interpolated in the logarithm. */
+  function curve(tau) {
+    const logs = d.taus.map(Math.log);
+    let k = logs.findIndex((log) => log >= Math.log(tau) - 1e-12);
+    if (k < 0) k = logs.length - 1;
+    const exact = Math.abs(logs[k] - Math.log(tau)) < 1e-9;
+    const base = Math.min(Math.max(k - 2, 0), logs.length - 4);
+    const nodes = exact ? [k] : [base, base + 1, base + 2, base + 3];
+    const weights = nodes.map((a) =>
+      nodes.reduce((w, b) => (a === b ? w : (w * (Math.log(tau) - logs[b])) / (logs[a] - logs[b])), 1),
+    );
+    return [0, 1].map((direction) => {
+      const rows = nodes.map((node) => d.curve(node, direction));
+      return Float64Array.from(rows[0], (_, c) => rows.reduce((sum, row, r) => sum + weights[r] * row[c], 0));
+    });
+  }
+
+  return {
+    moved,
+    gap,
+    curve,
+    /** The numbers by name; the pairs stay moved there. */
+    metrics(shift, tau) {
+      const [imageToText, textToImage] = contrastiveLosses(d.n, tau, moved.to(shift).fillRow);
+      const numbers = {
+        gap: gap(shift),
+        loss: (imageToText + textToImage) / 2,
+        loss_image_to_text: imageToText,
+        loss_text_to_image: textToImage,
+      };
+      for (const name of Object.keys(d.steps)) numbers[name] = stepAt(d.steps[name], shift);
+      return numbers;
+    },
+    curveShift: (k) => first + k * stepOf(d.curve_stops),
+  };
+}
+
+/** The loss both ways, from the one of each. */
+export const meanOf = (curves) => curves[0].map((value, k) => (value + curves[1][k]) / 2);
