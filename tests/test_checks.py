@@ -1,13 +1,18 @@
 """What is refused at the door, and what the message names."""
 
+import re
+
 import hypothesis.extra.numpy as hnp
 import hypothesis.strategies as st
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.sparse
+import traitlets
 from hypothesis import given
 
-from mgaplib import checks, corrections, landscape, metrics
+from mgaplib import checks, corrections, landscape, metrics, report, widgets
+from mgaplib.dynamics import gradient_flow
 
 GOOD = np.array([[3.0, 4.0], [0.0, 2.0]])
 
@@ -21,7 +26,11 @@ def with_value(value):
 @pytest.mark.parametrize(
     ("bad", "error", "message"),
     [
-        (np.ones((2, 3), int), TypeError, r"faces holds int64.*faces.astype\('float32'\)"),
+        (
+            np.ones((2, 3), int),
+            TypeError,
+            r"faces holds int64.*scale and offset, \(numpy.asarray\(faces, 'float32'\) - offset\) \* scale",
+        ),
         (np.ones((2, 3), bool), TypeError, "faces holds bool"),
         (np.array([["a", "b"], ["c", "d"]]), TypeError, "holds <U1; pass a 2-D array of floats"),
         (np.ones((2, 3), complex), TypeError, "complex128"),
@@ -72,7 +81,7 @@ def test_tensors_are_taken():
     for kind in (torch.float64, torch.float32, torch.float16, torch.bfloat16):
         tensor = torch.tensor(GOOD, dtype=kind, requires_grad=True)
         assert np.allclose(checks.embeddings(tensor, "x"), wanted, atol=2e-3)
-    with pytest.raises(TypeError, match=r"int64.*x.float\(\)"):
+    with pytest.raises(TypeError, match="x holds int64"):
         checks.embeddings(torch.tensor([[1, 2], [3, 4]]), "x")
 
 
@@ -103,6 +112,30 @@ def test_pairs_of_two_shapes_are_refused_with_both(shape):
 def test_a_temperature_is_positive_and_finite(tau):
     with pytest.raises(ValueError, match="a temperature is a positive number"):
         checks.temperature(tau)
+
+
+@pytest.mark.parametrize("tau", [100, np.log(100), 14.3, 3.01])
+def test_what_can_only_be_a_logit_scale_is_no_temperature_anywhere(tau):
+    rng = np.random.default_rng(0)
+    x, land = rng.normal(size=(30, 4)), landscape.ShiftLandscape(X, Y)
+    calls = [
+        lambda: metrics.contrastive_loss(X, Y, tau),
+        lambda: metrics.logit_entropy(X, Y, tau),
+        lambda: metrics.gap_report(X, Y, tau),
+        lambda: metrics.GapAccumulator(tau=tau),
+        lambda: land.loss(0, [0.01, tau]),
+        lambda: land.minimum(tau),
+        lambda: report.measure(x, -x, tau=tau),
+        lambda: gradient_flow.integrate(X, Y, tau, [0, 1]),
+        lambda: widgets.GapExplorer(X, Y, tau=tau),
+        lambda: widgets.SphereExplorer(tau=tau),
+    ]
+    for call in calls:
+        with pytest.raises(
+            (ValueError, traitlets.TraitError),
+            match=f"taus? is .*pass {1 / tau:.3g}.*pass {np.exp(-tau):.3g}",
+        ):
+            call()
 
 
 def test_an_unknown_name_gets_the_nearest_ones():
@@ -160,7 +193,7 @@ def test_a_landscape_refuses_what_is_no_row_of_numbers():
     ("bad", "kind", "words"),
     [
         ([[1.0, 2.0], [1.0]], ValueError, "rows of different lengths"),
-        ([[1, 2], [3, 4]], TypeError, r"numpy.asarray\(x\).astype"),
+        ([[1, 2], [3, 4]], TypeError, r"numpy.asarray\(x, 'float32'\) - offset"),
         (None, TypeError, "is of type NoneType"),
         ([["a", "b"], ["c", "d"]], TypeError, "is of type list and holds <U1"),
         (scipy.sparse.eye(4), TypeError, r"sparse; pass x.toarray\(\)"),
@@ -176,3 +209,110 @@ def test_a_centroid_without_direction_is_named():
     x = np.array([[1.0, 0.0], [-1.0, 0.0]])
     with pytest.raises(ValueError, match="the centroid of images is zero"):
         metrics.centre_angle(x, np.eye(2))
+
+
+def rows_of_some(values):
+    """A series in which one row is not like the others."""
+    return pd.Series([np.ones(3), np.ones(3), *values])
+
+
+@pytest.mark.parametrize(
+    ("bad", "kind", "words"),
+    [
+        (rows_of_some([None]), TypeError, "no vector in row 2 but None; drop it"),
+        (rows_of_some([np.nan]), TypeError, "no vector in row 2 but nan"),
+        (rows_of_some(["[0.1, 0.2]"]), TypeError, r"no vector in row 2 but '\[0.1, 0.2\]'; parse it"),
+        (rows_of_some([np.ones(3), np.ones(4)]), ValueError, r"of shape \(3,\) first and \(4,\) in row 3"),
+        ([np.ones((5, 3)), np.ones((4, 3))], ValueError, "join batches with numpy.concatenate"),
+        ([[1.0, 2.0], [None, 1.0]], ValueError, "NaN or infinite value in row 1"),
+        (
+            pd.DataFrame({"id": [1, 2], "a": [0.1, 0.2], "b": [0.3, 0.4]}),
+            TypeError,
+            r"no floats, 'id' \(int64\); leave",
+        ),
+        (
+            pd.DataFrame({"caption": ["a", "b"], "v": list(np.eye(2))}),
+            TypeError,
+            r"'caption'.*pass the one column",
+        ),
+        (
+            pd.DataFrame({"a": [0.1, None], "b": [0.3, 0.4]}).convert_dtypes(),
+            ValueError,
+            "NaN or infinite value in row 1",
+        ),
+        (
+            pd.DataFrame(np.ones((2, 3), np.int8)),
+            TypeError,
+            "x holds int8.*scale and offset.*numpy.unpackbits",
+        ),
+        ({"images": np.eye(2)}, TypeError, "is of type dict"),
+        ((row for row in np.eye(2)), TypeError, "is of type generator"),
+    ],
+)
+def test_rows_that_are_not_there_are_named(bad, kind, words):
+    with pytest.raises(kind, match=words):
+        metrics.mean_cosine(bad)
+
+
+@pytest.mark.parametrize("kind", [np.int8, np.uint8, np.int16, np.int32])
+def test_the_cure_for_codes_gives_the_embeddings_back(kind):
+    x = np.random.default_rng(0).normal(size=(50, 64)).astype(np.float32)
+    x += np.linspace(0, 2, 64, dtype=np.float32)
+    low, high = (
+        np.iinfo(np.int16 if kind is np.int32 else kind).min,
+        np.iinfo(np.int16 if kind is np.int32 else kind).max,
+    )
+    scale = (x.max(axis=0) - x.min(axis=0)) / (high - low)  # a pair of numbers a column
+    offset = low - x.min(axis=0) / scale
+    codes = np.round(x / scale + offset).clip(low, high).astype(kind)
+    with pytest.raises(TypeError) as told:
+        metrics.mean_cosine(codes)
+    cure = re.search(r"scale and offset, (\(.*?\) \* scale)", str(told.value))[1]
+    undone = eval(cure, {"numpy": np, "x": codes, "offset": offset, "scale": scale})
+    assert metrics.mean_cosine(undone) == pytest.approx(metrics.mean_cosine(x), abs=0.02)
+    assert "astype('float32')" not in str(told.value).split(";")[0]
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.int8])
+def test_the_cure_for_packed_bits_gives_the_bits_back(kind):
+    bits = np.random.default_rng(0).normal(size=(50, 64)) > 0.3
+    packed = np.packbits(bits, axis=1)
+    if kind is np.int8:  # as sentence-transformers packs them
+        packed = (packed.astype(np.int16) - 128).astype(np.int8)
+    with pytest.raises(TypeError) as told:
+        metrics.mean_cosine(packed)
+    cure = re.search(r"packed bits, pass (.*)$", str(told.value))[1]
+    np.testing.assert_array_equal(eval(cure, {"numpy": np, "x": packed}), np.where(bits, 1.0, -1.0))
+    with pytest.raises(TypeError, match=r"pass numpy.where\(x, 1.0, -1.0\)"):
+        metrics.mean_cosine(bits)
+
+
+def test_what_is_not_wrong_where_it_lies_is_told_by_its_row_in_any_block(monkeypatch):
+    x = np.random.default_rng(0).normal(size=(90, 4)).astype(np.float16)
+    whole = checks.embeddings(x, "x")
+    monkeypatch.setattr(checks, "_BLOCK", 8)
+    np.testing.assert_array_equal(checks.embeddings(x, "x"), whole)
+    for value, words in ((np.nan, "row 71 .2 such"), (0, "zero row .71.")):
+        bad = x.copy()
+        bad[[71, 89]] = value
+        with pytest.raises(ValueError, match=words):
+            checks.embeddings(bad, "x")
+
+
+def test_a_mapped_file_is_let_go_only_if_nobody_writes_to_it(tmp_path):
+    x = np.random.default_rng(0).normal(size=(90, 4))
+    np.save(tmp_path / "x.npy", x)
+    for mode in ("r", "r+", "c"):
+        mapped = np.load(tmp_path / "x.npy", mmap_mode=mode)
+        if mode != "r":
+            mapped[3] = 5.0
+        metrics.mean_cosine(mapped)
+        np.testing.assert_array_equal(checks.drawn(checks.rows(mapped, "x"), np.array([3, 7]))[0], mapped[3])
+        assert (mapped[3] == 5).all() == (mode != "r")
+
+
+def test_a_table_is_never_measured_by_its_columns():
+    x = np.random.default_rng(0).normal(size=(60, 64)) + 1
+    table = [pd.DataFrame(side) for side in (x, -x)]
+    wanted = report.measure(x, -x, max_pairs=30).metrics.value["modality_gap"]
+    assert report.measure(*table, max_pairs=30).metrics.value["modality_gap"] == wanted

@@ -162,7 +162,7 @@ def opening(n: float, d: int, beta: float, gamma: float, delta: float = 0.05) ->
         raise ValueError(f"n is {n}; pass the number of pairs")
     if not 0 < delta < 1:
         raise ValueError(f"delta is {delta}; it is a probability between 0 and 1")
-    beta = 1 / checks.temperature(1 / beta if beta else beta, "1 / beta")
+    beta = checks.within(beta, "beta", 1e-30, 1e30, "pass a sharpness, 1/tau, such as 100")
     if not 0 < gamma < 1:
         raise ValueError(f"gamma is {gamma!r}; half the gap at the start lies between 0 and 1")
     a = beta * (1 - gamma**2)

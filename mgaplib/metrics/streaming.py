@@ -55,9 +55,10 @@ class GapAccumulator:
         part = GapAccumulator(tau=self.tau, block_size=self.block_size)
         # Whole batches a slice, so that slicing leaves the batches as they are.
         step = max(_ROWS // self.block_size, 1) * self.block_size if self.tau is not None else _ROWS
-        if np.shape(images) != np.shape(texts):
+        images, texts = checks.rows(images, "images"), checks.rows(texts, "texts")
+        if images.shape != texts.shape:
             raise ValueError(
-                f"images has shape {np.shape(images)} and texts {np.shape(texts)}; pass as many rows and "
+                f"images has shape {images.shape} and texts {texts.shape}; pass as many rows and "
                 "columns of each, row i paired with row i"
             )
         for start in range(0, len(images), step):

@@ -147,14 +147,21 @@ def measure(
     seed = checks.whole(seed, "seed", 0, None, "pass a whole number from 0 on")
     asked = None if score is None else checks.within(score, "score", -1, 1, "pass a cosine, -1 to 1")
     if not isinstance(images, Pairs):
-        images, texts = (x if x is None or hasattr(x, "shape") else np.asarray(x) for x in (images, texts))
+        given = ((images, "images"), (texts, "texts"))
+        images, texts = (x if x is None else checks.rows(x, name) for x, name in given)
     if isinstance(images, Pairs) or np.shape(images) != np.shape(texts):  # refuse before drawing rows
         images, texts = Pairs.of(images, texts), None
+    elif len(images) > max_pairs:  # looked at, a file's rows block by block, before some are drawn
+        checks.looked_at(images, "images")
+        checks.looked_at(texts, "texts")
     total = len(images)
     rng, rows = np.random.default_rng(seed), np.arange(total)
     if total > max_pairs:
         rows = np.sort(rng.choice(total, max_pairs, replace=False))
-        images, texts = (images.take(rows), None) if texts is None else (images[rows], texts[rows])
+        if texts is None:
+            images = images.take(rows)
+        else:
+            images, texts = checks.drawn(images, rows), checks.drawn(texts, rows)
     pairs = Pairs.of(images, texts, min_rows=MIN_PAIRS)
     steps = output.bar(range(4), "measure")
     steps.update()

@@ -216,8 +216,9 @@ def sweep(images, labels, classes, deltas=DELTAS, *, gap=None, metric: str = "ac
     judge = METRICS[checks.known(metric, METRICS, "metric")]
     if np.size(deltas) == 0:
         raise ValueError("deltas is empty; pass at least one shift, 0 for none")
+    images, classes = both(images, classes)
     gap = task_gap(images, classes) if gap is None else gap
-    unit, rows = unit_vector(gap, np.shape(classes)[1]), []
+    unit, rows = unit_vector(gap, classes.shape[1]), []
     for delta in map(float, np.atleast_1d(deltas)):
         x, c = shifted(images, classes, delta, gap)
         left = x.mean(axis=0) - c.mean(axis=0)
@@ -256,7 +257,7 @@ def both(images, classes) -> tuple[np.ndarray, np.ndarray]:
 
 def unit_vector(gap, d: int) -> np.ndarray:
     """Return the direction of a gap of d numbers."""
-    vector = np.asarray(gap, dtype=float)
+    vector = checks.array(gap, "gap").astype(float)
     if vector.shape != (d,) or not np.isfinite(vector).all() or not vector.any():
         raise ValueError(
             f"gap has shape {vector.shape}; pass one vector of {d} finite numbers, not all zero, such as "
@@ -267,7 +268,7 @@ def unit_vector(gap, d: int) -> np.ndarray:
 
 def checked_labels(labels, images, classes, name: str = "labels") -> np.ndarray:
     """Return labels as integers, one for each picture, each the index of a class."""
-    labels = np.asarray(labels)
+    labels = checks.array(labels, name)
     if labels.dtype.kind not in "iu":
         raise TypeError(f"{name} hold {labels.dtype}; pass integers, the index of each picture's class")
     if labels.shape != (len(images),) or not labels.size:

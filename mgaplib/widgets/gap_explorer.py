@@ -219,6 +219,8 @@ class GapExplorer(BookWidget):
 
     @traitlets.validate("tau")
     def _valid_tau(self, proposal) -> float:
+        if proposal.value > 3:
+            checks.temperature(proposal.value)
         low, high = TAUS[[0, -1]]
         return within(proposal, low, high, f"a temperature from {low:g} to {high:g}")
 

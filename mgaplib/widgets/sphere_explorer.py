@@ -3,7 +3,7 @@
 import numpy as np
 import traitlets
 
-from mgaplib import metrics
+from mgaplib import checks, metrics
 from mgaplib.book import plots
 from mgaplib.dynamics import sphere
 from mgaplib.widgets.base import BookWidget, front_end, png, within
@@ -64,6 +64,8 @@ class SphereExplorer(BookWidget):
 
     @traitlets.validate("tau")
     def _valid_tau(self, proposal) -> float:
+        if proposal.value > 3:
+            checks.temperature(proposal.value)
         return within(proposal, 0.005, 1, "a temperature from 0.005 to 1")
 
     def _pairs(self, elevation: float) -> tuple[np.ndarray, np.ndarray]:
