@@ -29,10 +29,13 @@ class ScoreCalibration:
 
     by_modality: bool = False
 
-    def fit(self, *, paired: bool = False, **calibration) -> "ScoreCalibration":
+    def fit(
+        self, pairs: Pairs | None = None, /, *, paired: bool = False, **calibration
+    ) -> "ScoreCalibration":
         """Learn from calibration embeddings, none of which should be a document later, and return it.
 
         Args:
+            pairs: `Pairs`, whose sides are the roles "image" and "text", paired; or left out.
             paired: Whether row i of every role belongs to row i of the others. Partners are no strangers, and
                 no reference queries of one another; without it only a row and itself are told apart.
             **calibration: For each role, an array of d columns: `image=`, `text=`, `query=`, or any name.
@@ -41,9 +44,11 @@ class ScoreCalibration:
         Raises:
             TypeError, ValueError: If the embeddings make no sense, or a parameter makes no sense for them.
         """
+        if pairs is not None:
+            return self.learn({"image": pairs.images, "text": pairs.texts}, paired=True)
         if not calibration:
             raise ValueError("no role is given; pass some, as in fit(image=images, text=texts)")
-        rows = {role: checks.embeddings(z, role).astype(float, copy=False) for role, z in calibration.items()}
+        rows = {role: checks.embeddings(z, role) for role, z in calibration.items()}
         if len({z.shape[1] for z in rows.values()}) > 1:
             raise ValueError(
                 f"the roles have {[z.shape[1] for z in rows.values()]} columns; pass one space's"
@@ -53,8 +58,12 @@ class ScoreCalibration:
                 f"the roles have {[len(z) for z in rows.values()]} rows; of pairs each has as many, "
                 "else leave paired=True out"
             )
+        return self.learn(rows, paired)
+
+    def learn(self, rows: dict[str, np.ndarray], paired: bool = False) -> "ScoreCalibration":
+        """`fit` of unit rows that were checked before."""
         self._check_parameters(min(map(len, rows.values())))
-        self.references_ = rows
+        self.references_ = {role: z.astype(float, copy=False) for role, z in rows.items()}
         self.levels_ = {}  # for each role of queries and kind of documents: strangers' mean and spread
         if self.by_modality:
             for role in rows:
@@ -72,12 +81,20 @@ class ScoreCalibration:
         """
         rows = self._rows(rows, kind)
         checks.known(role, self.references_, "role of queries")
-        mean, spread = 0.0, 1.0
         if self.by_modality:
             checks.known(kind, self.references_, "kind of documents")
-            mean, spread = self.levels_[role, kind]
-        bias = -self._penalties(self.references_[role], rows.astype(float, copy=False)) - mean
-        return (np.column_stack([rows, bias]) / spread).astype(rows.dtype, copy=False)
+        return self.extend(rows, kind, role)
+
+    def extend(self, rows: np.ndarray, kind: str, role: str) -> np.ndarray:
+        """`documents` of unit rows that were checked before."""
+        mean, spread = self.levels_[role, kind] if self.by_modality else (0.0, 1.0)
+        found = np.column_stack([rows, -self.penalties(rows, role) - mean]) / spread
+        return found.astype(rows.dtype, copy=False)
+
+    def penalties(self, rows: np.ndarray, role: str) -> np.ndarray:
+        """Return what each of the rows' scores loses with the queries of a role, before `by_modality`."""
+        references, blocks = self.references_[role], range(0, len(rows), _COLUMNS)
+        return np.concatenate([self._penalty(references @ rows[i : i + _COLUMNS].T) for i in blocks])
 
     def queries(self, rows) -> np.ndarray:
         """Return queries as rows of d + 1 numbers, the last a 1."""
@@ -149,10 +166,6 @@ class ScoreCalibration:
         if not spread > 1e-9:
             raise ValueError(f"all scores of {role} with {kind} are the same; pass different rows")
         return float(mean), float(spread)
-
-    def _penalties(self, references: np.ndarray, rows: np.ndarray) -> np.ndarray:
-        blocks = range(0, len(rows), _COLUMNS)
-        return np.concatenate([self._penalty(references @ rows[i : i + _COLUMNS].T) for i in blocks])
 
     def _check_parameters(self, references: int) -> None:
         pass
