@@ -1,15 +1,18 @@
-"""Close the gap after training: eight ways to move embeddings, each fitted on a calibration split.
+"""After training: eight ways to move embeddings, four to calibrate their scores.
 
-The room of the chapter on remedies after training. `fit` on calibration embeddings, then `transform` whatever
-comes; `try_corrections` sets all of them side by side on held-out pairs. Remedies during training are in
-`mgaplib.training`.
+The room of the chapter on remedies after training; all are fitted on a calibration split. `fit` on
+calibration embeddings, then `transform` whatever comes; a calibration of scores gives `documents` and
+`queries` of one more coordinate; `try_corrections` sets all of them side by side on held-out pairs. Remedies
+during training are in `mgaplib.training`.
 """
 
+from mgaplib.corrections.hubness import CSLS, NNN, Modality, QBNorm, ScoreCalibration
 from mgaplib.corrections.means import SIDES, Centring, Correction, ProjectedShift, ReAlign, Shift
 from mgaplib.corrections.rescaling import DropDimensions, Procrustes, Standardisation, Whitening
 from mgaplib.corrections.trials import NOTHING, try_corrections
 
 __all__ = [
-    "Centring", "Correction", "DropDimensions", "NOTHING", "Procrustes", "ProjectedShift", "ReAlign", "SIDES",
-    "Shift", "Standardisation", "Whitening", "try_corrections",
+    "CSLS", "Centring", "Correction", "DropDimensions", "Modality", "NNN", "NOTHING", "Procrustes",
+    "ProjectedShift", "QBNorm", "ReAlign", "SIDES", "ScoreCalibration", "Shift", "Standardisation",
+    "Whitening", "try_corrections",
 ]  # fmt: skip

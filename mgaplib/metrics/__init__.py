@@ -19,7 +19,7 @@ from mgaplib.metrics.gap import (
 )
 from mgaplib.metrics.gram import embeddings_from_gram
 from mgaplib.metrics.mixed import logit_entropy, mixed_partner_ranks, ranking_robustness, same_modality_share
-from mgaplib.metrics.retrieval import contrastive_loss, recall_at_k
+from mgaplib.metrics.retrieval import contrastive_loss, hubness, recall_at_k
 from mgaplib.metrics.several import centroid_polygon, first_hits, pairwise
 from mgaplib.metrics.spread import effective_rank, mean_cosine, uniformity, uniformity_w2
 from mgaplib.metrics.streaming import GapAccumulator
@@ -28,7 +28,7 @@ from mgaplib.metrics.table import gap_report
 __all__ = [
     "GapAccumulator", "alignment", "centre_angle", "centroid_polygon", "contrastive_loss",
     "effective_rank", "embeddings_from_gram", "first_hits", "gap_report", "gap_share", "gap_vector",
-    "linear_separability", "logit_entropy", "mean_cosine", "mixed_partner_ranks", "modality_gap",
-    "pairwise", "ranking_robustness", "recall_at_k", "relative_modality_gap", "same_modality_share",
-    "score_gap", "uniformity", "uniformity_w2",
+    "hubness", "linear_separability", "logit_entropy", "mean_cosine", "mixed_partner_ranks",
+    "modality_gap", "pairwise", "ranking_robustness", "recall_at_k", "relative_modality_gap",
+    "same_modality_share", "score_gap", "uniformity", "uniformity_w2",
 ]  # fmt: skip

@@ -58,6 +58,38 @@ def hit_chance(scores: np.ndarray, own: np.ndarray, k, tie: float) -> np.ndarray
     return np.clip((k - better) / tied, 0, 1)
 
 
+def hubness(scores, k: int = 10) -> float:
+    """Return the skew of the k-occurrence: how unevenly candidates come up among the k best of the queries.
+
+    The k-occurrence of a candidate is the number of queries that have it among their k best. Its third
+    standardised moment is 0 if it is spread evenly to both sides, and large if a few hubs answer most
+    queries. It takes scores, not embeddings, since scores may be calibrated.
+
+    Args:
+        scores: Array of m rows, one a query, and n columns, one a candidate; at least 2 of each.
+        k: How many best candidates count, from 1 to n - 1.
+
+    Raises:
+        TypeError: If the scores are no floating-point numbers.
+        ValueError: If they are no finite matrix, or `k` is outside 1 to n - 1.
+
+    Example:
+        >>> hubness(np.eye(5), k=1)  # each is found once
+        0.0
+        >>> round(hubness(np.eye(5)[:, [0] * 5].T + 1e-3 * np.eye(5), k=1), 2)  # one is found always
+        1.5
+
+    Source: Radovanovic et al. 2010. Taught in chapter post_hoc.
+    """
+    scores = checks.embeddings(scores, "scores", normalize=False)
+    n = scores.shape[1]
+    k = checks.whole(k, "k", 1, n - 1, f"it counts the best of {n} candidates, so pass 1 to {n - 1}")
+    found = np.bincount(np.argpartition(-scores, k - 1, axis=1)[:, :k].ravel(), minlength=n)
+    apart = found - found.mean()
+    spread = np.sqrt(np.mean(apart**2))
+    return float(np.mean(apart**3) / spread**3) if spread > 0 else 0.0
+
+
 def contrastive_loss(
     images, texts, tau: float, direction: str = "both", block_size: int | None = None
 ) -> float:

@@ -1,14 +1,16 @@
-"""Which score means a match? A threshold calibrated on the scores of strangers."""
+"""Which score means a match? A threshold calibrated on strangers, and probabilities at one's own odds."""
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from mgaplib import checks
+from mgaplib.corrections.hubness import NNN
 from mgaplib.pairs import Pairs
 
-PER = ("pair", "query")
-_ROWS = 512  # rows of scores held at once
+PER = ("pair", "query", "candidate", "both")
+_COLUMNS = 512  # candidates scored at once
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,9 +20,10 @@ class Threshold:
     Attributes:
         value: A score *above* this counts as a match.
         false_positive_rate: The share of strangers, or of queries without a match, that may pass.
-        per: "pair" if that rate counts pairs, "query" if it counts searches of a pool.
+        per: What that rate counts, and whether the candidate has a say; see `calibrate`.
         pool: How many candidates a query was compared with.
         background: The scores of strangers on which it was calibrated, sorted.
+        hubs: What each candidate's scores lose before they are compared, or None: then they are cosines.
 
     Taught in chapter your_embeddings.
     """
@@ -30,12 +33,26 @@ class Threshold:
     per: str
     pool: int
     background: np.ndarray = field(repr=False)
+    hubs: NNN | None = field(default=None, repr=False)
+
+    def scores(self, queries, candidates) -> np.ndarray:
+        """Return the scores to compare with `value`, a row a query: cosines, less what each candidate loses.
+
+        Args:
+            queries: Array of m rows and d columns.
+            candidates: Array of n rows and d columns, all with all.
+        """
+        queries = checks.embeddings(queries, "queries", min_rows=1)
+        candidates = checks.embeddings(candidates, "candidates", min_rows=1)
+        if self.hubs is None:
+            return queries @ candidates.T
+        return self.hubs.queries(queries) @ self.hubs.documents(candidates, "candidate", role="query").T
 
     def p_value(self, scores) -> np.ndarray:
         """Return for each score the share of strangers that score as high, never quite 0.
 
         Args:
-            scores: Cosines, of any shape; best scores of a search if the threshold is per query.
+            scores: As `scores` gives them, of any shape; a search's best if the threshold is per query.
 
         Raises:
             ValueError: If a score is NaN or infinite.
@@ -59,25 +76,37 @@ class Threshold:
             TypeError, ValueError: If the embeddings make no sense; see `mgaplib.checks`.
         """
         pairs = Pairs.of(queries, candidates, names=("queries", "candidates"))
-        own, strangers = _scores(pairs, self.per)
+        own, strangers = _scores(pairs, self.per, self._lost)
         return {
             "false_positive_rate": float(np.mean(strangers > self.value)),
             "hit_rate": float(np.mean(own > self.value)),
         }
 
+    def _lost(self, candidates: np.ndarray, scores: np.ndarray):
+        """What the candidates' scores lose."""
+        return 0.0 if self.hubs is None else self.hubs.penalties(candidates, "query")
 
-def calibrate(queries, candidates=None, false_positive_rate: float = 0.01, per: str = "pair") -> Threshold:
+
+def calibrate(
+    queries, candidates=None, false_positive_rate: float = 0.01, per: str = "pair", hubs: NNN | None = None
+) -> Threshold:
     """Return the threshold that a new stranger passes with at most the given chance.
 
     A stranger is a candidate other than the query's own. Per pair, each stranger counts. Per query, only the
     best stranger of each query does: that is what a search returns when the pool holds no match, so this
     threshold grows with the pool, and is the one to use on a search's best hit.
 
+    Some candidates score high with every query. Per candidate counts pairs as well, but first takes off each
+    score what the candidate scores with its nearest calibration queries (`corrections.NNN`); "both" does so,
+    and counts queries.
+
     Args:
         queries: Array of n rows and d columns.
         candidates: Array of the same shape, row i the match of query i.
         false_positive_rate: Between 0 and 1.
-        per: "pair" or "query".
+        per: "pair", "query", "candidate" or "both".
+        hubs: What is taken off, per candidate or both; `NNN(k=10, weight=0.5)` by default.
+            `NNN(k=n - 2, weight=1)` is the candidate's own mean over n calibration pairs.
 
     Raises:
         TypeError: If the embeddings hold no floating-point numbers.
@@ -91,36 +120,119 @@ def calibrate(queries, candidates=None, false_positive_rate: float = 0.01, per: 
     Taught in chapter your_embeddings.
     """
     checks.known(per, PER, "unit of the false-positive rate")
+    pairs = Pairs.of(queries, candidates, names=("queries", "candidates"))
+    lost = _nothing
+    if per in ("candidate", "both"):
+        hubs = replace(NNN(weight=0.5) if hubs is None else hubs)
+        if not isinstance(hubs, NNN) or hubs.by_modality:
+            raise ValueError("hubs must be an NNN without by_modality; a threshold is for one kind of pair")
+        k = checks.whole(
+            hubs.k, "k of hubs", 1, len(pairs) - 2, f"of {len(pairs)} calibration pairs pass 1 to n - 2"
+        )
+        lost = _lost_to_others(k, hubs.weight)
+    elif hubs is not None:
+        raise ValueError(f"hubs is for a threshold per candidate or both, not per {per}; leave it out")
+    _, strangers = _scores(pairs, per, lost)
+    found = of_strangers(strangers, false_positive_rate, per, len(pairs) - (per in ("query", "both")))
+    return found if hubs is None else replace(found, hubs=hubs.learn({"query": pairs.images}))
+
+
+def of_strangers(scores, false_positive_rate: float, per: str, pool: int) -> Threshold:
+    """Return the threshold of strangers' scores, whatever kind they are of.
+
+    A new score is as likely to take any place among m old ones: `rate (m + 1) - 1` of them, rounded down, may
+    pass.
+
+    Args:
+        scores: Array of m scores.
+        false_positive_rate: Between 0 and 1.
+        per, pool: What to note in the threshold.
+
+    Raises:
+        ValueError: If the rate is outside 0 to 1, or the scores are too few to show it.
+
+    Example:
+        >>> of_strangers(np.arange(99.0), 0.1, "pair", 100).value  # of 100 places, ten are above 89
+        89.0
+
+    Taught in chapter your_embeddings.
+    """
     if not 0 < false_positive_rate < 1:
         raise ValueError(f"false_positive_rate is {false_positive_rate!r}; pass a share such as 0.01")
-    pairs = Pairs.of(queries, candidates, names=("queries", "candidates"))
-    _, strangers = _scores(pairs, per)
-    # A new score is as likely to take any place among the old ones: of m, let rate (m + 1) - 1 pass.
-    allowed = int(false_positive_rate * (len(strangers) + 1) + 1e-9) - 1
+    background = np.sort(scores)
+    allowed = int(false_positive_rate * (len(background) + 1) + 1e-9) - 1
     if allowed < 0:
         raise ValueError(
-            f"{len(strangers)} scores of strangers cannot show a rate of {false_positive_rate:g}; "
-            f"pass more pairs or a rate above {1 / (len(strangers) + 1):.2g}"
+            f"{len(background)} scores of strangers cannot show a rate of {false_positive_rate:g}; "
+            f"pass more pairs or a rate above {1 / (len(background) + 1):.2g}"
         )
-    background = np.sort(strangers)
-    value = float(background[-1 - allowed])
-    pool = len(pairs) - (per == "query")
-    return Threshold(value, false_positive_rate, per, pool, background)
+    return Threshold(float(background[-1 - allowed]), false_positive_rate, per, pool, background)
 
 
-def _scores(pairs: Pairs, per: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return the cosines of the pairs, and of strangers: all of them, or the best of each query."""
+def at_odds(logits, trained: float, own: float) -> np.ndarray:
+    """Return a sigmoid's probabilities of a match for other odds than those of its training.
+
+    A sigmoid learns how often a pair of this score was a match where it was trained. There, `trained`
+    strangers came with each match, one less than a batch or a pool has; where `own` come with each, Bayes'
+    rule adds `log(trained / own)` to its logit.
+
+    Args:
+        logits: What goes into the sigmoid: scale times cosine plus bias, of any shape.
+        trained: Strangers for each match in training.
+        own: Strangers for each match where the probabilities are used: 1 if every second pair is a match.
+
+    Raises:
+        ValueError: If a logit is NaN, or odds are not positive.
+
+    Example:
+        >>> at_odds([0.0], trained=9, own=1).round(3)  # an even chance among ten is nine in ten among two
+        array([0.9])
+
+    Source: Bayes' rule; Saerens et al. 2002. Taught in chapter your_embeddings.
+    """
+    from scipy.special import expit
+
+    cure = "pass how many strangers come with each match, a positive number"
+    trained, own = (
+        checks.within(trained, "trained", 1e-99, 1e99, cure),
+        checks.within(own, "own", 1e-99, 1e99, cure),
+    )
+    logits = np.asarray(logits, dtype=float)
+    if np.isnan(logits).any():
+        raise ValueError("logits hold a NaN, which has no probability; drop it")
+    return expit(logits + np.log(trained / own))
+
+
+def _nothing(candidates: np.ndarray, scores: np.ndarray) -> float:
+    return 0.0
+
+
+def _lost_to_others(k: int, weight: float) -> Callable:
+    """What a calibration score loses: the candidate's with the k nearest of the other strangers."""
+
+    def lost(candidates: np.ndarray, scores: np.ndarray) -> np.ndarray:
+        top = np.sort(np.partition(scores, -k - 1, axis=0)[-k - 1 :], axis=0)
+        near = np.where(scores >= top[1], top.sum(axis=0) - scores, top[1:].sum(axis=0))
+        return weight * near / k
+
+    return lost
+
+
+def _scores(pairs: Pairs, per: str, lost: Callable) -> tuple[np.ndarray, np.ndarray]:
+    """Return the scores of the pairs, and of strangers: all of them, or the best of each query."""
     q, c = pairs.images.astype(float, copy=False), pairs.texts.astype(float, copy=False)
-    own = np.einsum("ij,ij->i", q, c)
-    strangers = []
-    for start in range(0, len(q), _ROWS):
-        scores = q[start : start + _ROWS] @ c.T
-        rows = np.arange(len(scores))
-        if per == "query":
-            scores[rows, start + rows] = -np.inf
-            strangers.append(scores.max(axis=1))
+    own, strangers, best = [], [], np.full(len(q), -np.inf)
+    for start in range(0, len(c), _COLUMNS):
+        block = c[start : start + _COLUMNS]
+        scores = q @ block.T
+        columns = np.arange(len(block))
+        partners = scores[start + columns, columns]
+        scores[start + columns, columns] = -np.inf
+        less = lost(block, scores)
+        own.append(partners - (less if np.ndim(less) < 2 else 0))
+        scores -= less
+        if per in ("query", "both"):
+            np.maximum(best, scores.max(axis=1), out=best)
         else:
-            others = np.ones(scores.shape, bool)
-            others[rows, start + rows] = False
-            strangers.append(scores[others])
-    return own, np.concatenate(strangers)
+            strangers.append(scores[np.isfinite(scores)])
+    return np.concatenate(own), best if per in ("query", "both") else np.concatenate(strangers)

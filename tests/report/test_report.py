@@ -5,11 +5,8 @@ import re
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from mgaplib import corrections, metrics, report
-from mgaplib.search import thresholds
 
 
 def pairs(n=120, d=16, gap=3.0, noise=0.5, seed=0):
@@ -127,47 +124,6 @@ def test_too_few_or_unequal_pairs():
         report.measure(x, y)
     with pytest.raises(ValueError, match="paired"):
         report.measure(x, y[:10])
-
-
-def slow_strangers(q, c, per):
-    q, c = (z / np.linalg.norm(z, axis=1, keepdims=True) for z in (q, c))
-    scores = [[q[i] @ c[j] for j in range(len(c)) if j != i] for i in range(len(q))]
-    return np.concatenate(scores) if per == "pair" else np.array([max(row) for row in scores])
-
-
-@settings(max_examples=25, deadline=None)
-@given(st.integers(12, 40), st.sampled_from(thresholds.PER), st.floats(0.1, 0.6), st.integers(0, 10**6))
-def test_a_threshold_lets_no_more_strangers_pass_than_asked(n, per, rate, seed):
-    q, c = pairs(n, 5, seed=seed)
-    threshold = thresholds.calibrate(q, c, rate, per)
-    strangers = slow_strangers(q, c, per)
-    np.testing.assert_allclose(threshold.background, np.sort(strangers), atol=1e-12)
-    passed = threshold.measure(q, c)["false_positive_rate"]
-    assert passed == np.mean(threshold.background > threshold.value) <= rate + 1e-9
-    assert passed > rate - 2 / len(strangers)  # and it is not needlessly strict
-
-
-def test_held_out_strangers_keep_the_rate():
-    q, c = pairs(2000, 32)
-    threshold = thresholds.calibrate(q[:1000], c[:1000], 0.01)
-    assert threshold.measure(q[1000:], c[1000:])["false_positive_rate"] == pytest.approx(0.01, rel=0.3)
-    assert thresholds.calibrate(q[:1000], c[:1000], 0.01, "query").value > threshold.value
-
-
-def test_p_values():
-    threshold = thresholds.calibrate(*pairs(30, 4), 0.1)
-    m = len(threshold.background)
-    assert threshold.p_value(threshold.background[-1]) == pytest.approx(2 / (m + 1))
-    assert threshold.p_value([-2.0, 2.0]) == pytest.approx([1.0, 1 / (m + 1)])
-    with pytest.raises(ValueError, match="a NaN or an infinite value, which has no p-value"):
-        threshold.p_value([0.1, np.nan])
-
-
-def test_a_rate_that_the_pairs_cannot_show():
-    with pytest.raises(ValueError, match="pass more pairs or a rate above 0.011"):
-        thresholds.calibrate(*pairs(10, 4), 0.001)
-    with pytest.raises(ValueError, match="did you mean 'query'"):
-        thresholds.calibrate(*pairs(30, 4), 0.1, "querry")
 
 
 def test_a_trial_judges_on_pairs_that_it_did_not_fit():
