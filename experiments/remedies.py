@@ -79,9 +79,9 @@ def world(seed: int) -> tuple[shapeworld.ShapeWorld, shapeworld.ShapeWorld]:
     )
 
 
-def fit(arm: Arm, config: TrainConfig, pairs, validation) -> tuple[models.Clip, History]:
-    """Train one arm."""
-    model = models.mini_clip(**models.MINI["MiniCLIP-24"], tau=arm.tau, seed=config.seed)
+def fit(arm: Arm, config: TrainConfig, pairs, validation, **options) -> tuple[models.Clip, History]:
+    """Train one arm; the options are the model's."""
+    model = models.mini_clip(**models.MINI["MiniCLIP-24"], tau=arm.tau, seed=config.seed, **options)
     if arm.prepare:
         arm.prepare(model)
     loss = open_clip.ClipLoss()

@@ -4,6 +4,6 @@
 photographs, digits and sentences in packages that are installed already. Parts I to III use them.
 """
 
-from mgaplib.worlds import samples, shapeworld
+from mgaplib.worlds import emoji, samples, shapeworld
 
-__all__ = ["samples", "shapeworld"]
+__all__ = ["emoji", "samples", "shapeworld"]

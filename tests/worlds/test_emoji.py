@@ -1,0 +1,288 @@
+"""The emoji world: its splits on what can be had here, its doors on five small sets made for the purpose."""
+
+import dataclasses
+import hashlib
+import json
+
+import numpy as np
+import pytest
+
+from mgaplib import models
+from mgaplib.worlds import emoji
+
+COLOURS = ("red", "blue", "green", "black", "orange", "purple", "teal", "navy", "gold", "brown")
+FORMS = {
+    "circle": '<circle cx="8" cy="8" r="{r}" fill="{c}"/>',
+    "square": '<rect x="{r}" y="{r}" width="8" height="8" fill="{c}"/>',
+    "triangle": '<path d="M8 {r}L14 14H2z" fill="{c}"/>',
+}
+
+
+def icon_set(style: int) -> dict:
+    """Return a set of thirty icons in Iconify's form; each style draws them a little otherwise."""
+    bodies = {
+        f"{colour}-{form}": body.format(r=2 + style, c=colour)
+        for colour in COLOURS
+        for form, body in FORMS.items()
+    }
+    return {
+        "icons": {name: {"body": body} for name, body in bodies.items()},
+        "categories": {"Symbols": list(bodies)},
+        "width": 16,
+        "height": 16,
+    }
+
+
+@pytest.fixture
+def mirror(monkeypatch, tmp_path):
+    """Write five sets into a mirror, with their hashes known; returns a function that changes one first."""
+    monkeypatch.setenv("MGAPLIB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("MGAPLIB_DATA", str(tmp_path / "data"))
+    emoji._collection.cache_clear()
+    folder = tmp_path / "data" / emoji.FILES.folder
+    folder.mkdir(parents=True)
+
+    def write(change=lambda style, of: of):
+        hashes = {}
+        for i, style in enumerate(emoji.STYLES):
+            content = change(style, icon_set(i))
+            content = content if isinstance(content, bytes) else json.dumps(content).encode()
+            (folder / f"{style}.json").write_bytes(content)
+            hashes[f"{style}.json"] = hashlib.sha256(content).hexdigest()
+        files = dataclasses.replace(emoji.FILES, url="http://127.0.0.1:9/", sha256=hashes)
+        monkeypatch.setattr(emoji, "FILES", files)
+        return folder
+
+    yield write
+    emoji._collection.cache_clear()
+
+
+def changed(body: str):
+    """Return a change that gives the first set's red circle another body."""
+
+    def change(style, of):
+        if style == emoji.STYLES[0]:
+            of["icons"]["red-circle"]["body"] = body
+        return of
+
+    return change
+
+
+@pytest.fixture(scope="module")
+def world():
+    return emoji.load(stand_in=True)
+
+
+def test_a_concept_lies_on_one_side_only(world):
+    seen = set(world.train.concepts)
+    assert set(world.style.concepts) <= seen
+    assert not seen & (set(world.names.concepts) | set(world.both.concepts))
+    assert set(world.both.styles) == set(world.style.styles)
+    assert not set(world.style.styles) & set(world.train.styles)
+
+
+def test_a_tenth_of_the_concepts_is_kept_from_training(world):
+    kept, seen = set(world.names.concepts), set(world.train.concepts)
+    assert 0.07 < len(kept) / (len(kept) + len(seen)) < 0.13
+
+
+def test_pictures_names_and_groups_go_together(world):
+    for part in world[:4]:
+        assert part.images.shape == (len(part), 32, 32, 3) and part.images.dtype == np.uint8
+        assert len(part.names) == len(part.groups) == len(part.styles) == len(part.codes) == len(part)
+        assert part.captions == part.names and (part.described == np.arange(len(part))).all()
+        assert set(part.groups.tolist()) <= set(range(len(emoji.GROUPS)))
+
+
+def test_the_vocabulary_holds_every_word(world):
+    words = set(emoji.vocabulary(stand_in=True))
+    assert {w for part in world[:4] for name in part.names for w in name.split()} <= words
+
+
+def test_no_test_picture_is_a_drawing_of_the_training_styles(world):
+    flat = [part.images.reshape(len(part), -1) / np.float32(255) for part in (world.train, world.style)]
+    squares = [(rows**2).sum(axis=1) for rows in flat]
+    apart = (squares[0][:, None] + squares[1] - 2 * flat[0] @ flat[1].T) / flat[0].shape[1]
+    assert apart.min() > (0.02 - 1e-3) ** 2
+
+
+def test_dropped_words_leave_one_and_come_from_the_name():
+    train = emoji.load(drop=0.6, seed=1, stand_in=True).train
+    for caption, name in zip(train.captions, train.names, strict=True):
+        assert caption and set(caption.split()) <= set(name.split())
+    kept = sum(len(c.split()) for c in train.captions) / sum(len(n.split()) for n in train.names)
+    assert 0.4 < kept < 0.65  # one word stays always
+
+
+def test_group_captions_tell_the_group_only(world):
+    train = emoji.load(caption="group", stand_in=True).train
+    assert len(set(train.captions)) <= len(emoji.GROUPS)
+    assert train.captions[0] == emoji.GROUPS[train.groups[0]].lower().replace("&", "and")
+
+
+def test_mismatched_pairs_tell_another_picture(world):
+    train = emoji.load(mismatched=0.25, stand_in=True).train
+    wrong = train.described != np.arange(len(train))
+    assert wrong.sum() == round(0.25 * len(train))
+    assert train.captions == [train.names[i] for i in train.described]
+    assert emoji.load(mismatched=0.25, stand_in=True).train.captions == train.captions
+    assert emoji.load(mismatched=0.25, seed=1, stand_in=True).train.captions != train.captions
+
+
+def test_captions_drawn_anew_change_with_the_epoch_and_repeat_with_the_run(world):
+    clip = models.wrap(models.mini_clip(width=16, words=emoji.vocabulary(stand_in=True)))
+    runs = []
+    for _ in range(2):
+        train = emoji.load(drop=0.5, redrawn=True, stand_in=True).train
+        data = train.to_torch(clip)
+        runs.append([data[np.arange(len(train))][1] for _ in range(3)])
+    first, again = runs
+    assert (first[0] != first[1]).any() and (first[1] != first[2]).any()
+    assert all((a == b).all() for a, b in zip(first, again, strict=True))
+
+
+def test_a_taken_pair_keeps_what_it_describes(world):
+    train = emoji.load(mismatched=0.5, stand_in=True).train
+    some = train.take(train.described == np.arange(len(train)))
+    assert (some.described == np.arange(len(some))).all() and some.captions == some.names
+
+
+def test_pictures_are_made_once_and_kept_whole(mirror, monkeypatch, tmp_path):
+    mirror()
+    first = emoji.load(size=16)
+    kept = list((tmp_path / "cache").iterdir())
+    assert len(kept) == 1 and kept[0].suffix == ".npz"
+    emoji._collection.cache_clear()
+    monkeypatch.setattr(emoji, "_drawn", None)  # a second drawing would fail
+    np.testing.assert_array_equal(emoji.load(size=16).train.images, first.train.images)
+
+
+def test_a_cache_that_was_cut_short_is_made_anew(mirror, tmp_path):
+    mirror()
+    first = emoji.load(size=16).train.images
+    kept = next((tmp_path / "cache").iterdir())
+    kept.write_bytes(kept.read_bytes()[:500])
+    emoji._collection.cache_clear()
+    np.testing.assert_array_equal(emoji.load(size=16).train.images, first)
+
+
+def test_a_colour_is_where_it_was_drawn(mirror):
+    mirror(changed('<path d="M0 0H16V8H0z" fill="#ff0000"/>'))
+    world = emoji.load(size=16)
+    red = next(
+        part.images[i]
+        for part in world[:4]
+        for i, name in enumerate(part.names)
+        if name == "red circle" and part.styles[i] == emoji.STYLES[0]
+    )
+    assert (red[:7] == [255, 0, 0]).all() and (red[9:] == 255).all()
+
+
+def test_the_same_drawing_in_the_unseen_style_leaves_the_test(mirror):
+    def copied(style, of):
+        if style == emoji.UNSEEN:
+            of["icons"]["red-circle"] = icon_set(0)["icons"]["red-circle"]
+        return of
+
+    mirror(copied)
+    assert (emoji.STYLES[0], "red circle", emoji.UNSEEN, "red circle") in emoji.near_doubles()
+    assert "red circle" not in emoji.load().style.names
+
+
+def test_an_alias_is_no_other_concept(mirror):
+    def renamed(style, of):
+        if style == emoji.STYLES[1]:
+            of["icons"]["crimson-disc"] = of["icons"].pop("red-circle")
+            of["categories"]["Symbols"] = list(of["icons"])
+            of["aliases"] = {"red-circle": {"parent": "crimson-disc"}}
+        return of
+
+    mirror(renamed)
+    parts = [p for p in emoji.load()[:4] if "red circle" in p.names or "crimson disc" in p.names]
+    concepts = {str(c) for p in parts for n, c in zip(p.names, p.concepts, strict=True) if "red c" in n}
+    concepts |= {str(c) for p in parts for n, c in zip(p.names, p.concepts, strict=True) if "disc" in n}
+    assert concepts == {"crimson-disc"}
+
+
+def test_what_shows_nothing_on_white_skin_tones_hidden_icons_and_country_flags_are_left_out(mirror):
+    def more(style, of):
+        for name in ("hand-medium-dark", "hand-dark-skin-tone", "flag-of-norway", "ghost", "secret"):
+            of["icons"][name] = {"body": '<circle cx="8" cy="8" r="4" fill="red"/>'}
+        of["icons"]["ghost"]["body"] = '<circle cx="8" cy="8" r="4" fill="#fff"/>'
+        of["icons"]["secret"]["hidden"] = True
+        of["categories"]["Objects"] = ["hand-medium-dark", "hand-dark-skin-tone", "ghost", "secret"]
+        of["categories"]["Flags"] = ["flag-of-norway"]
+        return of
+
+    mirror(more)
+    names = {name for part in emoji.load(size=16)[:4] for name in part.names}
+    assert names == {f"{c} {f}" for c in COLOURS for f in FORMS}
+
+
+@pytest.mark.parametrize(
+    ("body", "found"),
+    [
+        ("<script>alert(1)</script>", "script"),
+        ('<image href="http://127.0.0.1:9/a.png"/>', "image"),
+        ('<use href="file:///etc/passwd#a"/>', "file:"),
+        ('<use xlink:href="&#104;ttp://127.0.0.1:9/a.svg#b"/>', "http"),
+        ('<path fill="url(http://127.0.0.1:9/#a)"/>', "url"),
+        ('<path style="fill:url( https://127.0.0.1:9/x )"/>', "url"),
+        ("<foreignObject/>", "foreignObject"),
+        ("<style>@import 'x.css'</style>", "style"),
+        ('<g onload="x()"/>', "onload"),
+        ('<!DOCTYPE x [<!ENTITY a SYSTEM "file:///etc/passwd">]><g/>', "!DOCTYPE"),
+    ],
+)
+def test_a_picture_that_could_fetch_or_run_something_is_refused(mirror, body, found):
+    mirror(changed(body))
+    with pytest.raises(ValueError, match=r"emojione.json's 'red-circle'.*no plain drawing") as error:
+        emoji.load(size=16)
+    assert found in str(error.value)
+
+
+def test_a_picture_that_is_no_svg_is_named(mirror):
+    mirror(changed("<g>"))
+    with pytest.raises(ValueError, match=r"emojione.json's 'red-circle' cannot be drawn"):
+        emoji.load(size=16)
+
+
+@pytest.mark.parametrize(
+    "content", [b"{}", b'{"icons": {"a": 3}}', b"[1", b'{"icons": {}, "categories": {}}']
+)
+def test_a_file_of_another_kind_is_named(mirror, content):
+    mirror(lambda style, of: content if style == "noto" else of)
+    with pytest.raises(ValueError, match="noto.json is no set of icons"):
+        emoji.load(size=16)
+
+
+def test_a_truncated_file_is_named(mirror):
+    folder = mirror()
+    (folder / "noto.json").write_bytes((folder / "noto.json").read_bytes()[:100])
+    with pytest.raises(OSError, match="noto.json is damaged or truncated"):
+        emoji.load(size=16)
+
+
+def test_without_the_files_shapes_stand_in_and_say_so(mirror, capsys):
+    folder = mirror()
+    for file in folder.iterdir():
+        file.unlink()
+    with pytest.raises(FileNotFoundError, match="the emoji cannot be had.*stand_in=True"):
+        emoji.load(size=16)
+    world = emoji.load(size=16, stand_in=True)
+    assert "ShapeWorld" in world.stand_in and "Shown instead of emoji" in capsys.readouterr().out
+    assert len(set(world.train.styles)) == 4 and len(world.style) > 1000
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"caption": "nam"}, "did you mean 'name'"),
+        ({"drop": 1.5}, "drop is 1.5"),
+        ({"mismatched": -0.1}, "mismatched is -0.1"),
+        ({"size": 4}, "size is 4"),
+    ],
+)
+def test_bad_options_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        emoji.load(**options, stand_in=True)
