@@ -32,8 +32,8 @@ help:  ## list the targets
 setup: .venv/ready  ## the virtual environment, with the pinned requirements
 
 chapters: .venv/ready
-	@echo "== the small CLIP that chapters share, trained once and kept in the cache (a minute the first time)"
-	$(PY) -c 'from mgaplib import training; print("the shared MiniCLIP is", training.competent_miniclip())'
+	@echo "== the two small CLIPs that chapters share, trained once and kept in the cache (two minutes the first time)"
+	printf '%s\n' shapes emoji | xargs -P 2 -I WORLD $(PY) -c 'from mgaplib import training; print("WORLD:", training.competent_miniclip(world="WORLD"))'
 	@echo "== executing the chapters that are not in the cache, two at a time"
 	$(PY) tools/execute.py
 

@@ -15,6 +15,11 @@ _TIMEOUT = (3, 20)  # seconds to connect, then between two pieces: a closed netw
 _unreachable: dict[str, str] = {}  # host or address, and why it failed: each is tried once in a process
 
 
+def cache_folder() -> Path:
+    """Return the folder that what is downloaded, drawn and trained is kept in; it need not exist."""
+    return Path(os.environ.get("MGAPLIB_CACHE") or pooch.os_cache("mgaplib"))
+
+
 @dataclass(frozen=True)
 class Published:
     """Files of one pinned commit: their address, the folder they are kept in, and the SHA-256 of each.

@@ -2,34 +2,58 @@
 
 import hashlib
 import os
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-import pooch
 from filelock import FileLock
 
+from mgaplib import checks
 from mgaplib.book.records import code_hash
+from mgaplib.download import cache_folder
 from mgaplib.models.clip import Clip, load_clip
 from mgaplib.models.miniclip import MINI, mini_clip
 from mgaplib.training.config import TrainConfig
 from mgaplib.training.loop import train
-from mgaplib.worlds import shapeworld
-
-#: Long enough, at CLIP's own temperature, to be good at its task and to keep a gap.
-CONFIG = TrainConfig(steps=1500, lr=4e-3, warmup=50, tau=0.01, temperature="fixed", record_every=500)
-ARCHITECTURE = "MiniCLIP-24"
-PAIRS = 20_000
-_MADE_BY = (
-    "training/competent",
-    "training/loop",
-    "training/config",
-    "models/clip",
-    "models/miniclip",
-    "worlds/shapeworld",
-)
+from mgaplib.worlds import emoji, shapeworld
 
 
-def competent_miniclip(seed: int = 0) -> Clip:
+@dataclass(frozen=True)
+class Recipe:
+    """What a world's MiniCLIP is made of: long enough, at CLIP's own temperature, to be good at its task."""
+
+    architecture: str
+    config: TrainConfig
+    pairs: Callable[[int, int], object]  # from the size of a picture and a seed
+    words: Callable[[], list[str]]
+    made_by: str  # the world's module
+    needs: str  # what it takes, in words
+
+
+_FIXED = {"warmup": 50, "tau": 0.01, "temperature": "fixed", "record_every": 500}
+RECIPES = {
+    "shapes": Recipe(
+        "MiniCLIP-24",
+        TrainConfig(steps=1500, lr=4e-3, **_FIXED),
+        lambda size, seed: shapeworld.draw(20_000, seed=seed, size=size),
+        shapeworld.vocabulary,
+        "worlds/shapeworld",
+        "a minute on one core",
+    ),
+    "emoji": Recipe(
+        "MiniCLIP",
+        TrainConfig(steps=2000, lr=2e-3, **_FIXED),
+        lambda size, seed: emoji.load(size=size, shift=2, seed=seed, stand_in=True).train,
+        lambda: emoji.vocabulary(stand_in=True),
+        "worlds/emoji",
+        "a minute and a half on one core",
+    ),
+}
+ARCHITECTURE = RECIPES["shapes"].architecture
+_MADE_BY = ("training/competent", "training/loop", "training/config", "models/clip", "models/miniclip")
+
+
+def competent_miniclip(seed: int = 0, world: str = "shapes") -> Clip:
     """Return a trained MiniCLIP, from the cache where it is there, trained on the spot where it is not.
 
     The cache is the folder that MGAPLIB_CACHE names, else the user's own. Two processes that ask at once
@@ -37,34 +61,40 @@ def competent_miniclip(seed: int = 0) -> Clip:
 
     Args:
         seed: Seed of the pairs, the weights and the order of training.
+        world: "shapes", or "emoji" for the training pairs of `mgaplib.worlds.emoji`.
+
+    Raises:
+        ValueError: If the world is unknown.
 
     Example:
-        >>> CONFIG.tau
+        >>> RECIPES["emoji"].config.tau
         0.01
 
     Taught in chapter training.
     """
-    path = cached(seed)
+    path = cached(seed, world)
     if not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(path.with_suffix(".lock")):
             if not path.is_file():
-                _train(seed, path)
+                _train(seed, path, RECIPES[world])
     return load_clip(os.fspath(path))
 
 
-def cached(seed: int = 0) -> Path:
-    """Return the file of the trained MiniCLIP of a seed, whether it is there or not."""
-    folder = Path(os.environ.get("MGAPLIB_CACHE") or pooch.os_cache("mgaplib"))
-    here = Path(__file__).parents[1]
-    sources = "".join(code_hash(here / f"{name}.py") for name in _MADE_BY)
-    key = hashlib.sha256(f"{sources}{seed}".encode()).hexdigest()[:16]
-    return folder / f"miniclip-{key}.pt"
+def cached(seed: int = 0, world: str = "shapes") -> Path:
+    """Return the file of the trained MiniCLIP of a seed and a world, whether it is there or not."""
+    recipe, here = RECIPES[checks.known(world, RECIPES, "world")], Path(__file__).parents[1]
+    sources = "".join(code_hash(here / f"{name}.py") for name in (*_MADE_BY, recipe.made_by))
+    # Where shapes stand in for the emoji, another model is made.
+    told = "" if world == "shapes" else emoji.load(size=24, stand_in=True).stand_in
+    key = hashlib.sha256(f"{sources}{seed}{bool(told)}".encode()).hexdigest()[:16]
+    return cache_folder() / f"miniclip-{world}-{key}.pt"
 
 
-def _train(seed: int, path: Path) -> None:
-    print(f"training the shared MiniCLIP ({CONFIG.steps} steps, a minute on one core)", flush=True)
-    options = MINI[ARCHITECTURE]
-    pairs = shapeworld.draw(PAIRS, seed=seed, size=options["image_size"])
+def _train(seed: int, path: Path, recipe: Recipe) -> None:
+    print(f"training the shared MiniCLIP ({recipe.config.steps} steps, {recipe.needs})", flush=True)
+    options = MINI[recipe.architecture]
+    pairs = recipe.pairs(options["image_size"], seed)
+    model = mini_clip(**options, words=recipe.words(), seed=seed)
     # The trainer writes the file under another name and renames it: nobody reads half a model.
-    train(mini_clip(**options, seed=seed), pairs, replace(CONFIG, seed=seed), checkpoint=path)
+    train(model, pairs, replace(recipe.config, seed=seed), checkpoint=path)

@@ -5,7 +5,6 @@ import hashlib
 import html
 import io
 import json
-import os
 import re
 import zipfile
 from collections.abc import Callable, Sequence
@@ -15,7 +14,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import pooch
 
 from mgaplib import checks, download, output
 from mgaplib.worlds import shapeworld
@@ -102,6 +100,7 @@ class Emoji:
             name or an alias, or are the same drawing.
         described: The picture whose name caption i tells: i itself, unless the pair is mismatched.
         redraw: From a random generator to captions drawn anew, or None where they are fixed.
+        shift: Pixels that a picture may be moved by, anew each time that training asks for it.
     """
 
     images: np.ndarray
@@ -113,6 +112,7 @@ class Emoji:
     concepts: np.ndarray
     described: np.ndarray
     redraw: Callable[[np.random.Generator], tuple[list[str], np.ndarray]] | None = None
+    shift: int = 0
 
     def __len__(self) -> int:
         return len(self.captions)
@@ -133,28 +133,35 @@ class Emoji:
     def to_torch(self, clip):
         """Return a torch Dataset of (pixels, token ids), preprocessed for a `mgaplib.models.Clip`.
 
-        Captions that are drawn anew change with every pass over the pairs.
+        Captions that are drawn anew change with every pass over the pairs, moved pictures each time.
         """
+        import torch
         from torch.utils.data import TensorDataset
 
         pixels, tokens = clip.pixels(self.images), clip.tokenizer(self.captions)
-        if self.redraw is None:
+        if self.redraw is None and not self.shift:
             return TensorDataset(pixels, tokens)
-        world = self
+        world, size, by = self, pixels.shape[-1], self.shift
 
-        class Redrawn(TensorDataset):
-            """Pairs whose captions are drawn anew once as many have been asked for as there are."""
+        class Varied(TensorDataset):
+            """Pairs that are not the same each time they are asked for, but the same in each run."""
 
             asked, rng = 0, np.random.default_rng(len(world))
 
             def __getitem__(self, index):
                 self.asked += len(index)
-                if self.asked > len(world):
+                if world.redraw and self.asked > len(world):
                     self.asked = len(index)
                     self.tensors = pixels, clip.tokenizer(world.redraw(self.rng)[0])
-                return super().__getitem__(index)
+                images, texts = super().__getitem__(index)
+                if by:
+                    edged = torch.nn.functional.pad(images, (by, by, by, by), mode="replicate")
+                    places = edged.unfold(2, size, 1).unfold(3, size, 1)
+                    down, right = self.rng.integers(0, 2 * by + 1, (2, len(images)))
+                    images = places[np.arange(len(images)), :, down, right]
+                return images, texts
 
-        return Redrawn(pixels, tokens)
+        return Varied(pixels, tokens)
 
 
 class Splits(NamedTuple):
@@ -182,6 +189,7 @@ def load(
     drop: float = 0.0,
     mismatched: float = 0.0,
     redrawn: bool = False,
+    shift: int = 0,
     seed: int = 0,
     stand_in: bool = False,
 ) -> Splits:
@@ -197,6 +205,7 @@ def load(
         drop: Probability that a word of a name is left out; one stays always.
         mismatched: Share of pairs that get the caption of another picture.
         redrawn: Whether dropped words and wrong captions are drawn anew in each epoch.
+        shift: Pixels that a training picture may be moved by, in each direction, anew each time.
         seed: Seed of what is dropped and mismatched.
         stand_in: Whether ShapeWorld in five renderings may take the emoji's place where they cannot be had;
             a line of output says so.
@@ -217,8 +226,8 @@ def load(
     for name, share in (("drop", drop), ("mismatched", mismatched)):
         if not 0 <= share <= 1:
             raise ValueError(f"{name} is {share}; it is a share between 0 and 1")
-    if size < 8:
-        raise ValueError(f"size is {size}; at least 8 pixels are needed")
+    if size < 8 or not 0 <= shift < size:
+        raise ValueError(f"size is {size} and shift {shift}; a picture has 8 pixels or more, and stays in it")
     world, doubles, instead = _collection(size, stand_in)
     unseen_style, unseen_name = world.styles == world.styles[-1], _held_out(world.concepts)
     train = world.take(~unseen_style & ~unseen_name)
@@ -234,7 +243,7 @@ def load(
     varied = captions if redrawn and (drop or mismatched) else None
     seen = np.isin(np.arange(len(world)), doubles[:, 1])
     return Splits(
-        replace(train, captions=told, described=described, redraw=varied),
+        replace(train, captions=told, described=described, redraw=varied, shift=shift),
         world.take(unseen_style & ~unseen_name & ~seen),
         world.take(~unseen_style & unseen_name),
         world.take(unseen_style & unseen_name),
@@ -316,9 +325,8 @@ def _collection(size: int, stand_in: bool) -> tuple[Emoji, np.ndarray, str]:
 
     What was made of the files is kept in the cache, whole or not at all.
     """
-    folder = Path(os.environ.get("MGAPLIB_CACHE") or pooch.os_cache("mgaplib"))
     made_by = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:16]  # it holds the files' hashes, too
-    kept = folder / f"emoji-{size}-{made_by}.npz"
+    kept = download.cache_folder() / f"emoji-{size}-{made_by}.npz"
     with contextlib.suppress(
         OSError, ValueError, KeyError, zipfile.BadZipFile
     ):  # not there, or cut short: made anew
@@ -330,7 +338,7 @@ def _collection(size: int, stand_in: bool) -> tuple[Emoji, np.ndarray, str]:
         packed, columns = io.BytesIO(), _columns(files, size)
         np.savez_compressed(packed, **columns)
         with contextlib.suppress(OSError):  # a cache that cannot be written costs ten seconds the next time
-            folder.mkdir(parents=True, exist_ok=True)
+            kept.parent.mkdir(parents=True, exist_ok=True)
             output.write_whole(kept, packed.getvalue())
         return *_of_columns(columns), ""
     if not stand_in:

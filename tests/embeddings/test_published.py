@@ -93,11 +93,13 @@ def test_every_stand_in_differs(closed):
 def test_with_torch_miniclip_stands_in(closed, monkeypatch, capsys):
     """Trained here for a few steps only, into this test's own cache: a real model's rows, and named so."""
     monkeypatch.setattr(published, "stand_in", STAND_IN)
-    monkeypatch.setattr(competent, "CONFIG", dataclasses.replace(competent.CONFIG, steps=100, warmup=10))
+    shapes = competent.RECIPES["shapes"]
+    short = dataclasses.replace(shapes, config=dataclasses.replace(shapes.config, steps=100, warmup=10))
+    monkeypatch.setitem(competent.RECIPES, "shapes", short)
     e = published.load_embeddings("videoclip")
     assert "MiniCLIP" in e.source and "Shown instead of VideoCLIP: MiniCLIP" in capsys.readouterr().out
     assert e.data == "miniclip" and e.stand_in and e.images.shape == e.texts.shape == (100, 128)
-    assert [path.suffix for path in closed.glob("miniclip-*.pt")] == [".pt"]
+    assert [path.suffix for path in closed.glob("miniclip-shapes-*.pt")] == [".pt"]
     random = published.load_embeddings("videoclip", trained=False)
     told = [np.diag(s.images @ s.texts.T).mean() - (s.images @ s.texts.T).mean() for s in (e, random)]
     assert told[0] > 0.02 > told[1]  # a hundred steps are a beginning: partners are closer than strangers

@@ -141,6 +141,17 @@ def test_captions_drawn_anew_change_with_the_epoch_and_repeat_with_the_run(world
     assert all((a == b).all() for a, b in zip(first, again, strict=True))
 
 
+def test_pictures_are_moved_by_no_more_than_the_shift_and_keep_their_captions(world):
+    clip = models.wrap(models.mini_clip(width=16, words=emoji.vocabulary(stand_in=True)))
+    fixed = world.train.to_torch(clip)[np.arange(64)]
+    moved = emoji.load(shift=2, stand_in=True).train.to_torch(clip)[np.arange(64)]
+    assert (moved[1] == fixed[1]).all() and (moved[0] != fixed[0]).any()
+    for one, other in zip(moved[0], fixed[0], strict=True):
+        edged = np.pad(other.numpy(), ((0, 0), (2, 2), (2, 2)), mode="edge")
+        places = [edged[:, y : y + 32, x : x + 32] for y in range(5) for x in range(5)]
+        assert any((one.numpy() == place).all() for place in places)
+
+
 def test_a_taken_pair_keeps_what_it_describes(world):
     train = emoji.load(mismatched=0.5, stand_in=True).train
     some = train.take(train.described == np.arange(len(train)))
@@ -281,6 +292,7 @@ def test_without_the_files_shapes_stand_in_and_say_so(mirror, capsys):
         ({"drop": 1.5}, "drop is 1.5"),
         ({"mismatched": -0.1}, "mismatched is -0.1"),
         ({"size": 4}, "size is 4"),
+        ({"shift": -1}, "shift -1"),
     ],
 )
 def test_bad_options_are_refused(options, message):
