@@ -142,8 +142,8 @@ class Cosines:
 
     Attributes:
         model: Which model, and on what.
-        gram: Cosines of all rows: 100 for each modality, in the order of `model.modalities`; within one in the
-            order of `captions`.
+        gram: Cosines of all rows, 100 for each modality, in the order of `model.modalities`, and within one in
+            that of `captions`.
         embeddings: Rows of unit length with these cosines by modality, up to one rotation of all.
         stand_in: Whether drawn rows stand in for the published cosines, which were out of reach.
         data: What kind of data a claim about them rests on: real or simulation.
@@ -192,8 +192,8 @@ def load(name: str) -> Cosines:
     """Return one model's published cosines, checked, and embeddings that have them.
 
     The file is read from the folder that the environment variable MGAPLIB_DATA names, else from the cache,
-    else downloaded; its SHA-256 is checked each time. Where none can be reached, drawn embeddings of the same
-    shape take their place, the same for every model but for the draw, and a line of output says so.
+    else downloaded; its SHA-256 is checked each time. Where none can be reached, embeddings that were drawn,
+    with a gap of any size, take their place, and a line of output says so.
 
     Args:
         name: A name of `models()`, such as clip/coco.
@@ -221,7 +221,8 @@ def load(name: str) -> Cosines:
         return Cosines(model, gram, _rows(gram, model.modalities), False)
     print(f"Shown instead of {name}: {DRAWN}, no measurement of {model.label}, because {reason}.")
     place = list(_BY_NAME).index(name)
-    rows = np.concatenate([drawn(place, (N, 128), True)[i % 2] for i, _ in enumerate(model.modalities)])
+    sides = drawn(place, (N, 128), True, gap=0.2 + 0.7 * (place * 7 % 22) / 21)
+    rows = np.concatenate([sides[i % 2] for i, _ in enumerate(model.modalities)])
     gram = rows.astype(float) @ rows.astype(float).T
     return Cosines(
         model, gram, dict(zip(model.modalities, np.split(rows, len(rows) // N), strict=True)), True

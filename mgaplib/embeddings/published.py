@@ -140,13 +140,18 @@ def miniclip(seed: int, n: int, trained: bool) -> tuple[np.ndarray, np.ndarray]:
     return model.encode_images(pairs.images), model.encode_texts(pairs.captions)
 
 
-def drawn(seed: int, shape: tuple[int, int], trained: bool) -> tuple[np.ndarray, np.ndarray]:
+def drawn(
+    seed: int, shape: tuple[int, int], trained: bool, gap: float | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Return drawn embeddings of the published ones' shape: two cones whose axes are a gap apart.
 
     A row is a common direction, plus or minus half the gap, plus content: shared by the pair where the model
-    is trained, its own where it is not. The variances are CLIP's, rounded.
+    is trained, its own where it is not. The variances are CLIP's, rounded; another gap, up to 1.4, has the
+    common direction make room for it.
     """
     common, half_gap, shared, own = (0.34, 0.18, 0.15, 0.33) if trained else (0.35, 0.32, 0.0, 0.33)
+    if gap is not None:
+        common, half_gap = common + half_gap - gap**2 / 4, gap**2 / 4
     n, d = shape
     rng = np.random.default_rng([seed, trained])
     # Content fills 100 directions, about the effective rank of CLIP's; two more hold the cones' axes.

@@ -285,5 +285,7 @@ def test_without_the_files_everything_runs_and_says_so(nobody, monkeypatch, capf
     np.testing.assert_allclose(rows @ rows.T, found.gram, atol=1e-6)
     assert atlas.captions("coco")[:2] == ["pair 0", "pair 1"] and "are numbered" in capfd.readouterr().out
     assert atlas.picture(3) is None
+    gaps = [metrics.modality_gap(f.images, f.texts) for f in map(atlas.load, MODELS.index)]
+    assert min(gaps) < 0.3 and max(gaps) > 0.8  # so that a page shows what it would show
     other = atlas.load("clip/coco")
     assert abs(other.gram[:100, :100] - found.gram[:100, :100]).max() > 0.1  # each has a draw of its own
