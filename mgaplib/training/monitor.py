@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import distributed
 
+from mgaplib import checks
 from mgaplib.metrics.streaming import of_sums
 
 _COUNTS = 5  # before the sums: pairs, batches, squared distances, hits of each direction
@@ -56,10 +57,11 @@ class GapMonitor:
         """Add a batch of embeddings.
 
         Args:
-            images, texts: (n, d), row i paired with row i, of any length; they are used without gradient.
+            images, texts: Tensors (n, d), row i paired with row i, of any length; they are used where they
+                are, and without gradient.
 
         Raises:
-            TypeError: If they are no tensors of floating-point numbers.
+            TypeError: If they hold no floating-point numbers.
             ValueError: If they are no two matrices of one shape, or have another d than before.
         """
         batch = _sums(images, texts)
@@ -149,9 +151,13 @@ def torchmetric(d: int):
 @torch.no_grad()
 def _sums(images: torch.Tensor, texts: torch.Tensor) -> torch.Tensor:
     """Return what of a batch adds up, in one tensor: counts, hits, and both modalities' sums of unit rows."""
+    images, texts = (
+        rows if isinstance(rows, torch.Tensor) else torch.from_numpy(checks.embeddings(rows, name))
+        for rows, name in ((images, "images"), (texts, "texts"))
+    )
     for name, rows in (("images", images), ("texts", texts)):
-        if not (isinstance(rows, torch.Tensor) and rows.is_floating_point()):
-            raise TypeError(f"{name} is no tensor of floating-point numbers; pass the embeddings of a batch")
+        if not rows.is_floating_point():
+            raise TypeError(f"{name} holds {rows.dtype}; embeddings are floating point: call {name}.float()")
     if images.ndim != 2 or images.shape != texts.shape:
         raise ValueError(
             f"images has shape {tuple(images.shape)} and texts {tuple(texts.shape)}; pass two matrices of "

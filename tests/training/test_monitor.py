@@ -68,6 +68,7 @@ def test_half_precision_any_length_and_gradients_are_as_good():
         assert shown(given) == pytest.approx(expected, abs=1e-5)
     assert shown((images.half(), texts.half()))["gap"] == pytest.approx(expected["gap"], abs=1e-2)
     assert images.grad is None
+    assert shown((images.tolist(), texts.numpy())) == pytest.approx(expected, abs=1e-5)
 
 
 def test_pairs_that_coincide_have_no_gap():
@@ -80,8 +81,8 @@ def test_pairs_that_coincide_have_no_gap():
 @pytest.mark.parametrize(
     ("images", "texts", "error", "match"),
     [
-        (np.eye(3), torch.eye(3), TypeError, "images is no tensor of floating-point numbers"),
-        (torch.eye(3), torch.eye(3).long(), TypeError, "texts is no tensor of floating-point numbers"),
+        (np.eye(3, dtype=int), torch.eye(3), TypeError, "images holds int64"),
+        (torch.eye(3), torch.eye(3).long(), TypeError, r"texts holds torch.int64; .*call texts.float\(\)"),
         (torch.eye(3), torch.eye(3)[:2], ValueError, r"images has shape \(3, 3\) and texts \(2, 3\)"),
         (torch.ones(3), torch.ones(3), ValueError, r"images has shape \(3,\)"),
         (torch.eye(4), torch.eye(4), ValueError, "images have 4 columns, those before had 3"),
