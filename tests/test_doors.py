@@ -38,7 +38,8 @@ OTHERS = {
 }  # fmt: skip
 #: Where arguments of these names are no embeddings, or the caller vouches for them.
 ELSEWHERE = (
-    "models.", "worlds.", "training.losses", "training.swapping", "training.temperature", "Pairs.take",
+    "models.", "worlds.", "training.losses", "training.swapping", "training.temperature", "GapMonitor",
+    "Pairs.take",
     "trusted", "Pairs.of", "centroid", "Flow", "Embeddings", "read_pairs", "Report", "zeroshot.prompts",
     "class_embeddings", "initialisation_share", "describe_cones", "Correction.", "checks.", "Benchmark",
     "fairface_table", "choose_shift", "fuse",

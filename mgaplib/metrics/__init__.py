@@ -7,6 +7,7 @@ part that needs one pass only, for embeddings that do not fit into memory. `pair
 `first_hits` take a dict of named arrays, for three modalities and more.
 """
 
+from mgaplib.metrics.clouds import covariance_gap, frechet_distance, knn_mixing, norm_imbalance
 from mgaplib.metrics.gap import (
     alignment,
     centre_angle,
@@ -27,8 +28,9 @@ from mgaplib.metrics.table import gap_report
 
 __all__ = [
     "GapAccumulator", "alignment", "centre_angle", "centroid_polygon", "contrastive_loss",
-    "effective_rank", "embeddings_from_gram", "first_hits", "gap_report", "gap_share", "gap_vector",
-    "hubness", "linear_separability", "logit_entropy", "mean_cosine", "mixed_partner_ranks",
-    "modality_gap", "pairwise", "ranking_robustness", "recall_at_k", "relative_modality_gap",
-    "same_modality_share", "score_gap", "uniformity", "uniformity_w2",
+    "covariance_gap", "effective_rank", "embeddings_from_gram", "first_hits", "frechet_distance",
+    "gap_report", "gap_share", "gap_vector", "hubness", "knn_mixing", "linear_separability",
+    "logit_entropy", "mean_cosine", "mixed_partner_ranks", "modality_gap", "norm_imbalance", "pairwise",
+    "ranking_robustness", "recall_at_k", "relative_modality_gap", "same_modality_share", "score_gap",
+    "uniformity", "uniformity_w2",
 ]  # fmt: skip

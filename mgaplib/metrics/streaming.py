@@ -115,20 +115,9 @@ class GapAccumulator:
         """
         if self.n < 2:
             raise ValueError(f"{self.n} pairs have been added; at least 2 are needed")
-        means = self._sums / self.n
-        cosines = (self.n * (means**2).sum(axis=1) - 1) / (self.n - 1)
-        across = self._apart / self.n / 4
-        within = (1 - cosines.mean()) / 2
-        gap = float(np.linalg.norm(means[0] - means[1]))
         found = {
-            "pairs": float(self.n),
-            "modality_gap": gap,
-            "relative_modality_gap": across / (across + within),
-            "gap_share": min(gap**2 * self.n / self._apart, 1.0),
-            "alignment": self._apart / self.n,
-            "mean_cosine (images)": float(cosines[0]),
-            "mean_cosine (texts)": float(cosines[1]),
-            "uniformity_w2": self._uniformity_w2(means),
+            **of_sums(self.n, self._sums, self._apart),
+            "uniformity_w2": self._uniformity_w2(self._sums / self.n),
             "effective_rank (images)": _effective_rank(self._variances(0)),
             "effective_rank (texts)": _effective_rank(self._variances(1)),
         }
@@ -155,6 +144,25 @@ class GapAccumulator:
         values = np.linalg.eigvalsh(self._moments.sum(axis=0) / (2 * self.n) - np.outer(both, both))
         d = len(both)
         return -float(np.sqrt(max(2 - 2 * np.sqrt(values.clip(min=0)).sum() / np.sqrt(d), 0)))
+
+
+def of_sums(n: int, sums: np.ndarray, apart: float) -> dict[str, float]:
+    """Return what follows from both modalities' sums of unit rows and of the pairs' squared distances."""
+    means = sums / n
+    cosines = (n * (means**2).sum(axis=1) - 1) / (n - 1)
+    across = apart / n / 4
+    within = (1 - cosines.mean()) / 2
+    gap = float(np.linalg.norm(means[0] - means[1]))
+    some = across + within > np.finfo(np.float32).eps  # a ratio of distances needs a distance
+    return {
+        "pairs": float(n),
+        "modality_gap": gap,
+        "relative_modality_gap": float(across / (across + within)) if some else float("nan"),
+        "gap_share": min(gap**2 * n / apart, 1.0) if apart > 0 else float("nan"),  # all pairs coincide
+        "alignment": apart / n,
+        "mean_cosine (images)": float(cosines[0]),
+        "mean_cosine (texts)": float(cosines[1]),
+    }
 
 
 def _effective_rank(variances: np.ndarray) -> float:

@@ -121,10 +121,13 @@ def measure_several(sets: Mapping, *, max_rows: int = 2000, seed: int = 0) -> Se
     """
     max_rows = checks.whole(max_rows, "max_rows", _MIN_ROWS, None, f"at least {_MIN_ROWS} are needed")
     seed = checks.whole(seed, "seed", 0, None, "pass a whole number from 0 on")
-    total = min(map(len, sets.values()), default=0) if isinstance(sets, Mapping) else 0
-    if total > max_rows and len({len(rows) for rows in sets.values()}) == 1:
+    total = 0
+    if isinstance(sets, Mapping) and sets:
+        sets = {name: checks.rows(values, name) for name, values in sets.items()}
+        total = len(next(iter(sets.values())))
+    if total > max_rows and len({len(values) for values in sets.values()}) == 1:
         drawn = np.sort(np.random.default_rng(seed).choice(total, max_rows, replace=False))
-        sets = {name: np.asarray(rows)[drawn] for name, rows in sets.items()}
+        sets = {name: values[drawn] for name, values in sets.items()}
     rows = named_sets(sets, min_rows=_MIN_ROWS)
     measured, dimensions = next(iter(rows.values())).shape
     tables = {

@@ -278,3 +278,8 @@ def test_shards_that_cannot_be_told_apart_are_refused(tmp_path, names, words):
         np.save(tmp_path / name, np.eye(4))
     with pytest.raises(ValueError, match=words):
         embeddings.find_shards(tmp_path)
+
+
+def test_pairs_that_coincide_have_a_gap_of_nothing_and_no_share():
+    found = GapAccumulator().update(np.eye(3), np.eye(3)).metrics()
+    assert found["modality_gap"] == 0 and np.isnan(found["gap_share"])

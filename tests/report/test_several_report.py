@@ -61,6 +61,9 @@ def test_of_many_rows_the_same_are_drawn_of_each():
     assert (found.rows, found.measured) == (500, 50)
     drawn = {name: x[rows] for name, x in sets.items()}
     pd.testing.assert_frame_equal(found.tables["modality_gap"], metrics.pairwise(drawn))
+    tables = {name: pd.DataFrame(x, index=np.arange(500)[::-1]) for name, x in sets.items()}
+    again = report.measure_several(tables, max_rows=50, seed=3)
+    pd.testing.assert_frame_equal(found.tables["modality_gap"], again.tables["modality_gap"])
 
 
 def test_the_dict_is_json_without_holes():
