@@ -2,9 +2,9 @@
 
 The room of everything that a reader moves: a file of Python and one of JavaScript a widget; the training
 panel, which needs a kernel, has Python alone. What the widgets compute stands once, in engines that are pure
-(`numbers.js`, `landscape_engine.js`, `sphere_engine.js`); what they draw and say in `canvas.js` and
-`shared.js`. `base.py` joins a widget's files into the one module that Colab and a static page need. They are
-loaded when they are first used: the import costs nothing.
+(`numbers.js`, `landscape_engine.js`, `gram_engine.js`, `sphere_engine.js`); what they draw and say stands in
+`canvas.js` and `shared.js`. `base.py` joins a widget's files into the one module that Colab and a static page
+need. They are loaded when they are first used: the import costs nothing.
 """
 
 import importlib
@@ -12,13 +12,16 @@ import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from mgaplib.widgets.atlas_explorer import AtlasExplorer
     from mgaplib.widgets.cone_explorer import ConeExplorer
     from mgaplib.widgets.gap_explorer import GapExplorer
     from mgaplib.widgets.sphere_explorer import SphereExplorer
     from mgaplib.widgets.training_panel import TrainingPanel
     from mgaplib.widgets.training_scrubber import TrainingScrubber
 
-__all__ = ["ConeExplorer", "GapExplorer", "SphereExplorer", "TrainingPanel", "TrainingScrubber"]
+__all__ = [
+    "AtlasExplorer", "ConeExplorer", "GapExplorer", "SphereExplorer", "TrainingPanel", "TrainingScrubber",
+]  # fmt: skip
 
 
 def __getattr__(name: str):

@@ -104,7 +104,8 @@ export function keepInAddress(model, root, kind, settings) {
   const moved = () => {
     if (read()) arrive();
   };
-  if (read() && performance.getEntriesByType("navigation")[0]?.type === "navigate") {
+  const cameBack = ["reload", "back_forward"].includes(performance.getEntriesByType("navigation")[0]?.type);
+  if (read() && !cameBack) {
     if (document.readyState === "complete") requestAnimationFrame(arrive);
     else addEventListener("load", arrive, { once: true });
   }

@@ -9,6 +9,8 @@ import anywidget
 import numpy as np
 import traitlets
 
+from mgaplib import checks
+
 _FOLDER = Path(__file__).parent
 _PICTURE = 64  # pixels: what is pointed at is recognised, and a hundred weigh about 150 kB
 
@@ -70,7 +72,7 @@ def pictures_of(pictures, n: int) -> np.ndarray:
 
 def captions_of(captions, n: int) -> list[str]:
     """Return one caption for each of n pairs."""
-    captions = [str(caption) for caption in captions]
+    captions = [str(caption).strip() for caption in captions]
     if len(captions) != n:
         raise ValueError(f"captions has {len(captions)} entries; pass one for each of the {n} pairs")
     return captions
@@ -98,14 +100,54 @@ def within(proposal, low: float, high: float, cure: str):
 
 
 class BookWidget(anywidget.AnyWidget):
-    """A widget that lives in a kernel and in a static page, with a picture where neither can run it."""
+    """A widget that lives in a kernel and in a static page, with a picture where neither can run it.
+
+    Args:
+        data: What the browser is sent once.
+        tries: Things to try: pairs of a label and a dict of settings, each shown as a button that sets them.
+        name: What the widget is called in its page's address, where its settings stand; its kind if empty.
+
+    Raises:
+        ValueError: If a try is no such pair, or sets what the widget does not have.
+        TraitError: If a try sets something to what it cannot be.
+    """
 
     _css = style()
     #: ipywidgets 7 (Colab's) would show itself by this one and leave the picture out.
     _ipython_display_ = None
+    #: What a reader moves: a try may set these, and they stand in the page's address.
+    settings: tuple[str, ...] = ()
 
     metrics = traitlets.Dict().tag(sync=True)
     data = traitlets.Dict().tag(sync=True)
+    tries = traitlets.List().tag(sync=True)
+    name = traitlets.Unicode().tag(sync=True)
+
+    def __init__(self, *, data: dict, tries=(), **traits):
+        super().__init__(data=data, **traits)
+        start = {setting: getattr(self, setting) for setting in self.settings}
+        self.tries = [self._tried(entry) for entry in tries]
+        for setting, value in start.items():
+            setattr(self, setting, value)
+
+    def _tried(self, entry) -> dict:
+        """Return a try as the browser is sent it, after it was tried."""
+        try:
+            label, state = entry
+            state = dict(state)
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                f"tries holds {entry!r}; pass pairs of a label and a dict of settings"
+            ) from error
+        for setting, value in state.items():
+            setattr(self, checks.known(setting, self.settings, "setting in tries"), value)
+        return {"label": str(label), "state": {setting: getattr(self, setting) for setting in state}}
+
+    @traitlets.validate("name")
+    def _valid_name(self, proposal) -> str:
+        if not re.fullmatch(r"[\w-]*", proposal.value):
+            raise traitlets.TraitError(f"name is {proposal.value!r}; pass letters, digits, _ and - only")
+        return proposal.value
 
     def _repr_mimebundle_(self, **kwargs):
         data, metadata = super()._repr_mimebundle_(**kwargs)

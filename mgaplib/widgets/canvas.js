@@ -1,4 +1,5 @@
 // What the widgets' pictures share: a sharp canvas in the page's colours, axes, lines, points, dragging.
+import { clamp } from "./numbers.js";
 
 /** Keep a canvas as sharp as the screen and call `draw(context, width, height)` when its size or theme changes. */
 export function sharpCanvas(root, canvas, draw) {
@@ -93,17 +94,50 @@ export function lowestPoint(c, x, y, fill) {
   c.fill();
 }
 
-/** Drag sideways over a picture: `onShare` hears how far across its plot, 0 left to 1 right. */
-export function dragAcross(canvas, box, onShare) {
-  const move = (event) => {
-    if (!event.buttons) return;
-    const area = canvas.getBoundingClientRect();
-    const share = (event.clientX - area.left - box.left) / (area.width - box.left - box.right);
-    onShare(Math.min(Math.max(share, 0), 1));
-  };
+/**
+ * Point at a picture: a mouse by moving over it, a finger by a tap. A swipe scrolls the page and points at nothing.
+ * @param {HTMLCanvasElement} canvas
+ * @param {(event: PointerEvent) => void} onPoint
+ */
+export function pointAt(canvas, onPoint) {
+  canvas.addEventListener("pointermove", (event) => {
+    if (event.pointerType === "mouse") onPoint(event);
+  });
+  canvas.addEventListener("click", onPoint);
+}
+
+/**
+ * Drag over a picture. A mouse drags from where it is pressed; a finger once it has moved sideways, so that a swipe up
+ * or down scrolls the page and moves nothing; a tap goes where it is.
+ * @param {HTMLCanvasElement} canvas
+ * @param {(event: PointerEvent) => void} onDrag
+ */
+export function dragOver(canvas, onDrag) {
+  let from; // where a finger came down
+  let dragging = false;
   canvas.addEventListener("pointerdown", (event) => {
     canvas.setPointerCapture(event.pointerId);
-    move(event);
+    from = [event.clientX, event.clientY];
+    dragging = event.pointerType === "mouse";
+    if (dragging) onDrag(event);
   });
-  canvas.addEventListener("pointermove", move);
+  canvas.addEventListener("pointermove", (event) => {
+    if (!from || !event.buttons) return;
+    const [across, along] = [event.clientX - from[0], event.clientY - from[1]].map(Math.abs);
+    dragging ||= across > 6 && across > along;
+    if (dragging) onDrag(event);
+  });
+  canvas.addEventListener("pointerup", (event) => {
+    if (from && !dragging) onDrag(event);
+    from = undefined;
+  });
+  canvas.addEventListener("pointercancel", () => (from = undefined)); // the page took the swipe
+}
+
+/** Drag sideways over a picture: `onShare` hears how far across its plot, 0 left to 1 right. */
+export function dragAcross(canvas, box, onShare) {
+  dragOver(canvas, (event) => {
+    const area = canvas.getBoundingClientRect();
+    onShare(clamp((event.clientX - area.left - box.left) / (area.width - box.left - box.right), 0, 1));
+  });
 }

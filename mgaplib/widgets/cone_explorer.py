@@ -46,6 +46,7 @@ class ConeExplorer(BookWidget):
     """
 
     _esm = front_end("cone_explorer")
+    settings = ("layer", "activation")
 
     layer = traitlets.Int(0).tag(sync=True)
     activation = traitlets.Unicode().tag(sync=True)

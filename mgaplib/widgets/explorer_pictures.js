@@ -17,7 +17,7 @@ export function drawPairs(c, width, height, { d, color, extent, places, chosen }
   c.textAlign = "right";
   c.fillText("along the gap →", width - 4, height - 4);
   c.textAlign = "left";
-  c.fillText("↑ across it, where they vary most", 0, 12);
+  c.fillText(width < 260 ? "↑ across it" : "↑ across it, where they vary most", 0, 12);
   const at = (kind, i) => onScreen(4 * i + 2 * kind);
   pairLines(c, d.n, at, color("pair"));
   pointClouds(c, d.n, at, d.colors, color, { point: 1.8, centroid: 6.5 });

@@ -1,19 +1,19 @@
 // The GapExplorer: shift the two modalities along the gap and watch distance, loss and retrieval answer.
 // Everything shown is computed here, from one cross-Gram and the small tables that Python sent once.
 import { between, keepInAddress } from "./address.js";
-import { dragAcross, palette, sharpCanvas } from "./canvas.js";
+import { dragAcross, palette, pointAt, sharpCanvas } from "./canvas.js";
 import { LANDSCAPE, drawLandscape, drawPairs, pairAt } from "./explorer_pictures.js";
 import { extentOf, makeLandscape, meanOf, readLandscape } from "./landscape_engine.js";
 import { lowest, nearestStop, words } from "./numbers.js";
-import { dot, foundBy, guarded, make, oncePerFrame, panel, pictures, sayer, slider, tween } from "./shared.js";
+import { dot, foundBy, guarded, make, oncePerFrame, panel, pictures, sayer, slider, tileList, tween } from "./shared.js";
 
-// Each tile: the number it shows large, its title, and the numbers below it.
+const WAYS = [["loss_image_to_text", "image → text"], ["loss_text_to_image", "text → image"]];
 const TILES = [
-  ["gap", "Gap", []],
-  ["loss", "Loss", [["loss_image_to_text", "image → text"], ["loss_text_to_image", "text → image"]]],
-  ["recall_image_to_text", "R@1, image → text", []],
-  ["recall_text_to_image", "R@1, text → image", []],
-  ["zero_shot_accuracy", "Zero-shot accuracy", []],
+  ["gap", "Gap", 3],
+  ["loss", "Loss", 3, "", WAYS],
+  ["recall_image_to_text", "R@1, image → text", 3],
+  ["recall_text_to_image", "R@1, text → image", 3],
+  ["zero_shot_accuracy", "Zero-shot accuracy", 3],
 ];
 
 function render({ model, root, ends }) {
@@ -32,6 +32,7 @@ function render({ model, root, ends }) {
 
   // Where things are now, and what was last computed from it.
   let numbers = engine.metrics(model.get("shift"), model.get("tau"));
+  let trained;
   let curves;
   let best;
   let chosen = -1; // the pair that is looked at
@@ -58,20 +59,7 @@ function render({ model, root, ends }) {
   const dash = (style) => make("i", { class: "mgap-dash", style: `border-top: ${style}`, "aria-hidden": "true" });
   const scatter = make("canvas", { role: "img" });
   const landscape = make("canvas", { role: "img" });
-  const shown = new Map(); // the name of a number -> where it stands
-  const before = new Map(); // and where its value as trained stands
-  const tiles = make("dl", { class: "mgap-numbers" });
-  for (const [name, title, parts] of TILES) {
-    if (!(name in numbers)) continue;
-    shown.set(name, make("span", { "data-metric": name }));
-    before.set(name, make("span"));
-    const lines = parts.map(([part, label]) => {
-      shown.set(part, make("span", { "data-metric": part }));
-      return make("small", {}, `${label} `, shown.get(part));
-    });
-    const value = make("dd", {}, shown.get(name), make("small", {}, "as trained ", before.get(name)), ...lines);
-    tiles.append(make("div", { class: "mgap-number" }, make("dt", {}, title), value));
-  }
+  const tiles = tileList(TILES.filter(([name]) => name in numbers));
   const speaker = sayer();
   const pairSlider = slider({
     label: "Look at a pair",
@@ -104,7 +92,7 @@ function render({ model, root, ends }) {
         ].map(([style, label]) => make("span", {}, dash(style), label)),
       ),
     ),
-    tiles,
+    tiles.element,
     pairSlider.row,
     pairWords,
   );
@@ -172,15 +160,11 @@ function render({ model, root, ends }) {
       refresh.tau = tau;
       curves = engine.curve(tau);
       best = lowest(meanOf(curves), engine.curveShift);
-      const trained = engine.metrics(0, tau);
-      for (const [name, place] of before) place.textContent = words(trained[name], 3);
+      trained = engine.metrics(0, tau);
     }
     numbers = engine.metrics(shift, tau);
     moved.places(places);
-    for (const [name, place] of shown) {
-      place.textContent = words(numbers[name], 3);
-      place.dataset.value = numbers[name];
-    }
+    tiles.show(numbers, trained);
     shiftSlider.show(stopAt(shift), words(shift, 2));
     tauSlider.show(tauStop(tau), String(Number(tau.toPrecision(3))));
     model.set("metrics", numbers);
@@ -200,12 +184,10 @@ function render({ model, root, ends }) {
   const drawing = oncePerFrame(refresh);
 
   // --- pointing: the left picture picks a pair, the right one drags the shift
-  function pick(event) {
+  pointAt(scatter, (event) => {
     const pair = pairAt(event, scatter, n, onScreen);
     if (pair >= 0 && pair !== chosen) choose(pair);
-  }
-  scatter.addEventListener("pointermove", pick);
-  scatter.addEventListener("pointerdown", pick);
+  });
   dragAcross(landscape, LANDSCAPE, (share) => move(shiftAt(Math.round(share * (d.stops - 1)))));
 
   for (const name of ["shift", "tau"]) model.on(`change:${name}`, drawing.schedule);

@@ -56,6 +56,15 @@ class Matches:
         return {"count": len(at), "at": at.tobytes(), "value": values.tobytes()}
 
 
+def recalls(land: ShiftLandscape) -> dict[str, Matches]:
+    """Return how often each side finds the other first."""
+    own = np.arange(len(land.gram))
+    return {
+        "recall_image_to_text": Matches(land.gram, land.p, land.q, own, land.gap_length),
+        "recall_text_to_image": Matches(land.gram.T, -land.q, -land.p, own, land.gap_length),
+    }
+
+
 def across(land: ShiftLandscape) -> tuple[np.ndarray, np.ndarray]:
     """Return both modalities' coordinates along the first principal component orthogonal to the gap."""
     union = np.concatenate([land.images, land.texts]).astype(float)
@@ -149,6 +158,7 @@ class GapExplorer(BookWidget):
     """
 
     _esm = front_end("gap_explorer")
+    settings = ("shift", "tau")
 
     shift = traitlets.Float(0.0).tag(sync=True)
     tau = traitlets.Float(0.01).tag(sync=True)
@@ -190,11 +200,7 @@ class GapExplorer(BookWidget):
             pictures = None if pictures is None else pictures[rows]
             note = f"{max_pairs} of {total} pairs, drawn at random; every number here is theirs."
         self._land = land = ShiftLandscape(pairs, dtype="float64")
-        own = np.arange(len(pairs))
-        self._matches = {
-            "recall_image_to_text": Matches(land.gram, land.p, land.q, own, land.gap_length),
-            "recall_text_to_image": Matches(land.gram.T, -land.q, -land.p, own, land.gap_length),
-        }
+        self._matches = recalls(land)
         if labels is not None:
             self._matches["zero_shot_accuracy"] = Matches(
                 land.images @ class_embeddings.T.astype(float),

@@ -118,8 +118,8 @@ export function extentOf(moved, places, shifts) {
   return extent;
 }
 
-/** Read 16-bit levels as the cosines that they stand for. */
-const cosinesOf = (levels, centre, step) => Float32Array.from(levels, (level) => centre + step * level);
+/** Read levels as the cosines that they stand for. */
+export const cosinesOf = (levels, centre, step) => Float32Array.from(levels, (level) => centre + step * level);
 
 /** Read what a landscape's Python side sent; a missing or truncated part is an error that names it. */
 export function readLandscape(data) {
@@ -128,13 +128,6 @@ export function readLandscape(data) {
   const table = (name, length) => typed(Float64Array, data[name], length, name);
   const gram = cosinesOf(typed(Int16Array, data.gram, n * n, "gram"), data.gram_centre, data.gram_step);
   const flat = typed(Float32Array, data.curves, taus.length * columns * 2, "curves");
-  const steps = {};
-  for (const [name, { count, at, value }] of Object.entries(data.steps)) {
-    steps[name] = {
-      at: typed(Float64Array, at, count, `steps of ${name}`),
-      value: typed(Float64Array, value, count, `values of ${name}`),
-    };
-  }
   return {
     ...data,
     pairs: {
@@ -148,13 +141,30 @@ export function readLandscape(data) {
       acrossTexts: table("across_texts", n),
     },
     squaredGaps: table("squared_gaps", stops),
+    gap: gapOf(data),
     /** The tabulated loss of one direction (0 image to text, 1 text to image) at the k-th temperature. */
     curve: (k, direction) => flat.subarray((2 * k + direction) * columns, (2 * k + direction + 1) * columns),
-    steps,
+    shares: sharesOf(data.steps),
   };
 }
 
-/** A share that changes only where some row's best match changes. */
+/** The gap at every shift, from its square at some stops. */
+export function gapOf({ squared_gaps: squared, shift_range: [low, high], stops }) {
+  const table = typed(Float64Array, squared, stops, "squared_gaps");
+  return (shift) => Math.sqrt(Math.max(0, interpolate(table, low, (high - low) / (stops - 1), shift)));
+}
+
+/** Shares, such as recalls, at every shift: each changes only where some row's best match changes. */
+export function sharesOf(steps) {
+  const tables = Object.entries(steps).map(([name, { count, at, value }]) => ({
+    name,
+    at: typed(Float64Array, at, count, `steps of ${name}`),
+    value: typed(Float64Array, value, count, `values of ${name}`),
+  }));
+  return (shift) => Object.fromEntries(tables.map((table) => [table.name, stepAt(table, shift)]));
+}
+
+/** The value of the step that was last passed. */
 export function stepAt({ at, value }, shift) {
   let [low, high] = [0, at.length];
   while (high - low > 1) {
@@ -170,7 +180,6 @@ export function makeLandscape(d) {
   const first = d.shift_range[0];
   const stepOf = (count) => (d.shift_range[1] - first) / (count - 1);
   const moved = movePairs(d.pairs);
-  const gap = (shift) => Math.sqrt(Math.max(0, interpolate(d.squaredGaps, first, stepOf(d.stops), shift)));
 
   /** The loss at every tabulated shift; between two tabulated temperatures, interpolated in the logarithm. */
   function curve(tau) {
@@ -191,19 +200,18 @@ export function makeLandscape(d) {
 
   return {
     moved,
-    gap,
+    gap: d.gap,
     curve,
     /** The numbers by name; the pairs stay moved there. */
     metrics(shift, tau) {
       const [imageToText, textToImage] = contrastiveLosses(d.n, tau, moved.to(shift).fillRow);
-      const numbers = {
-        gap: gap(shift),
+      return {
+        gap: d.gap(shift),
         loss: (imageToText + textToImage) / 2,
         loss_image_to_text: imageToText,
         loss_text_to_image: textToImage,
+        ...d.shares(shift),
       };
-      for (const name of Object.keys(d.steps)) numbers[name] = stepAt(d.steps[name], shift);
-      return numbers;
     },
     curveShift: (k) => first + k * stepOf(d.curve_stops),
   };

@@ -88,6 +88,27 @@ export function slider({ label, hint, stops, onInput }) {
   };
 }
 
+/**
+ * Things to try: buttons that set the widget; `show` marks the one whose settings are the present ones.
+ * @param {object} model
+ * @param {(state: Record<string, unknown>) => void} go sets some settings
+ */
+export function tryButtons(model, go) {
+  const tries = model.get("tries") ?? [];
+  const buttons = tries.map(({ label, state }) => {
+    const button = make("button", { type: "button", class: "mgap-try" }, label);
+    button.addEventListener("click", () => go(state));
+    return button;
+  });
+  const isNow = ([name, value]) => (typeof value === "number" ? Math.abs(model.get(name) - value) < 1e-6 : model.get(name) === value);
+  return {
+    elements: buttons.length ? [make("div", { class: "mgap-buttons", role: "group", "aria-label": "Things to try" }, ...buttons)] : [],
+    show() {
+      for (const [k, { state }] of tries.entries()) buttons[k].setAttribute("aria-pressed", Object.entries(state).every(isNow));
+    },
+  };
+}
+
 /** A picture under its title, in one piece or several, and a line that says what is drawn. */
 export function panel(canvas, title, line) {
   return make("div", {}, make("p", { class: "mgap-title" }, ...[title].flat()), make("p", { class: "mgap-line" }, ...line), canvas);
@@ -120,6 +141,15 @@ export function pictures(sprite, ends) {
   };
 }
 
+/** A caption as far as it has room: a prompt may run on for ten lines. */
+export const shortened = (text) => (text.length > 90 ? `${text.slice(0, 88).trimEnd()}…` : text);
+
+/** The pair that is looked at: its picture, its caption, its cosine. */
+export function askedOf({ picture, captions, pair, cosine }) {
+  const caption = captions ? ` “${captions[pair]}”` : "";
+  return [make("p", { class: "mgap-asked" }, picture ? picture(pair, `picture ${pair + 1}`) : "", `Pair ${pair + 1}${caption}, cosine ${cosine}.`)];
+}
+
 /**
  * What a search of moved pairs finds, for one pair: its picture's nearest captions, its caption's nearest pictures.
  * @param {object} of
@@ -129,44 +159,60 @@ export function pictures(sprite, ends) {
  * @param {ReturnType<typeof pictures>} of.picture
  * @param {number} of.pair
  * @param {[number, number]} of.before the rank of its own caption, and of its own picture, as trained
+ * @returns {[HTMLElement, HTMLElement]} the pair, and what it finds
  */
 export function foundBy({ moved, n, captions, picture, pair, before }) {
-  const numbered = (i) => (captions ? `“${captions[i]}”` : `pair ${i + 1}`);
+  const named = (i) => (captions ? `“${shortened(captions[i])}”` : `pair ${i + 1}`);
   const side = (kind) => {
     const { nearest, cosines, rank } = moved.neighbours(kind, pair, 3);
+    const pictured = kind === 1 && picture;
     const shown = nearest.map((i) => {
       const own = i === pair;
       const cosine = make("small", {}, `${own ? "✓ its own, " : ""}${words(cosines[i], 3)}`);
-      const what = kind && picture ? [picture(i, `picture ${i + 1}`)] : [numbered(i)];
-      return make("li", own ? { class: "mgap-own" } : {}, ...what, " ", cosine);
+      return make("li", own ? { class: "mgap-own" } : {}, pictured ? picture(i, `picture ${i + 1}`) : named(i), " ", cosine);
     });
-    const [asked, found] = kind ? ["Its caption finds", "picture"] : ["Its picture finds", "caption"];
-    const place = rank === before[kind] ? `as trained` : `it was ${before[kind]} as trained`;
+    const finds = picture ? "Its caption finds" : "Its caption finds the pictures of";
+    const place = rank === before[kind] ? "as trained" : `it was ${before[kind]} as trained`;
     return make(
       "div",
       {},
-      make("p", { class: "mgap-title" }, asked),
-      make("ol", kind && picture ? { class: "mgap-row" } : {}, ...shown),
-      make("p", { class: "mgap-line" }, `Its own ${found} ranks ${rank} of ${n}; ${place}.`),
+      make("p", { class: "mgap-title" }, kind ? finds : "Its picture finds"),
+      make("ol", pictured ? { class: "mgap-row" } : {}, ...shown),
+      make("p", { class: "mgap-line" }, `Its own ${kind ? "picture" : "caption"} ranks ${rank} of ${n}; ${place}.`),
     );
   };
-  const own = words(moved.cosine(pair, pair), 3);
-  return [
-    make("p", { class: "mgap-asked" }, picture ? picture(pair, `picture ${pair + 1}`) : "", `Pair ${pair + 1}${captions ? ` ${numbered(pair)}` : ""}, cosine ${own}.`),
-    make("div", { class: "mgap-found" }, side(0), side(1)),
-  ];
+  const asked = askedOf({ picture, captions, pair, cosine: words(moved.cosine(pair, pair), 3) });
+  return [...asked, make("div", { class: "mgap-found" }, side(0), side(1))];
 }
 
-/** The numbers of a widget, each under its title; `specs` holds name, title, digits and unit of each. */
+/**
+ * The numbers of a widget, each under its title.
+ * @param {[name: string, title: string, digits: number, unit?: string, parts?: [name: string, title: string][]][]} specs
+ * `parts` are numbers that stand small below it
+ */
 export function tileList(specs) {
-  const shown = specs.map(([name]) => make("span", { "data-metric": name }));
-  const tiles = specs.map(([, title], k) => make("div", {}, make("dt", {}, title), make("dd", {}, shown[k])));
+  const places = new Map();
+  const place = (name) => {
+    places.set(name, make("span", { "data-metric": name }));
+    return places.get(name);
+  };
+  const trained = specs.map(() => make("span"));
+  const tiles = specs.map(([name, title, , , parts = []], k) => {
+    const small = parts.map(([part, label]) => make("small", {}, `${label} `, place(part)));
+    return make("div", {}, make("dt", {}, title), make("dd", {}, place(name), make("small", { class: "mgap-trained", hidden: true }, "as trained ", trained[k]), ...small));
+  });
   return {
     element: make("dl", { class: "mgap-numbers" }, ...tiles),
-    show(numbers) {
-      for (const [k, [name, , digits, unit = ""]] of specs.entries()) {
-        shown[k].textContent = words(numbers[name], digits) + unit;
-        shown[k].dataset.value = numbers[name];
+    /** Show the numbers, and below them those as trained where there are any. */
+    show(numbers, before) {
+      for (const [k, [name, , digits, unit = "", parts = []]] of specs.entries()) {
+        for (const shown of [name, ...parts.map(([part]) => part)]) {
+          places.get(shown).textContent = words(numbers[shown], digits) + unit;
+          places.get(shown).dataset.value = numbers[shown];
+        }
+        if (!before) continue;
+        trained[k].textContent = words(before[name], digits) + unit;
+        trained[k].parentElement.hidden = false;
       }
     },
   };

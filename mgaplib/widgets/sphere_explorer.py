@@ -42,6 +42,7 @@ class SphereExplorer(BookWidget):
     """
 
     _esm = front_end("sphere_explorer")
+    settings = ("elevation", "tau", "mismatched")
 
     elevation = traitlets.Float(0.0).tag(sync=True)
     tau = traitlets.Float(1 / 35).tag(sync=True)

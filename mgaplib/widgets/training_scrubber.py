@@ -43,6 +43,7 @@ class TrainingScrubber(BookWidget):
     """
 
     _esm = front_end("training_scrubber")
+    settings = ("step",)
 
     step = traitlets.Int().tag(sync=True)
 

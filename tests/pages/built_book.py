@@ -83,7 +83,8 @@ def widget_page(folder: Path, models: dict, places: list[str]) -> None:
         '<!doctype html><html lang="en"><meta charset="utf-8"><title>widgets</title>'
         '<meta name="viewport" content="width=device-width">'
         f'<script type="{kind}state+json">{state}</script>'
-        f'<script defer src="widget_host.js"></script><body>{views}</body></html>',
+        '<script defer src="widget_host.js"></script>'
+        f"<body><main><h1>widgets</h1>{views}</main></body></html>",
         encoding="utf-8",
     )
 

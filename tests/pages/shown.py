@@ -1,5 +1,16 @@
 """A widget on a page, as a reader has it under the hand."""
 
+from axe_playwright_python.sync_playwright import Axe
+
+DESKTOP = {"viewport": {"width": 1000, "height": 900}, "reduced_motion": "reduce"}
+PHONE = {
+    "viewport": {"width": 390, "height": 844},
+    "has_touch": True,
+    "is_mobile": True,
+    "device_scale_factor": 2,
+    "color_scheme": "dark",
+}
+
 
 class Shown:
     """A widget on a page, handled as a reader would."""
@@ -49,3 +60,23 @@ class Shown:
             "root => document.documentElement.scrollWidth <= innerWidth &&"
             " [...root.querySelectorAll('*')].every(e => e.getBoundingClientRect().right <= innerWidth)"
         )
+
+    def swipe(self, number, across=0, along=0):
+        """Move a finger over a picture from its middle, as far as told, in pixels."""
+        box = self.canvas(number)
+        client = self.page.context.new_cdp_session(self.page)
+        x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+        for kind, share in [
+            ("touchStart", 0),
+            *(("touchMove", k / 10) for k in range(1, 11)),
+            ("touchEnd", 1),
+        ]:
+            points = [] if kind == "touchEnd" else [{"x": x + across * share, "y": y + along * share}]
+            client.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+            self.settle()
+        client.detach()
+
+    def violations(self) -> list[str]:
+        """Return what axe finds wrong on the page, by rule and place."""
+        found = Axe().run(self.page).response["violations"]
+        return [f"{v['id']}: {node['html'][:150]}" for v in found for node in v["nodes"]]

@@ -12,7 +12,7 @@ from mgaplib.dynamics import sphere
 from mgaplib.widgets import base
 
 FOLDER = ROOT / "mgaplib/widgets"
-ENGINES = ["numbers", "landscape_engine", "sphere_engine", "address"]
+ENGINES = ["numbers", "landscape_engine", "gram_engine", "sphere_engine", "address"]
 WIDGETS = sorted(path.stem for path in FOLDER.glob("*.js") if "export default" in path.read_text("utf-8"))
 
 
@@ -174,6 +174,35 @@ def test_a_share_is_that_of_the_step_which_was_last_passed(compute):
         "return [-1, -.1, 0, .4, .5, 2].map(at => m.stepAt({ at: [-1, 0, .5], value: [3, 5, 7] }, at))",
     )
     assert found == [3, 3, 5, 5, 7, 7]
+
+
+# --- one table of cosines
+
+
+@pytest.mark.parametrize("shift", [-0.8, 0.0, 0.5])
+def test_a_whole_table_moves_and_is_measured_as_the_library_does(compute, shift):
+    images, texts = draw_pairs(2)
+    n = len(images)
+    upper = np.triu_indices(n, 1)
+    found = compute(
+        "gram_engine",
+        """const { movePairs } = await import("/landscape_engine.js");
+        const { n } = a.p;
+        const table = m.wholeTable(a.p.gram, a.within, n);
+        const moved = m.movedTable(movePairs(a.p).to(a.shift), table, n, new Float64Array(4 * n * n));
+        const { matched, unmatched } = m.crossHistograms(moved, n, -1, 1, 8);
+        return [[...moved], m.relativeGap(moved, n), [...matched], [...unmatched]]""",
+        p=as_pairs(images, texts),
+        within=np.concatenate([(side @ side.T)[upper] for side in (images, texts)]).tolist(),
+        shift=shift,
+    )
+    x, y = landscape.shift(images, texts, shift)
+    rows = np.concatenate([x, y])
+    assert np.allclose(np.reshape(found[0], (2 * n, 2 * n)), rows @ rows.T, atol=1e-6)
+    assert found[1] == pytest.approx(metrics.relative_modality_gap(x, y), abs=1e-6)
+    cross, own = x @ y.T, np.eye(n, dtype=bool)
+    for counts, chosen in zip(found[2:], (own, ~own), strict=True):
+        assert counts == np.histogram(cross[chosen], 8, (-1, 1))[0].tolist()
 
 
 # --- the sphere
