@@ -191,6 +191,12 @@ class Setting:
             raise TypeError(f"redrawn is {self.redrawn!r}; pass True or False")
         checks.whole(self.seed, "seed", 0, 2**32 - 1, "pass a whole number from 0 to 2^32 - 1")
 
+    def turned(self, **knobs) -> "Setting":
+        """Return the setting with some of its knobs turned; a name that is none is a ValueError."""
+        for name in knobs:
+            checks.known(name, self.__dataclass_fields__, "knob")
+        return replace(self, **knobs)
+
 
 @dataclass(frozen=True)
 class Record:
@@ -287,10 +293,7 @@ class FreePoints:
     """
 
     def __init__(self, setting: Setting | None = None, **knobs):
-        known = [f.name for f in fields(Setting)]
-        for name in knobs:
-            checks.known(name, known, "knob")
-        self.setting = s = replace(setting or Setting(), **knobs)
+        self.setting = s = (setting or Setting()).turned(**knobs)
         x, y = _place(s)
         self.gamma = s.gap / 2 if s.model == "parallel" else None
         self._rows, self.steps, self._bias = [x, y], 0, BIAS

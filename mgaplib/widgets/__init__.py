@@ -14,13 +14,15 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from mgaplib.widgets.atlas_explorer import AtlasExplorer
     from mgaplib.widgets.cone_explorer import ConeExplorer
+    from mgaplib.widgets.dynamics_explorer import DynamicsExplorer
     from mgaplib.widgets.gap_explorer import GapExplorer
     from mgaplib.widgets.sphere_explorer import SphereExplorer
     from mgaplib.widgets.training_panel import TrainingPanel
     from mgaplib.widgets.training_scrubber import TrainingScrubber
 
 __all__ = [
-    "AtlasExplorer", "ConeExplorer", "GapExplorer", "SphereExplorer", "TrainingPanel", "TrainingScrubber",
+    "AtlasExplorer", "ConeExplorer", "DynamicsExplorer", "GapExplorer", "SphereExplorer", "TrainingPanel",
+    "TrainingScrubber",
 ]  # fmt: skip
 
 

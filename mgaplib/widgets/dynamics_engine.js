@@ -184,17 +184,6 @@ class FreePoints {
     return whole ? Float64Array.from({ length: n * d }, (_, at) => shares[Math.floor(at / d)]) : shares;
   }
 
-  #product(x, y) {
-    const { cosines, setting: { n, d } } = this;
-    for (let i = 0; i < n; i++) {
-      for (let j = 0; j < n; j++) {
-        let sum = 0;
-        for (let k = 0, a = i * d, b = j * d; k < d; k++) sum += x[a + k] * y[b + k];
-        cosines[i * n + j] = sum;
-      }
-    }
-  }
-
   /** Measure the points as they are, and which way the loss falls. */
   #evaluate() {
     const { full, points, gamma, cosines, slopes, logitSlopes, setting: { n, d, loss, redrawn, wrong } } = this;
@@ -210,7 +199,7 @@ class FreePoints {
     }
     this.tau = this.#tau();
     this.gap = Math.sqrt(this.#between().reduce((sum, z) => sum + z * z, 0));
-    this.#product(...full);
+    products(full[0], full[1], cosines, n, d);
     this.#lead();
 
     const keep = this.#keep();
@@ -218,23 +207,12 @@ class FreePoints {
     if (keep) {
       blend(keep, x, y, ...this.mixed);
       [x, y] = this.mixed;
-      this.#product(x, y);
+      products(x, y, cosines, n, d);
     }
     const captions = redrawn && wrong ? wrongCaptions(this.captions, n, wrong) : this.wrong;
     const beta = 1 / this.tau;
     this.loss = loss === "siglip" ? this.#siglip(beta, captions) : this.#infoNCE(beta, captions, loss === "both");
-    this.betaSlope = 0;
-    for (const slope of slopes) slope.fill(0);
-    for (let i = 0; i < n; i++) {
-      for (let j = 0; j < n; j++) {
-        this.betaSlope += logitSlopes[i * n + j] * cosines[i * n + j];
-        const slope = beta * logitSlopes[i * n + j];
-        for (let k = 0, a = i * d, b = j * d; k < d; k++) {
-          slopes[0][a + k] += slope * y[b + k];
-          slopes[1][b + k] += slope * x[a + k];
-        }
-      }
-    }
+    this.betaSlope = pointSlopes(logitSlopes, cosines, x, y, beta, slopes[0], slopes[1], n, d);
     if (keep) blend(keep, ...slopes, ...slopes);
   }
 
@@ -352,6 +330,36 @@ class FreePoints {
   }
 }
 
+/** The products of the rows of one matrix with those of another. */
+function products(x, y, result, n, d) {
+  for (let i = 0; i < n; i++) {
+    for (let j = 0; j < n; j++) {
+      let sum = 0;
+      for (let k = 0, a = i * d, b = j * d; k < d; k++, a++, b++) sum += x[a] * y[b];
+      result[i * n + j] = sum;
+    }
+  }
+}
+
+/** From the loss's derivatives by the logits to those by the points, written into place, and that by 1 / tau. */
+function pointSlopes(logitSlopes, cosines, x, y, beta, slopeX, slopeY, n, d) {
+  let betaSlope = 0;
+  slopeX.fill(0);
+  slopeY.fill(0);
+  for (let i = 0; i < n; i++) {
+    for (let j = 0; j < n; j++) {
+      const at = i * n + j;
+      betaSlope += logitSlopes[at] * cosines[at];
+      const slope = beta * logitSlopes[at];
+      for (let k = 0, a = i * d, b = j * d; k < d; k++, a++, b++) {
+        slopeX[a] += slope * y[b];
+        slopeY[b] += slope * x[a];
+      }
+    }
+  }
+  return betaSlope;
+}
+
 /** Mix two matrices entry by entry, `keep` saying how much of itself each keeps; they may be written over. */
 function blend(keep, x, y, toX, toY) {
   for (let at = 0; at < keep.length; at++) {
@@ -397,4 +405,63 @@ function openingBound(n, d, beta, gamma, delta = 0.05) {
   const level = Math.exp(logMeanExp(a, d) - a);
   const tilted = (level * a * Math.exp(logMeanExp(a, d + 2) - logMeanExp(a, d))) / d;
   return 4 * beta * gamma * ((tilted - 2 * error) / (level - Math.expm1(-2 * a) * error) - 2 * error);
+}
+
+/** Theorem 3.2 along a run of parallel modalities: from the first step at which it says something, its bound of the gap. */
+class GapBound {
+  /** @param {Setting} setting */
+  constructor(setting) {
+    this.setting = setting;
+    const { model, loss, swap, wrong, temperature } = setting;
+    this.lacks = [
+      [model !== "parallel", "it is about parallel modalities under gradient descent"],
+      [loss !== "both", "it is about InfoNCE both ways"],
+      [swap !== "none", "it knows no swapping"],
+      [wrong > 0, "its captions are right"],
+      [temperature !== "learned", "it needs 1/τ = exp(ν), learned at the points’ own rate"],
+    ].find(([so]) => so)?.[1];
+    this.never = this.lacks !== undefined;
+    this.from = null; // where it begins to hold
+  }
+
+  /** Take in one step of the run. @param {FreePoints} points */
+  follow({ steps, margin, gamma, tau }) {
+    if (this.never) return;
+    const own = margin / (1 - gamma ** 2); // of the rows without their gamma
+    if (!(own > 0)) this.from = null;
+    this.from ??= { steps, gamma, beta: 1 / tau, margin: own };
+    this.from.margin = Math.min(this.from.margin, own);
+    const { constants, lacks } = closingConstants(this.setting.n, this.from.margin, this.from.beta, this.from.gamma);
+    Object.assign(this, { constants, lacks });
+    if (lacks) this.from = null; // a later step may begin anew
+  }
+
+  /** @param {number} step @returns {number | undefined} what the gap cannot be below at a step */
+  at(step) {
+    if (!this.from || step < this.from.steps) return undefined;
+    return 2 * closingBound((step - this.from.steps) * this.setting.lr, this.constants, this.from.gamma);
+  }
+}
+
+/** A run's numbers by step: all of them at first, then every second, every fourth, so that there are never many. */
+class Track {
+  static NAMES = ["gap", "tau", "loss", "recall"];
+  static MOST = 1024;
+
+  constructor() {
+    this.stride = 1;
+    this.kept = Object.fromEntries(["step", ...Track.NAMES].map((name) => [name, []]));
+  }
+
+  /** @param {FreePoints} points */
+  follow(points) {
+    if (points.steps % this.stride) return;
+    if (this.kept.step.length === Track.MOST) {
+      this.stride *= 2;
+      for (const [name, values] of Object.entries(this.kept)) this.kept[name] = values.filter((_, k) => k % 2 === 0);
+      if (points.steps % this.stride) return;
+    }
+    this.kept.step.push(points.steps);
+    for (const name of Track.NAMES) this.kept[name].push(points[name]);
+  }
 }
