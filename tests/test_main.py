@@ -93,7 +93,7 @@ def bad_commands(files, folder):
         (["report", images, texts, "-o", str(folder / "no" / "out.html")], "no folder"),
         (["report", images, texts, "-o", str(folder)], "is a folder; name a file"),
         (["report", images, texts, "-o", texts], "would take the place of"),
-        (["report", str(folder / "page.npy"), texts], "does not begin as a .npy file"),
+        (["report", str(folder / "page.npy"), texts], "page.npy is no .npy file but a web page"),
         (["report", str(folder / "alone.npz")], "alone.npz is damaged"),
         (["report", images + "::images"], "names one array"),
         (["report", images, texts, "--tau", "-1"], "temperature"),

@@ -1,20 +1,29 @@
-"""Read embeddings from the files that people have, and write a file whole or not at all.
+"""Read embeddings from the files that people have: one reader a format, one rule for what a table holds.
 
-A file is .npy, .npz, .parquet or .safetensors; none is ever unpickled. `FILE::NAME` picks one array of
-several.
+A file ends in one of `SUFFIXES`, all but .safetensors also with .gz behind it; none is ever unpickled.
+`FILE::NAME` picks one array of several.
 """
 
+import gzip
+import io
+import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
 from mgaplib import checks
+from mgaplib.embeddings.tables import of_arrow, of_pandas, separator, sides
 
-SUFFIXES = (".npy", ".npz", ".parquet", ".safetensors")
-#: What the two modalities are called in a file that holds both.
-IMAGE_NAMES = ("images", "image", "image_embedding", "image_embeddings", "image_embeds", "img_emb", "x")
-TEXT_NAMES = ("texts", "text", "text_embedding", "text_embeddings", "text_embeds", "text_emb", "y")
+#: How files of known kinds begin.
+_BEGINNINGS = {
+    b"\x93NUMPY": "a .npy file", b"PK\x03\x04": "a zip archive, as .npz and torch's files are",
+    b"PAR1": "a .parquet file", b"ARROW1": "a .feather file", b"\x89HDF": "an HDF5 file",
+    b"\x1f\x8b": "packed by gzip, so its name must end in .gz", b"<": "a web page",
+    b"\x80": "a pickle, which can run code when loaded",
+    b"version https://git-lfs": "a pointer of Git LFS in its place; run git lfs pull",
+}  # fmt: skip
 
 
 def read_embeddings(path: str | Path) -> np.ndarray:
@@ -69,24 +78,7 @@ def read_pairs(images: str | Path, texts: str | Path | None = None) -> tuple[np.
     if texts is not None:
         x, y = read_embeddings(images), read_embeddings(texts)
     else:
-        file = str(images)
-        if "::" in file:
-            raise ValueError(f"{file} names one array; name the other modality's in the same way too")
-        arrays = _arrays(Path(file))
-        found = [next((n for n in names if n in arrays), None) for names in (IMAGE_NAMES, TEXT_NAMES)]
-        if len(arrays) == 1:
-            both = _guarded(Path(file), next(iter(arrays.values())))
-            if both.ndim != 3 or len(both) != 2:
-                raise ValueError(
-                    f"{file} holds one array of shape {both.shape}, so one modality is missing: name its "
-                    "file too, or pass a file that holds both, as images and texts or of shape (2, n, d)"
-                )
-            arrays, found = {"images": lambda: both[0], "texts": lambda: both[1]}, ["images", "texts"]
-        if None in found:
-            raise ValueError(
-                f"{file} holds {', '.join(arrays)}; save both modalities under the names images and texts"
-            )
-        x, y = (_checked(file, arrays, name) for name in found)
+        x, y = _both(str(images))
     if x.shape != y.shape:
         raise ValueError(
             f"{images} has shape {x.shape} and {texts or images} {y.shape}; row i of one is paired with "
@@ -95,25 +87,66 @@ def read_pairs(images: str | Path, texts: str | Path | None = None) -> tuple[np.
     return x, y
 
 
+def _both(file: str) -> list[np.ndarray]:
+    """Return both modalities of one file."""
+    if "::" in file:
+        raise ValueError(f"{file} names one array; name the other modality's in the same way too")
+    arrays = _arrays(Path(file))
+    if len(arrays) == 1:
+        both = next(iter(arrays.values()))()
+        if both.ndim != 3 or len(both) != 2:
+            raise ValueError(
+                f"{file} holds one array of shape {both.shape}, so one modality is missing: name its "
+                "file too, or pass a file that holds both, as images and texts or of shape (2, n, d)"
+            )
+        arrays = {"images": lambda: both[0], "texts": lambda: both[1]}
+    try:
+        found = sides(list(arrays))
+    except ValueError:  # numbers of the pictures, say, lie beside their embeddings
+        tables = {
+            name: read for name, read in arrays.items() if (a := read()).ndim == 2 and a.dtype.kind == "f"
+        }
+        try:
+            found = sides(list(tables))
+        except ValueError as error:
+            first, second = (list(tables) + list(arrays))[:2]
+            raise ValueError(f"{file}: {error}; name both, as in {file}::{first} {file}::{second}") from error
+    return [_checked(file, arrays, name) for name in found]
+
+
 def _arrays(path: Path) -> dict[str, Callable[[], np.ndarray]]:
     """Return what a file holds: a name for each array, and a function that reads it."""
+    packed = path.suffix.lower() == ".gz"
+    suffix = (Path(path.stem) if packed else path).suffix.lower()
     if path.is_dir():
         raise ValueError(f"{path} is a folder; pass a file that ends in {', '.join(SUFFIXES)}")
-    if path.suffix not in SUFFIXES:
-        raise ValueError(f"{path} ends in {path.suffix or 'nothing'!r}; {', '.join(SUFFIXES)} can be read")
+    if suffix not in SUFFIXES or (packed and suffix == ".safetensors"):
+        cure = "; if you trust it, load it with torch or pickle, and numpy.save a plain array of floats"
+        raise ValueError(
+            f"{path} ends in {path.suffix or 'nothing'!r}; {', '.join(SUFFIXES)} can be read"
+            + cure * (suffix in (".pt", ".pth", ".bin", ".ckpt", ".pkl", ".pickle", ".joblib"))
+        )
     if not path.is_file():
         near = sorted(p.name for p in path.parent.glob(f"*{path.suffix}"))[:5] if path.parent.is_dir() else []
         raise FileNotFoundError(
             f"there is no file {str(path)!r}" + (f"; its folder has {', '.join(near)}" if near else "")
         )
-    reader = {".npy": _npy, ".npz": _npz, ".parquet": _parquet, ".safetensors": _safetensors}[path.suffix]
-    arrays = _guarded(path, lambda: reader(path))
+    begins, read = _READERS[suffix]
+    with (gzip.open if packed else open)(path, "rb") as file:
+        start = _guarded(path, lambda: file.read(64))
+    if not re.match(begins, start, re.DOTALL):
+        what = [what for first, what in _BEGINNINGS.items() if start.lstrip().startswith(first)]
+        what = what or ["of another kind" if start else "empty"]
+        raise ValueError(f"{path} is no {suffix} file but {what[0]}")
+    source = io.BytesIO(_guarded(path, lambda: gzip.open(path).read())) if packed else path
+    arrays = _guarded(path, lambda: read(source, path))
     if not arrays:
         raise ValueError(f"{path} holds no array of embeddings")
     return arrays
 
 
 def _guarded(path: Path, read: Callable):
+    """Return what a format's own library reads."""
     try:
         return read()
     except ImportError as error:
@@ -121,52 +154,38 @@ def _guarded(path: Path, read: Callable):
             f"{path.suffix} files need {error.name}; install it with pip install mgaplib[files]"
         ) from error
     except Exception as error:  # a damaged file may fail anywhere in its format's reader
+        if (
+            isinstance(error, MemoryError)
+            or getattr(error, "errno", None)
+            or str(error).startswith(str(path))
+        ):
+            raise  # that is no damage, or has been said
         if "pickle" in str(error) or "Python objects" in str(error):
             raise ValueError(
                 f"{path} holds pickled Python objects, which can run code when loaded; "
                 "save a plain array of floats with numpy.save"
             ) from error
-        raise ValueError(f"{path} is damaged or not what its name says: {error}") from error
+        raise ValueError(f"{path} is damaged: {str(error).strip()}") from error
 
 
-def _npy(path: Path) -> dict:
-    with open(path, "rb") as file:
-        if file.read(6) != b"\x93NUMPY":
-            raise ValueError("it does not begin as a .npy file does")
-    mapped = np.load(path, mmap_mode="r", allow_pickle=False)
-    return {path.stem: lambda: mapped}
+def _npy(source, path: Path) -> dict:
+    mode = "r" if source is path else None
+    found = _guarded(path, lambda: np.load(source, mmap_mode=mode, allow_pickle=False))
+    return {path.stem: lambda: found}
 
 
-def _npz(path: Path) -> dict:
-    with np.load(path, allow_pickle=False) as archive:
-        names = archive.files
-
+def _npz(source, path: Path) -> dict:
     def read(name: str) -> np.ndarray:
-        with np.load(path, allow_pickle=False) as archive:
+        with np.load(source, allow_pickle=False) as archive:
             return archive[name]
 
-    return {name: lambda name=name: read(name) for name in names}
+    with _guarded(path, lambda: np.load(source, allow_pickle=False)) as archive:
+        names = archive.files
+    return {name: lambda name=name: _guarded(path, lambda: read(name)) for name in names}
 
 
-def _parquet(path: Path) -> dict:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    from mgaplib.embeddings.shards import _matrix
-
-    def read(name: str) -> np.ndarray:
-        column = pq.read_table(path, columns=[name])[name].combine_chunks()
-        if pa.types.is_fixed_size_list(column.type):
-            column = column.cast(pa.list_(column.type.value_type))
-        return _matrix(column, name)
-
-    lists = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
-    columns = [field.name for field in pq.read_schema(path) if any(kind(field.type) for kind in lists)]
-    return {name: lambda name=name: read(name) for name in columns}
-
-
-def _safetensors(path: Path) -> dict:
-    from safetensors import SafetensorError, safe_open
+def _safetensors(source, path: Path) -> dict:
+    from safetensors import safe_open
 
     def read(name: str) -> np.ndarray:
         with safe_open(path, framework="np") as file:
@@ -175,11 +194,85 @@ def _safetensors(path: Path) -> dict:
         with safe_open(path, framework="pt") as file:  # numpy has no bfloat16
             return file.get_tensor(name).float().numpy()
 
+    with safe_open(path, framework="np") as file:
+        return {name: lambda name=name: _guarded(path, lambda: read(name)) for name in file.keys()}
+
+
+def _hdf5(source, path: Path) -> dict:
+    import h5py
+
+    def read(name: str) -> np.ndarray:
+        with h5py.File(source, "r") as file:
+            return file[name][()]
+
+    names = []
+    with h5py.File(source, "r") as file:
+        file.visititems(lambda name, item: names.append(name) if getattr(item, "ndim", 0) > 1 else None)
+    return {name: lambda name=name: _guarded(path, lambda: read(name)) for name in names}
+
+
+def _parquet(source, path: Path) -> dict:
+    import pyarrow.parquet as pq
+
+    def column(name: str):
+        return _guarded(path, lambda: pq.read_table(source, columns=[name])[name])
+
+    return of_arrow(pq.read_schema(source), column, path)
+
+
+def _feather(source, path: Path) -> dict:
+    import pyarrow as pa
+
+    source = pa.memory_map(str(path)) if source is path else pa.py_buffer(source.getvalue())
     try:
-        with safe_open(path, framework="np") as file:
-            return {name: lambda name=name: read(name) for name in file.keys()}
-    except SafetensorError as error:
-        raise ValueError(str(error)) from error
+        table = pa.ipc.open_file(source).read_all()
+    except pa.ArrowInvalid:  # as datasets of Hugging Face are kept
+        table = pa.ipc.open_stream(source).read_all()
+    return of_arrow(table.schema, table.column, path)
+
+
+def _csv(source, path: Path) -> dict:
+    import pandas as pd
+
+    def read():
+        with source if source is not path else open(path, "rb") as file:
+            first, second = (file.readline().decode("utf-8-sig") for _ in range(2))
+            file.seek(0)
+            by = separator(first)
+            cells = first.strip().split(by)
+            names = any(not re.fullmatch(r"[-+\d.,eE]+", cell) for cell in cells) or cells == [
+                *map(str, range(len(cells)))
+            ]
+            decimal = "," if by != "," and "," in second and "." not in second else "."
+            return pd.read_csv(
+                file, sep=by, decimal=decimal, header=0 if names else None, encoding="utf-8-sig",
+            )  # fmt: skip
+
+    return of_pandas(_guarded(path, read), path)
+
+
+def _jsonl(source, path: Path) -> dict:
+    import pandas as pd
+
+    rows = []
+    with source if source is not path else open(path, "rb") as file:
+        for number, line in enumerate(file, start=1):
+            try:
+                rows += [json.loads(line)] if line.strip() else []
+            except ValueError as error:
+                raise ValueError(f"{path}: line {number} is no JSON: {error}") from error
+    return of_pandas(pd.DataFrame({path.stem: rows} if rows and isinstance(rows[0], list) else rows), path)
+
+
+_TEXT = rb"(?!PK\x03|PAR1|ARROW1|version https)[^<\0\x80\x1f\x89\x93]"
+#: For each ending, how such a file begins and what reads it.
+_READERS = {
+    ".npy": (b"\x93NUMPY", _npy), ".npz": (b"PK", _npz), ".parquet": (b"PAR1", _parquet),
+    ".safetensors": (rb".{8}\{", _safetensors), ".feather": (b"ARROW1", _feather),
+    ".arrow": (b"ARROW1|\xff{4}", _feather), ".csv": (_TEXT, _csv), ".tsv": (_TEXT, _csv),
+    ".jsonl": (rb"(\xef\xbb\xbf)?\s*[\[{]", _jsonl), ".h5": (b"\x89HDF", _hdf5), ".hdf5": (b"\x89HDF", _hdf5),
+}  # fmt: skip
+SUFFIXES = tuple(_READERS)
 
 
 def _named(file: str, name: str, arrays: dict) -> str:
@@ -191,9 +284,11 @@ def _named(file: str, name: str, arrays: dict) -> str:
 
 def _checked(file: str, arrays: dict, name: str) -> np.ndarray:
     """Return an array of a file, once it is known to hold embeddings."""
-    array = _guarded(Path(file), arrays[name])
     try:
-        checks.embeddings(array, name)
+        array = arrays[name]()
+        checks.looked_at(checks.rows(array, name), name)
     except (TypeError, ValueError) as error:
+        if str(error).startswith(file):
+            raise
         raise type(error)(f"{file}: {error}") from error
     return array

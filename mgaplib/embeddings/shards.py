@@ -5,17 +5,15 @@ from pathlib import Path
 
 import numpy as np
 
+from mgaplib.embeddings.tables import kind, matrix, sides
 from mgaplib.metrics.streaming import GapAccumulator
-
-#: Where the two modalities lie in a shard of the parquet kind.
-COLUMNS = ("image_embedding", "text_embedding")
 
 
 def find_shards(folder: str | Path) -> list[tuple[str, str]]:
     """Return the shards of a folder, each as the file of its images and the file of its texts.
 
     Three layouts are known: `img_emb_*.npy` beside `text_emb_*.npy`, the same in the folders `img_emb` and
-    `text_emb` (as clip-retrieval writes them), and `*.parquet` with the columns `image_embedding` and
+    `text_emb` (as clip-retrieval writes them), and `*.parquet` with columns such as `image_embedding` and
     `text_embedding`, where both are the same file.
 
     Args:
@@ -103,25 +101,10 @@ def _parquet_batches(path: str, block_size: int):
     import pyarrow.parquet
 
     with pyarrow.parquet.ParquetFile(path) as file:
-        missing = set(COLUMNS) - set(file.schema_arrow.names)
-        if missing:
-            raise KeyError(f"no column {sorted(missing)[0]}; it has {', '.join(file.schema_arrow.names)}")
-        for batch in file.iter_batches(
-            batch_size=max(4096 // block_size, 1) * block_size, columns=list(COLUMNS)
-        ):
-            yield tuple(_matrix(batch.column(name), name) for name in COLUMNS)
-
-
-def _matrix(column, name: str) -> np.ndarray:
-    """Return a column of equally long lists as a matrix, without a Python object for each row."""
-    if not len(column):
-        raise ValueError(f"column {name} has no rows")
-    if column.null_count:
-        raise ValueError(f"column {name} has {column.null_count} empty rows")
-    values = column.flatten().to_numpy(zero_copy_only=False)
-    if len(values) % len(column) or not (np.diff(column.value_lengths()) == 0).all():
-        raise ValueError(f"column {name} holds lists of different lengths")
-    return values.reshape(len(column), -1)
+        columns = sides([field.name for field in file.schema_arrow if kind(field.type) == "vectors"])
+        size = max(4096 // block_size, 1) * block_size
+        for batch in file.iter_batches(batch_size=size, columns=columns):
+            yield tuple(matrix(batch.column(name), name) for name in columns)
 
 
 def measure_shards(

@@ -210,9 +210,9 @@ def test_a_truncated_shard_is_named(tmp_path):
 @pytest.mark.parametrize(
     ("columns", "message"),
     [
-        ({"image_embedding": [[1.0, 0.0]] * 3}, "no column text_embedding"),
+        ({"image_embedding": [[1.0, 0.0]] * 3}, "not clear which two are the modalities"),
         ({"image_embedding": [[1.0, 0.0], [1.0]], "text_embedding": [[1.0, 0.0]] * 2}, "different lengths"),
-        ({"image_embedding": [[1.0, 0.0], None], "text_embedding": [[1.0, 0.0]] * 2}, "empty rows"),
+        ({"image_embedding": [[1.0, 0.0], None], "text_embedding": [[1.0, 0.0]] * 2}, "no vector in row 1"),
     ],
 )
 def test_a_malformed_parquet_is_refused(tmp_path, columns, message):
