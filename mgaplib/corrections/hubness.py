@@ -7,6 +7,7 @@ it exactly.
 
 import json
 from dataclasses import asdict, dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -28,6 +29,7 @@ class ScoreCalibration:
     """
 
     by_modality: bool = False
+    knows_candidates: ClassVar[bool] = False  #: Whether one candidate's scores move otherwise than another's.
 
     def fit(
         self, pairs: Pairs | None = None, /, *, paired: bool = False, **calibration
@@ -93,6 +95,8 @@ class ScoreCalibration:
 
     def penalties(self, rows: np.ndarray, role: str) -> np.ndarray:
         """Return what each of the rows' scores loses with the queries of a role, before `by_modality`."""
+        if not self.knows_candidates:
+            return np.zeros(len(rows))
         references, blocks = self.references_[role], range(0, len(rows), _COLUMNS)
         return np.concatenate([self._penalty(references @ rows[i : i + _COLUMNS].T) for i in blocks])
 
@@ -218,6 +222,7 @@ class NNN(ScoreCalibration):
     Source: Chowdhury et al. 2024. Taught in chapter post_hoc.
     """
 
+    knows_candidates: ClassVar[bool] = True
     k: int = 10
     weight: float = 0.75
 
@@ -292,6 +297,7 @@ class QBNorm(ScoreCalibration):
     Source: Bogolin et al. 2022; Smith et al. 2017 for the inverted softmax. Taught in chapter post_hoc.
     """
 
+    knows_candidates: ClassVar[bool] = True
     beta: float = 20.0
 
     def _check_parameters(self, references: int) -> None:
