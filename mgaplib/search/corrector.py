@@ -88,13 +88,13 @@ class Corrector:
             found.scores = replace(scores).fit(paired=paired, **moved)
         return found
 
-    def documents(self, rows, kind: str, queries: str) -> np.ndarray:
+    def documents(self, rows, kind: str, role: str) -> np.ndarray:
         """Return documents of one kind as an inner-product index wants them, for the queries of one role.
 
         Args:
             rows: Array of one or more rows and d columns; of kind "both", what `fuse` returns.
             kind: One of the roles fitted, or "both".
-            queries: The role of the queries. With calibrated scores, another role needs other rows.
+            role: The role of the queries. With calibrated scores, another role needs other rows.
         """
         if kind == BOTH and BOTH not in self.means:
             moved = self._columns(rows, kind)
@@ -102,7 +102,7 @@ class Corrector:
                 raise ValueError("scores of fused documents are not calibrated; fit with paired=True")
         else:
             moved = self.transform(rows, kind)
-        return moved if self.scores is None else self.scores.documents(moved, kind, queries)
+        return moved if self.scores is None else self.scores.documents(moved, kind, role)
 
     def queries(self, rows, role: str) -> np.ndarray:
         """Return queries of one role as an index of `documents` wants them."""

@@ -30,7 +30,7 @@ class MixedIndex:
 
     Args:
         corrector: What makes the roles comparable; its roles are the kinds of documents and queries.
-        queries: The roles that will search, all of the corrector's by default.
+        roles: The roles that will search, all of the corrector's by default.
 
     Raises:
         ImportError: If faiss is not installed.
@@ -48,9 +48,9 @@ class MixedIndex:
     Taught in chapter mixed_search.
     """
 
-    def __init__(self, corrector: Corrector, queries: tuple[str, ...] | None = None):
+    def __init__(self, corrector: Corrector, roles: tuple[str, ...] | None = None):
         self.corrector = corrector
-        roles = [checks.known(role, corrector.means, "role") for role in queries or corrector.means]
+        roles = [checks.known(role, corrector.means, "role") for role in roles or corrector.means]
         make = _faiss().IndexFlatIP
         if corrector.scores is None:  # one serves all
             self.indexes = dict.fromkeys(roles, make(corrector.dimensions))

@@ -215,7 +215,7 @@ def test_calibrated_scores_are_what_the_index_searches_by():
         hits = index.search(rows, role, k=4)
         np.testing.assert_array_equal(hits.documents, np.argsort(-scores, axis=1)[:, :4])
         np.testing.assert_allclose(hits.scores, -np.sort(-scores, axis=1)[:, :4], atol=1e-4)
-    texts_only = MixedIndex(corrector, queries=("text",)).add(x[60:80], "image")
+    texts_only = MixedIndex(corrector, roles=("text",)).add(x[60:80], "image")
     with pytest.raises(ValueError, match="did you mean 'text'"):
         texts_only.search(x, "image", k=1)
 
