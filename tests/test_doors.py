@@ -20,7 +20,8 @@ Y = MEANING + 0.2 * RNG.normal(size=(40, 6)) - OFFSET
 
 #: The rows that an argument of each of these names is given.
 ROWS = {
-    "images": X, "texts": Y, "queries": Y, "candidates": X, "x": X, "rows": X, "image": X, "text": Y,
+    "images": X, "texts": Y, "queries": Y, "candidates": X, "documents": X, "x": X, "rows": X, "image": X,
+    "text": Y,
     "inputs": X, "features": X, "classes": Y[:2], "class_embeddings": Y[:2], "prompts": Y[:5],
     "gram": np.corrcoef(np.concatenate([X, Y])),
 }  # fmt: skip
@@ -42,7 +43,7 @@ ELSEWHERE = (
     "Pairs.take",
     "trusted", "Pairs.of", "centroid", "Flow", "Embeddings", "read_pairs", "Report", "zeroshot.prompts",
     "class_embeddings", "initialisation_share", "describe_cones", "Correction.", "checks.", "Benchmark",
-    "fairface_table", "choose_shift", "fuse",
+    "fairface_table", "choose_shift", "fuse", ".learn", ".extend", ".penalties",
 )  # fmt: skip
 
 FORMS = {

@@ -7,6 +7,7 @@ it exactly.
 
 import json
 from dataclasses import asdict, dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -28,14 +29,13 @@ class ScoreCalibration:
     """
 
     by_modality: bool = False
+    knows_candidates: ClassVar[bool] = False  #: Whether one candidate's scores move otherwise than another's.
 
-    def fit(
-        self, pairs: Pairs | None = None, /, *, paired: bool = False, **calibration
-    ) -> "ScoreCalibration":
+    def fit(self, images=None, texts=None, /, *, paired: bool = False, **calibration) -> "ScoreCalibration":
         """Learn from calibration embeddings, none of which should be a document later, and return it.
 
         Args:
-            pairs: `Pairs`, whose sides are the roles "image" and "text", paired; or left out.
+            images, texts: The roles "image" and "text" without their names; or `Pairs` and None.
             paired: Whether row i of every role belongs to row i of the others. Partners are no strangers, and
                 no reference queries of one another; without it only a row and itself are told apart.
             **calibration: For each role, an array of d columns: `image=`, `text=`, `query=`, or any name.
@@ -44,8 +44,11 @@ class ScoreCalibration:
         Raises:
             TypeError, ValueError: If the embeddings make no sense, or a parameter makes no sense for them.
         """
-        if pairs is not None:
-            return self.learn({"image": pairs.images, "text": pairs.texts}, paired=True)
+        if isinstance(images, Pairs):
+            images = Pairs.of(images, texts)
+            return self.learn({"image": images.images, "text": images.texts}, paired=True)
+        given = {role: z for role, z in (("image", images), ("text", texts)) if z is not None}
+        calibration = given | calibration
         if not calibration:
             raise ValueError("no role is given; pass some, as in fit(image=images, text=texts)")
         rows = {role: checks.embeddings(z, role) for role, z in calibration.items()}
@@ -93,6 +96,8 @@ class ScoreCalibration:
 
     def penalties(self, rows: np.ndarray, role: str) -> np.ndarray:
         """Return what each of the rows' scores loses with the queries of a role, before `by_modality`."""
+        if not self.knows_candidates:
+            return np.zeros(len(rows))
         references, blocks = self.references_[role], range(0, len(rows), _COLUMNS)
         return np.concatenate([self._penalty(references @ rows[i : i + _COLUMNS].T) for i in blocks])
 
@@ -218,6 +223,7 @@ class NNN(ScoreCalibration):
     Source: Chowdhury et al. 2024. Taught in chapter post_hoc.
     """
 
+    knows_candidates: ClassVar[bool] = True
     k: int = 10
     weight: float = 0.75
 
@@ -292,6 +298,7 @@ class QBNorm(ScoreCalibration):
     Source: Bogolin et al. 2022; Smith et al. 2017 for the inverted softmax. Taught in chapter post_hoc.
     """
 
+    knows_candidates: ClassVar[bool] = True
     beta: float = 20.0
 
     def _check_parameters(self, references: int) -> None:

@@ -128,7 +128,8 @@ def _draw_scores(report):
         ax.stairs(density, edges, color=colour, fill=True, alpha=0.25)
         ax.stairs(density, edges, color=colour, label=name)
     for threshold, _ in report.thresholds.values():
-        ax.axvline(threshold.value, color="#333333", ls="--", lw=1)
+        if threshold.hubs is None:  # the others are no cosines
+            ax.axvline(threshold.value, color="#333333", ls="--", lw=1)
     ax.set(xlabel="cosine", ylabel="density", yticks=[])
     ax.legend(frameon=False)
     return figure

@@ -100,14 +100,14 @@ def _remedy(report) -> tuple[str, str]:
     better = [name for name in harmless if table.mixed_rank[name] < 0.9 * table.mixed_rank[NOTHING]]
     if not better:
         return (
-            "On held-out pairs no correction of the vectors brings partners closer in one index without "
-            "costing recall: leave these embeddings as they are.",
+            "On held-out pairs no correction brings partners closer in one index without costing recall: "
+            "leave these embeddings as they are.",
             "post_hoc",
         )
     best = min(better, key=lambda name: table.mixed_rank[name])
     worst = loss.drop(NOTHING).idxmax()
     words = (
-        f"Of the corrections of vectors, {best} helps most: on held-out pairs it brings the partner in one "
+        f"Of all corrections, {best} helps most: on held-out pairs it brings the partner in one "
         f"index from rank {table.mixed_rank[NOTHING]:.0f} to {table.mixed_rank[best]:.0f}, and recall within "
         f"the other modality goes from {_percent(recall[NOTHING])} to {_percent(recall[best])}"
     )
@@ -118,9 +118,13 @@ def _remedy(report) -> tuple[str, str]:
 
 def _threshold(report) -> tuple[str, str]:
     threshold, held_out = report.thresholds["pair"]
+    _, knowing = report.thresholds["candidate"]
     return (
         f"Is this one pair a match? Take a score above {threshold.value:.3f}: of random pairs held out, "
-        f"{_percent(held_out['false_positive_rate'])} pass, of true pairs {_percent(held_out['hit_rate'])}.",
+        f"{_percent(held_out['false_positive_rate'])} pass, of true pairs {_percent(held_out['hit_rate'])}. "
+        f"With a threshold that knows the candidate, {_percent(knowing['false_positive_rate'])} and "
+        f"{_percent(knowing['hit_rate'])}: it first takes off what the candidate scores with other queries "
+        "(calibrate, per candidate).",
         "your_embeddings",
     )
 

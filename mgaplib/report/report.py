@@ -8,7 +8,7 @@ from mgaplib import checks, metrics, output
 from mgaplib.corrections.trials import try_corrections
 from mgaplib.pairs import Pairs
 from mgaplib.report import reading
-from mgaplib.search.thresholds import Threshold, calibrate
+from mgaplib.search.thresholds import PER, Threshold, calibrate
 
 MIN_PAIRS = 24  # below, one half cannot calibrate and the other cannot judge
 
@@ -29,8 +29,8 @@ class Report:
         corrections: DataFrame of the means over the splits of `corrections.try_corrections`; `spread` has the
             standard deviations.
         spread: See `corrections`.
-        thresholds: For each calibrated threshold, "pair" and, with enough pairs, "query": the threshold and
-            what it does on the half that did not calibrate it.
+        thresholds: For each of `search.thresholds.PER`, those that count queries with enough pairs only: the
+            threshold and what it does on the half that did not calibrate it.
         asked: A cosine that the user asked about, or None.
 
     Taught in chapter your_embeddings.
@@ -183,8 +183,8 @@ def _thresholds(searches: Pairs, order: np.ndarray, rate: float) -> dict:
     """Calibrate on one half and measure on the other; texts search images."""
     fit, test = order[: len(order) // 2], order[len(order) // 2 :]
     found = {}
-    for per in ("pair", "query"):
-        if per == "query" and rate * len(fit) < 1:
+    for per in PER:
+        if per in ("query", "both") and rate * len(fit) < 1:
             continue  # as many queries cannot show so small a rate
         threshold = calibrate(searches.take(fit), None, rate, per)
         found[per] = threshold, threshold.measure(searches.take(test))

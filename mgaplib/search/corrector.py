@@ -1,26 +1,32 @@
-"""Search images and texts in one index: a mean for every role, fusion of both, and a file to keep them in."""
+"""Search images and texts in one index: means and scores of each role, fusion of both, a file for them."""
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from mgaplib import checks
+from mgaplib.corrections.hubness import ScoreCalibration
 from mgaplib.corrections.means import unit_rows
 from mgaplib.output import write_whole
 
 _FORMAT = 1  # of a saved corrector
+_SCORES = "scores_"
+BOTH = "both"  #: The kind of a document that has an image and a text.
 
 
 class Corrector:
-    """The mean of each role, to be subtracted before vectors of different roles are compared.
+    """What makes vectors of different roles comparable: the mean of each, and what their scores mean.
 
     A role is what a vector is *for*: the images and the texts of the index, and the queries, which are texts
     too but phrased otherwise. With the roles "image" and "text" alone it does what `corrections.Centring`
-    does; any number of modalities can be named.
+    does; any number of modalities can be named. Scores, if they are calibrated, take one more coordinate,
+    which `documents` and `queries` add.
 
     Args:
         means: For each role, the mean of its unit vectors: d numbers.
+        scores: A fitted calibration of the scores of vectors so moved, of `mgaplib.corrections`, or None.
 
     Raises:
         TypeError, ValueError: If means or, in a method, vectors make no sense (`mgaplib.checks`), they
@@ -34,7 +40,7 @@ class Corrector:
     Source: Li et al. 2025 (GR-CLIP). Taught in chapter mixed_search.
     """
 
-    def __init__(self, means: dict[str, np.ndarray]):
+    def __init__(self, means: dict[str, np.ndarray], scores: ScoreCalibration | None = None):
         if not means:
             raise ValueError("no role is given; pass some, as in Corrector.fit(image=images, text=texts)")
         self.means = {}
@@ -49,23 +55,59 @@ class Corrector:
         if len(lengths) > 1:
             raise ValueError(f"the roles have {sorted(lengths)} columns; embed them with one model")
         self.dimensions = lengths.pop()
+        self.scores = scores
 
     def __repr__(self) -> str:
-        return f"Corrector of {self.dimensions} dimensions for the roles {', '.join(self.means)}"
+        scores = "" if self.scores is None else f", scores by {self.scores}"
+        return f"Corrector of {self.dimensions} dimensions for the roles {', '.join(self.means)}{scores}"
 
     @classmethod
-    def fit(cls, **calibration) -> "Corrector":
+    def fit(
+        cls,
+        *,
+        centre: bool = True,
+        scores: ScoreCalibration | None = None,
+        paired: bool = False,
+        **calibration,
+    ) -> "Corrector":
         """Return the corrector of calibration embeddings; they need be neither paired nor equally many.
 
         Args:
+            centre: Whether to subtract the means; calibrated scores alone may do as well.
+            scores: What calibrates the scores, such as `corrections.Modality()`.
+            paired: Whether row i of all roles belong together. Then documents that have an image and a text,
+                fused half and half, get calibrated scores as well.
             **calibration: For each role, an array of d columns: `image=`, `text=`, `query=`, or any name.
         """
-        return cls(
-            {
-                role: checks.embeddings(rows, role).mean(axis=0, dtype=float)
-                for role, rows in calibration.items()
-            }
-        )
+        rows = {role: checks.embeddings(z, role) for role, z in calibration.items()}
+        found = cls({role: z.mean(axis=0, dtype=float) * bool(centre) for role, z in rows.items()})
+        if scores is not None:
+            moved = {role: found.transform(z, role) for role, z in rows.items()}
+            if paired and {"image", "text"} <= rows.keys():
+                moved[BOTH] = found.fuse(image=rows["image"], text=rows["text"])
+            found.scores = replace(scores).fit(paired=paired, **moved)
+        return found
+
+    def documents(self, rows, kind: str, role: str) -> np.ndarray:
+        """Return documents of one kind as an inner-product index wants them, for the queries of one role.
+
+        Args:
+            rows: Array of one or more rows and d columns; of kind "both", what `fuse` returns.
+            kind: One of the roles fitted, or "both".
+            role: The role of the queries. With calibrated scores, another role needs other rows.
+        """
+        if kind == BOTH and BOTH not in self.means:
+            moved = self._columns(rows, kind)
+            if self.scores is not None and self.scores.by_modality and BOTH not in self.scores.references_:
+                raise ValueError("scores of fused documents are not calibrated; fit with paired=True")
+        else:
+            moved = self.transform(rows, kind)
+        return moved if self.scores is None else self.scores.documents(moved, kind, role)
+
+    def queries(self, rows, role: str) -> np.ndarray:
+        """Return queries of one role as an index of `documents` wants them."""
+        moved = self.transform(rows, role)
+        return moved if self.scores is None else self.scores.queries(moved)
 
     def transform(self, rows, role: str) -> np.ndarray:
         """Return vectors of one role, their role's mean subtracted, of unit length and in their precision.
@@ -99,7 +141,7 @@ class Corrector:
         return fused.astype(x.dtype, copy=False)
 
     def save(self, path: str | Path) -> None:
-        """Write the means to a .npz file, whole or not at all.
+        """Write it to a .npz file, whole or not at all.
 
         Args:
             path: The file; it must end in .npz.
@@ -108,13 +150,7 @@ class Corrector:
             ValueError: If the name ends otherwise.
             FileNotFoundError: If its folder does not exist.
         """
-        if Path(path).suffix != ".npz":
-            raise ValueError(f"{path} does not end in .npz, which is what a corrector is saved as")
-        file = io.BytesIO()
-        np.savez(
-            file, format=np.array(_FORMAT), **{f"mean_{role}": mean for role, mean in self.means.items()}
-        )
-        write_whole(path, file.getvalue())
+        write_arrays(path, self.arrays(), "a corrector")
 
     @classmethod
     def load(cls, path: str | Path) -> "Corrector":
@@ -127,20 +163,51 @@ class Corrector:
             FileNotFoundError: If there is no such file.
             ValueError: If it is damaged, pickled, or no corrector's.
         """
-        try:
-            with np.load(path, allow_pickle=False) as file:
-                found = {name: file[name] for name in file.files}
-        except FileNotFoundError:
-            raise FileNotFoundError(f"there is no file {str(path)!r}; save a corrector there first") from None
-        except Exception as error:  # numpy's reader may fail anywhere, and advises to unpickle
-            raise ValueError(f"{path} is no saved corrector, or it is damaged; save it again") from error
-        if found.pop("format", None) != _FORMAT or not all(name.startswith("mean_") for name in found):
+        return cls.from_arrays(read_arrays(path, "corrector"), path)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return all there is to it as plain arrays, for a file; `from_arrays` takes them back."""
+        scores = {} if self.scores is None else self.scores.arrays()
+        means = {f"mean_{role}": mean for role, mean in self.means.items()}
+        return {"format": np.array(_FORMAT), **means, **{_SCORES + name: z for name, z in scores.items()}}
+
+    @classmethod
+    def from_arrays(cls, arrays: dict[str, np.ndarray], path: str | Path = "this") -> "Corrector":
+        """Return what `arrays` was called of; a ValueError names the path if they are no corrector's."""
+        means, scores = (
+            {name.removeprefix(prefix): z for name, z in arrays.items() if name.startswith(prefix)}
+            for prefix in ("mean_", _SCORES)
+        )
+        if arrays.get("format") != _FORMAT or len(means) + len(scores) + 1 != len(arrays):
             raise ValueError(f"{path} is no corrector that this version can read")
-        return cls({name.removeprefix("mean_"): mean for name, mean in found.items()})
+        return cls(means, ScoreCalibration.from_arrays(scores) if scores else None)
 
     def _rows(self, rows, role: str) -> np.ndarray:
         checks.known(role, self.means, "role")
+        return self._columns(rows, role)
+
+    def _columns(self, rows, role: str) -> np.ndarray:
         rows = checks.embeddings(rows, role, min_rows=1)
         if rows.shape[1] != self.dimensions:
             raise ValueError(f"{role} has {rows.shape[1]} columns; it was fitted on {self.dimensions}")
         return rows
+
+
+def write_arrays(path: str | Path, arrays: dict[str, np.ndarray], what: str) -> None:
+    """Write arrays to a .npz file, whole or not at all."""
+    if Path(path).suffix != ".npz":
+        raise ValueError(f"{path} does not end in .npz, which is what {what} is saved as")
+    file = io.BytesIO()
+    np.savez(file, **arrays)
+    write_whole(path, file.getvalue())
+
+
+def read_arrays(path: str | Path, what: str) -> dict[str, np.ndarray]:
+    """Return the arrays of a .npz file; nothing is unpickled."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return {name: file[name] for name in file.files}
+    except FileNotFoundError:
+        raise FileNotFoundError(f"there is no file {str(path)!r}; save the {what} there first") from None
+    except Exception as error:  # numpy's reader may fail anywhere, and advises to unpickle
+        raise ValueError(f"{path} is no saved {what}, or it is damaged; save it again") from error

@@ -1,4 +1,4 @@
-"""One vector index of images, texts and both: faiss, holding vectors that a corrector has made comparable."""
+"""One vector index of images, texts and both: faiss, holding what a corrector has made comparable."""
 
 import json
 from pathlib import Path
@@ -7,26 +7,30 @@ from typing import NamedTuple
 import numpy as np
 
 from mgaplib import checks
-from mgaplib.output import write_whole
-from mgaplib.search.corrector import Corrector
+from mgaplib.search.corrector import BOTH, Corrector, read_arrays, write_arrays
+from mgaplib.search.thresholds import PER, Threshold, of_strangers
 
 
 class Hits(NamedTuple):
-    """What a search found, a row a query: the documents' numbers, their scores and their kinds."""
+    """What a search found, a row a query: documents' numbers, scores, kinds, and whether each is a match."""
 
     documents: np.ndarray
     scores: np.ndarray
     kinds: np.ndarray
+    accepted: np.ndarray
 
 
 class MixedIndex:
-    """An exact faiss index by cosine over documents that are an image, a text, or both.
+    """An exact faiss index by inner product over documents that are an image, a text, or both.
 
-    Documents are numbered in the order in which they are added. `faiss` is the index itself, for what else
-    faiss can do with it. Needs faiss (`pip install mgaplib[search]`).
+    Documents are numbered in the order in which they are added. If the corrector calibrates scores, a
+    document is stored once for each role of queries, since it is scaled for them. `indexes` holds faiss's
+    own, by the queries' role, for what else faiss can do with them. Needs faiss (`pip install
+    mgaplib[search]`).
 
     Args:
         corrector: What makes the roles comparable; its roles are the kinds of documents and queries.
+        roles: The roles that will search, all of the corrector's by default.
 
     Raises:
         ImportError: If faiss is not installed.
@@ -44,10 +48,16 @@ class MixedIndex:
     Taught in chapter mixed_search.
     """
 
-    def __init__(self, corrector: Corrector):
+    def __init__(self, corrector: Corrector, roles: tuple[str, ...] | None = None):
         self.corrector = corrector
-        self.faiss = _faiss().IndexFlatIP(corrector.dimensions)
+        roles = [checks.known(role, corrector.means, "role") for role in roles or corrector.means]
+        make = _faiss().IndexFlatIP
+        if corrector.scores is None:  # one serves all
+            self.indexes = dict.fromkeys(roles, make(corrector.dimensions))
+        else:
+            self.indexes = {role: make(corrector.dimensions + 1) for role in roles}
         self.kinds: list[str] = []
+        self.thresholds: dict[tuple[str, str], Threshold] = {}
 
     def __len__(self) -> int:
         return len(self.kinds)
@@ -63,7 +73,13 @@ class MixedIndex:
             rows: Array of one or more rows and d columns, as the model gives them.
             kind: Their role in the corrector.
         """
-        return self._add(self.corrector.transform(rows, kind), kind)
+        stored = {  # made before any is added: a refusal leaves all as they were
+            index: self.corrector.documents(rows, kind, roles[0]) for index, roles in self._served().items()
+        }
+        for index, vectors in stored.items():
+            index.add(np.ascontiguousarray(vectors, np.float32))
+        self.kinds += [kind] * len(vectors)
+        return self
 
     def add_both(self, image, text, weight: float = 0.5) -> "MixedIndex":
         """Add documents that have both an image and a text, each as one fused vector, and return the index.
@@ -73,7 +89,7 @@ class MixedIndex:
             text: Array of the same shape, row i of the same document.
             weight: The share of the text.
         """
-        return self._add(self.corrector.fuse(weight, image=image, text=text), "both")
+        return self.add(self.corrector.fuse(weight, image=image, text=text), BOTH)
 
     def search(self, queries, role: str, k: int = 10) -> Hits:
         """Return each query's k best documents, best first.
@@ -84,49 +100,112 @@ class MixedIndex:
             k: How many, from 1 to the number of documents; another is a ValueError.
         """
         k = checks.whole(k, "k", 1, len(self), f"the index holds {len(self)} documents")
-        queries = self.corrector.transform(queries, role)
-        scores, documents = self.faiss.search(np.ascontiguousarray(queries, np.float32), k)
-        return Hits(documents, scores, np.array(self.kinds)[documents])
+        index = self.indexes[checks.known(role, self.indexes, "role")]
+        rows = self.corrector.queries(queries, role)
+        scores, documents = index.search(np.ascontiguousarray(rows, np.float32), k)
+        kinds = np.array(self.kinds)[documents]
+        least = {kind: self.thresholds[role, kind].value for r, kind in self.thresholds if r == role}
+        accepted = np.ones(scores.shape, bool)
+        for kind, value in least.items():
+            accepted &= (kinds != kind) | (scores > value)
+        return Hits(documents, scores, kinds, accepted)
 
-    def save(self, folder: str | Path) -> None:
-        """Write vectors, kinds and corrector into a folder, made if need be; each file whole or not at all.
+    def calibrate(
+        self, queries, documents, role: str, kind: str, false_positive_rate: float = 0.01, per: str = "pair"
+    ) -> "MixedIndex":
+        """Learn which score is a match, for queries of one role and documents of one kind; return the index.
+
+        Searches say of such a hit whether it is above the threshold, and of any other kind that it is.
 
         Args:
-            folder: Where to.
+            queries: Array of n rows and d columns, as the model gives them. Pass pairs that the corrector was
+                not fitted on, if it calibrates scores.
+            documents: Array of the same shape, row i the match of query i.
+            role: The queries' role.
+            kind: The documents'.
+            false_positive_rate: The share of strangers that may pass.
+            per: As in `search.calibrate`; "candidate" and "both" need a corrector whose scores know the
+                candidate.
         """
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        self.corrector.save(folder / "corrector.npz")
-        write_whole(folder / "vectors.faiss", _faiss().serialize_index(self.faiss).tobytes())
-        write_whole(folder / "kinds.json", json.dumps(self.kinds).encode())
+        checks.known(per, PER, "unit of the false-positive rate")
+        if per in ("candidate", "both") and not getattr(self.corrector.scores, "knows_candidates", False):
+            raise ValueError(
+                f"per is {per!r}, but no score here knows its candidate; fit the corrector with scores=NNN()"
+            )
+        rows = self.corrector.queries(queries, role)
+        scores = rows @ self.corrector.documents(documents, kind, role).T
+        if len(scores) != scores.shape[1]:
+            raise ValueError(f"there are {len(scores)} queries and {scores.shape[1]} documents; pass pairs")
+        scores = scores.astype(float)
+        np.fill_diagonal(scores, -np.inf)
+        strangers = scores.max(axis=1) if per in ("query", "both") else scores[np.isfinite(scores)]
+        pool = len(scores) - (per in ("query", "both"))
+        self.thresholds[role, kind] = of_strangers(strangers, false_positive_rate, per, pool)
+        return self
 
-    @classmethod
-    def load(cls, folder: str | Path) -> "MixedIndex":
-        """Return a saved index.
+    def save(self, path: str | Path) -> None:
+        """Write vectors, kinds, corrector and thresholds into one .npz file, whole or not at all.
 
         Args:
-            folder: What `save` wrote.
+            path: The file; it must end in .npz.
 
         Raises:
-            FileNotFoundError: If a file is missing.
-            ValueError: If the files are damaged or do not belong together.
+            ValueError: If the name ends otherwise.
+            FileNotFoundError: If its folder does not exist.
         """
-        folder = Path(folder)
-        found = cls(Corrector.load(folder / "corrector.npz"))
+        served = self._served()
+        about = {
+            "kinds": self.kinds,
+            "roles": list(served.values()),
+            "thresholds": [
+                [*of, t.value, t.false_positive_rate, t.per, t.pool] for of, t in self.thresholds.items()
+            ],
+        }
+        arrays = {f"corrector_{name}": z for name, z in self.corrector.arrays().items()}
+        arrays |= {f"vectors_{i}": _faiss().serialize_index(index) for i, index in enumerate(served)}
+        arrays |= {f"background_{i}": t.background for i, t in enumerate(self.thresholds.values())}
+        write_arrays(path, {"about": np.array(json.dumps(about)), **arrays}, "an index")
+
+    @classmethod
+    def load(cls, path: str | Path) -> "MixedIndex":
+        """Return a saved index; the file holds numbers only, so loading it runs no code.
+
+        Args:
+            path: What `save` wrote.
+
+        Raises:
+            FileNotFoundError: If there is no such file.
+            ValueError: If it is damaged, or no index's.
+        """
+        arrays = read_arrays(path, "index")
         try:
-            content = np.frombuffer((folder / "vectors.faiss").read_bytes(), np.uint8)
-            found.faiss = _faiss().deserialize_index(content)
-            found.kinds = json.loads((folder / "kinds.json").read_text(encoding="utf-8"))
-        except (RuntimeError, ValueError) as error:  # faiss's own errors are RuntimeErrors
-            raise ValueError(f"index in {str(folder)!r} is damaged: {str(error).splitlines()[0]}") from error
-        if (found.faiss.ntotal, found.faiss.d) != (len(found.kinds), found.corrector.dimensions):
-            raise ValueError(f"the files in {str(folder)!r} do not belong together; save the index again")
+            about = json.loads(str(arrays["about"]))
+            part = {n.removeprefix("corrector_"): z for n, z in arrays.items() if n.startswith("corrector_")}
+            found = cls(Corrector.from_arrays(part, path), sum(about["roles"], []))
+            for i, roles in enumerate(about["roles"]):
+                index = _faiss().deserialize_index(arrays[f"vectors_{i}"])
+                if (index.ntotal, index.d) != (len(about["kinds"]), found.indexes[roles[0]].d):
+                    raise ValueError("its vectors are not its documents'")
+                found.indexes |= dict.fromkeys(roles, index)
+            found.kinds = about["kinds"]
+            for i, (role, kind, *values) in enumerate(about["thresholds"]):
+                found.thresholds[role, kind] = Threshold(*values, arrays[f"background_{i}"])
+        except (
+            KeyError,
+            TypeError,
+            RuntimeError,
+            ValueError,
+        ) as error:  # faiss's own errors are RuntimeErrors
+            why = str(error).splitlines()[0]
+            raise ValueError(f"{path} is no saved index, or it is damaged ({why}); save it again") from error
         return found
 
-    def _add(self, rows: np.ndarray, kind: str) -> "MixedIndex":
-        self.faiss.add(np.ascontiguousarray(rows, np.float32))
-        self.kinds += [kind] * len(rows)
-        return self
+    def _served(self) -> dict:
+        """Each faiss index once, with the roles that it serves."""
+        served = {}
+        for role, index in self.indexes.items():
+            served.setdefault(index, []).append(role)
+        return served
 
 
 def _faiss():

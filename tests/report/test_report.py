@@ -40,6 +40,7 @@ def test_the_words_quote_the_numbers(found):
     assert f"matched pairs sit at {found.scores['matched pairs']['mean']:.2f}" in words
     assert "Your cosine of 0.3:" in words
     assert f"{found.thresholds['pair'][0].value:.3f}" in words
+    assert f"{found.thresholds['candidate'][1]['hit_rate']:.0%}" in words
     assert {chapter for _, chapter in found.reading} <= {
         "your_embeddings", "loss_landscape", "random_networks", "mixed_search", "post_hoc",
     }  # fmt: skip
@@ -68,7 +69,8 @@ def test_a_correction_is_praised_only_if_it_helps():
 def test_json_holds_numbers_only(found):
     again = json.loads(json.dumps(found.to_dict(), allow_nan=False))
     assert again["pairs"] == 120
-    assert {row["correction"] for row in again["corrections"]} >= {"nothing", "Centring", "Procrustes"}
+    assert {row["correction"] for row in again["corrections"]} >= {"nothing", "Procrustes", "NNN", "Modality"}
+    assert again["thresholds"].keys() == {"pair", "candidate"}  # 60 queries show no rate of 1 %
 
 
 def test_the_same_seed_gives_the_same_report(found):
@@ -134,3 +136,25 @@ def test_a_trial_judges_on_pairs_that_it_did_not_fit():
     assert trial.gap["Centring"] < 0.5 * trial.gap["nothing"]
     with pytest.raises(ValueError, match="splits"):
         corrections.try_corrections(x, y, splits=0)
+
+
+def test_a_trial_leaves_vectors_alone_where_it_calibrates_scores():
+    x, y = pairs(200, 32, gap=8.0)
+    trial = corrections.try_corrections(x, y, splits=2).groupby("correction").mean()
+    for name in ("Modality", "NNN", "NNN by modality"):
+        assert trial.gap[name] == trial.gap["nothing"]
+    for way in ("recall_image_to_text", "recall_text_to_image"):  # within one modality no order changes
+        assert trial.loc["Modality", way] == trial.loc["nothing", way]
+        assert trial.loc["NNN by modality", way] == trial.loc["NNN", way]
+    assert trial.mixed_rank["Modality"] < trial.mixed_rank["nothing"] / 2
+
+
+def test_a_trial_says_what_the_metrics_say():
+    x, y = pairs(60, 8)
+    trial = corrections.try_corrections(x, y, splits=1).set_index("correction").loc["nothing"]
+    test = np.array_split(np.random.default_rng(0).permutation(60), 2)[1]
+    x, y = x[test], y[test]
+    assert trial.recall_image_to_text == metrics.recall_at_k(x, y)
+    assert trial.recall_text_to_image == metrics.recall_at_k(y, x)
+    assert trial.mixed_rank == pytest.approx(np.mean(metrics.mixed_partner_ranks(x, y)))
+    assert trial.own_modality_first == pytest.approx(np.mean(metrics.same_modality_share(x, y)))

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mgaplib import corrections, metrics
+from mgaplib.corrections import NNN, Modality
 from mgaplib.search import Corrector, MixedIndex
 
 
@@ -109,6 +110,8 @@ def test_bad_input():
         Corrector.fit(image=x, text=y[:, :5])
     with pytest.raises(ValueError, match="weight"):
         corrector.fuse(2, image=x, text=y)
+    with pytest.raises(ValueError, match="fitted on 8"):
+        corrector.documents(x[:, :5], "both", "text")
     with pytest.raises(ValueError, match="weight is 'half'"):
         corrector.fuse("half", image=x, text=y)
     with pytest.raises(ValueError, match="two roles"):
@@ -148,21 +151,100 @@ def test_the_index_agrees_with_the_metric_of_mixed_search():
     assert np.mean(second < 40) == share
 
 
-def test_a_saved_index_is_the_same_index(tmp_path):
+@pytest.mark.parametrize("scores", [None, Modality(), NNN(k=3), NNN(k=3, by_modality=True)])
+def test_a_saved_index_is_the_same_index(tmp_path, scores):
     x, y = pairs()
-    index = MixedIndex(Corrector.fit(image=x, text=y)).add(x, "image").add(y, "text")
-    index.save(tmp_path / "index")
-    again = MixedIndex.load(tmp_path / "index")
-    assert repr(again) == "120 documents: 60 image, 60 text"
-    for mine, theirs in zip(index.search(x, "image"), again.search(x, "image"), strict=True):
-        np.testing.assert_array_equal(mine, theirs)
-    (tmp_path / "index" / "kinds.json").write_text('["image"]')
-    with pytest.raises(ValueError, match="do not belong together"):
-        MixedIndex.load(tmp_path / "index")
-    vectors = tmp_path / "index" / "vectors.faiss"
-    vectors.write_bytes(vectors.read_bytes()[:100])
+    corrector = Corrector.fit(image=x[:30], text=y[:30], scores=scores, paired=True)
+    index = MixedIndex(corrector).add(x[40:], "image").add(y[40:], "text").add_both(x[40:], y[40:])
+    index.calibrate(y[30:], x[30:], "text", "image", 0.1)
+    index.save(tmp_path / "index.npz")
+    again = MixedIndex.load(tmp_path / "index.npz")
+    assert repr(again) == "60 documents: 20 image, 20 text, 20 both"
+    for role, rows in (("image", x), ("text", y)):
+        for mine, theirs in zip(index.search(rows, role), again.search(rows, role), strict=True):
+            np.testing.assert_array_equal(mine, theirs)
+    again.add(x[:5], "image")  # and it can go on
+    assert len(again.search(y, "text", k=65).documents[0]) == 65
+    assert [p.name for p in tmp_path.iterdir()] == ["index.npz"]
+
+
+def test_a_damaged_or_a_mixed_up_index_is_refused(tmp_path):
+    x, y = pairs()
+    path, other = tmp_path / "a.npz", tmp_path / "b.npz"
+    MixedIndex(Corrector.fit(image=x, text=y)).add(x, "image").save(path)
+    MixedIndex(Corrector.fit(image=x, text=y)).add(y[:9], "text").save(other)
+    with np.load(path) as one, np.load(other) as two:
+        parts, theirs = dict(one), dict(two)
+    for name in ("vectors_0", "about"):
+        np.savez(path, **(parts | {name: theirs[name]}))
+        with pytest.raises(ValueError, match=r"damaged \(its vectors are not its documents'\)"):
+            MixedIndex.load(path)
+    for broken in (
+        {"vectors_0": parts["vectors_0"][:50]},
+        {"about": np.array("{")},
+        {"corrector_format": np.array(9)},
+    ):
+        np.savez(path, **(parts | broken))
+        with pytest.raises(ValueError, match=r"a\.npz is no"):
+            MixedIndex.load(path)
+    Corrector.fit(image=x, text=y).save(path)
+    with pytest.raises(ValueError, match="no saved index"):
+        MixedIndex.load(path)
+    path.write_bytes(other.read_bytes()[:200])
     with pytest.raises(ValueError, match="damaged"):
-        MixedIndex.load(tmp_path / "index")
+        MixedIndex.load(path)
+    with pytest.raises(FileNotFoundError, match="save the index there"):
+        MixedIndex.load(tmp_path / "none.npz")
+    with pytest.raises(ValueError, match="end in .npz"):
+        MixedIndex(Corrector.fit(image=x, text=y)).save(tmp_path / "index")
+
+
+def test_calibrated_scores_are_what_the_index_searches_by():
+    x, y = pairs(90)
+    corrector = Corrector.fit(
+        image=x[:40], text=y[:40], scores=NNN(k=5, by_modality=True), centre=False, paired=True
+    )
+    index = MixedIndex(corrector).add(x[60:80], "image").add(y[40:60], "text").add_both(x[80:], y[80:])
+    way = NNN(k=5, by_modality=True).fit(
+        image=x[:40], text=y[:40], both=corrector.fuse(image=x[:40], text=y[:40]), paired=True
+    )
+    for role, rows in (("image", x[40:]), ("text", y[40:])):
+        stored = [way.documents(x[60:80], "image", role), way.documents(y[40:60], "text", role),
+                  way.documents(unit(x[80:]) + unit(y[80:]), "both", role)]  # fmt: skip
+        scores = way.queries(rows) @ np.concatenate(stored).T
+        hits = index.search(rows, role, k=4)
+        np.testing.assert_array_equal(hits.documents, np.argsort(-scores, axis=1)[:, :4])
+        np.testing.assert_allclose(hits.scores, -np.sort(-scores, axis=1)[:, :4], atol=1e-4)
+    texts_only = MixedIndex(corrector, roles=("text",)).add(x[60:80], "image")
+    with pytest.raises(ValueError, match="did you mean 'text'"):
+        texts_only.search(x, "image", k=1)
+
+
+def test_an_index_says_which_hits_are_matches():
+    x, y = pairs(300, d=16)
+    corrector = Corrector.fit(image=x[:100], text=y[:100], scores=NNN(k=10, weight=0.5), centre=False)
+    index = MixedIndex(corrector).add(x[200:], "image").add(y[200:], "text")
+    assert index.search(y[200:], "text", k=20).accepted.all()
+    for per, rate in (("candidate", 0.1), ("both", 0.2)):
+        index.calibrate(y[100:200], x[100:200], "text", "image", rate, per)
+        hits = index.search(y[200:], "text", k=200)
+        of_images = hits.kinds == "image"
+        value = index.thresholds["text", "image"].value
+        np.testing.assert_array_equal(hits.accepted, ~of_images | (hits.scores > value))
+        strangers = of_images & (hits.documents != np.arange(100)[:, None])
+        passed = (hits.accepted & strangers).any(axis=1) if per == "both" else hits.accepted[strangers]
+        assert np.mean(passed) == pytest.approx(rate, abs=0.1)
+
+
+def test_what_an_index_cannot_calibrate():
+    x, y = pairs()
+    plain = MixedIndex(Corrector.fit(image=x, text=y))
+    with pytest.raises(ValueError, match=r"scores=NNN\(\)"):
+        plain.calibrate(y, x, "text", "image", 0.1, "both")
+    with pytest.raises(ValueError, match="pass pairs"):
+        plain.calibrate(y[:20], x, "text", "image", 0.1)
+    with pytest.raises(ValueError, match="paired=True"):
+        MixedIndex(Corrector.fit(image=x, text=y, scores=Modality())).add_both(x, y)
 
 
 def test_bad_searches():
