@@ -17,6 +17,7 @@ from scorecard_rows import (
     STATUSES,
     changes,
     missing,
+    on_both_worlds,
     order,
     part,
     printed_twice,
@@ -24,6 +25,8 @@ from scorecard_rows import (
     section,
 )
 from sphinx.util import logging
+
+from mgaplib.book.claims import by_world
 
 LOGGER = logging.getLogger(__name__)
 #: Changes of the label alone, for which no reason need be given.
@@ -45,7 +48,7 @@ class ScorecardDirective(Directive):
     required_arguments = 1
 
     def run(self):
-        shown = [*SECTIONS, "filters", "changed"]
+        shown = [*SECTIONS, "filters", "worlds", "changed"]
         if self.arguments[0] not in shown:
             raise self.error(f"{self.arguments[0]} is none of {', '.join(shown)}")
         return [scorecard(show=self.arguments[0])]
@@ -90,7 +93,8 @@ def checks_cell(row: dict, label: str) -> nodes.entry:
     if row["checks"]:
         found += nodes.bullet_list("")
     for check in row["checks"]:
-        asked = f" {check['words']}" + (f": {check['found']}" if check["found"] else "")
+        world = f"{check['world']}: " if check["world"] else ""
+        asked = f" {world}{check['words']}" + (f": {check['found']}" if check["found"] else "")
         line = nodes.paragraph("", "", nodes.strong("", check["answer"] + ":"), nodes.Text(asked))
         found[-1] += nodes.list_item("", line, classes=["answer-" + check["answer"]])
     return found
@@ -108,7 +112,7 @@ def table_row(app, fromdoc: str, row: dict) -> nodes.row:
         name += [nodes.Text(" "), nodes.inline("", row["where"], classes=["scorecard-where"])]
     paper = ("no number" if row["kind"] == "claim" else "–") if row["paper"] is None else row["paper"]
     kind = "verdict-" + slug(row["status"])
-    verdict = [nodes.strong("", row["status"] + "."), nodes.Text(" " + row["note"])]
+    verdict = [nodes.strong("", row["status"] + by_world(row) + "."), nodes.Text(" " + row["note"])]
     line = nodes.row("", cell(name), cell(row["statement"]), cell(paper, label=heads[2]))
     line += [cell(row["here"], label=heads[3]), checks_cell(row, heads[4]), cell(row["data"], label=heads[5])]
     line += cell(verdict, [kind], heads[6])
@@ -168,6 +172,8 @@ def draw(app, doctree, fromdoc):
         show = place["show"]
         if show == "filters":
             place.replace_self(filters(rows))
+        elif show == "worlds":
+            place.replace_self(nodes.paragraph("", "", nodes.Text(on_both_worlds(rows))))
         elif show == "changed":
             place.replace_self(changed(app, fromdoc))
         else:

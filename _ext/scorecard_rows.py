@@ -63,6 +63,22 @@ def printed_twice(rows: list[dict]) -> list[str]:
     ]
 
 
+def on_both_worlds(rows: list[dict]) -> str:
+    """Return in a sentence how many claims were tested on both worlds, and how many hold there."""
+    both = [row for row in rows if row.get("worlds") and row["kind"] == "claim"]
+    if not both:
+        return "No claim was tested on both worlds."
+    kinds = {"on both": [], "on shapes only": [], "on emoji only": [], "on neither": []}
+    for row in both:
+        shapes, emoji = (row["worlds"][world] == "holds" for world in ("shapes", "emoji"))
+        where = (
+            "both" if shapes and emoji else "shapes only" if shapes else "emoji only" if emoji else "neither"
+        )
+        kinds[f"on {where}"].append(row["id"])
+    told = "; ".join(f"{where}: {', '.join(ids)}" for where, ids in kinds.items() if ids)
+    return f"Of {len(both)} claims tested on both worlds, {len(kinds['on both'])} hold on both. {told}."
+
+
 def by_rule(row: dict) -> str:
     """Return the verdict that a row's checks give, whatever its kind and its data."""
     true = [check["true"] for check in row["checks"]]

@@ -1,5 +1,6 @@
 """Record what a chapter found about a claim, for the scorecard, and its numbers, for the prose to quote."""
 
+import dataclasses
 import html
 import os
 import re
@@ -29,6 +30,7 @@ def record(
     where: str = "",
     kind: str = "claim",
     checks: Sequence[Check] = (),
+    emoji: Sequence[Check] = (),
     analogue: bool = False,
     note: str = "",
     changed: str = "",
@@ -40,6 +42,9 @@ def record(
     cannot print a verdict that its own numbers do not give. An analogue, data of another kind than the
     claim's own, can neither confirm nor refute it: the verdict then reads *holds on an analogue*, *partly on
     an analogue*, *not reproduced on an analogue* or *undecided on an analogue*.
+
+    A claim about training may be tested in both of the book's worlds. Then the row says of each what its own
+    checks give, and the verdict is that of all of them: what holds on shapes only is *partly* so.
 
     Nothing else gets a verdict. A question is our own: it is *answered*, *undecided* while one of its checks
     is, or *not tested here*. A *slip in print* must be shown: all of its checks are so.
@@ -56,6 +61,7 @@ def record(
             field, the publication as well. A question may do without. One printed result has one claim.
         kind: "claim" for a published claim, "question" for our own, "slip" for a slip in print.
         checks: What must be so: `trend`, `same` and `exact`.
+        emoji: The same in the second world, where `checks` are those of ShapeWorld.
         analogue: Whether the data are of another kind than the claim's; the note then says of which.
         note: What limits the result, or why a check came out as it did.
         changed: Why the verdict is not that of the last release, where it is not.
@@ -82,7 +88,7 @@ def record(
     known(source, _SOURCES, "source")
     known(data, _DATA, "data")
     known(kind, _KINDS, "kind")
-    if isinstance(checks, dict) or not all(isinstance(check, Check) for check in checks):
+    if isinstance(checks, dict) or not all(isinstance(check, Check) for check in (*checks, *emoji)):
         raise TypeError(
             f"{id}: checks is no list of checks; make each with claims.trend, claims.same or claims.exact, "
             "so that it shows its estimate, interval and bound"
@@ -95,6 +101,12 @@ def record(
         raise ValueError(f"{id}: analogue needs a note that says what stands in for the claim's own data")
     if kind == "slip" and not (checks and all(check.true for check in checks)):
         raise ValueError(f"{id}: a slip must be shown: give checks, all of them so")
+    worlds = {}
+    if emoji:
+        worlds = {"shapes": [c.true for c in checks], "emoji": [c.true for c in emoji]}
+        worlds = {world: _verdict(true, analogue=False) for world, true in worlds.items()}
+        told = {"shapes": checks, "emoji": emoji}
+        checks = [dataclasses.replace(c, world=world) for world, some in told.items() for c in some]
     verdict = _verdict([check.true for check in checks], analogue)
     if kind == "question":
         open_still = [check.true for check in checks if check.true is None]
@@ -103,7 +115,7 @@ def record(
         status = verdict if kind == "claim" else "slip in print"
     row = dict(
         id=id, source=source, where=where, kind=kind, statement=statement, paper=paper, here=here, data=data,
-        analogue=bool(analogue), checks=[check.row() for check in checks],
+        analogue=bool(analogue), worlds=worlds, checks=[check.row() for check in checks],
         verdict=verdict if kind == "claim" else None, status=status, note=note, changed=changed,
     )  # fmt: skip
     _show(row)
@@ -126,7 +138,7 @@ def _verdict(true: Sequence[bool | None], analogue: bool) -> str:
 
 def _show(row: dict) -> None:
     facts = _facts(row)
-    head = f"{row['id']} {row['status']}"
+    head = f"{row['id']} {row['status']}" + by_world(row)
     plain = [f"{head}: {row['statement']}", *(f"  {name}: {value}" for name, value in facts.items())]
     plain += [f"  {check['answer']}: {_line(check)}" for check in row["checks"]]
     if not _in_notebook():
@@ -148,6 +160,12 @@ def _show(row: dict) -> None:
     publish_display_data({"text/plain": "\n".join(plain), "text/html": card}, metadata={"mgaplib_claim": row})
 
 
+def by_world(row: dict) -> str:
+    """Return what the checks of each world give, in brackets, where a row has two; for the page, too."""
+    found = ", ".join(f"{verdict} on {world}" for world, verdict in row.get("worlds", {}).items())
+    return f" ({found})" if found else ""
+
+
 def _facts(row: dict) -> dict[str, str | float]:
     """Return what a row says beside its statement and its checks, each under its name."""
     slip = row["kind"] == "slip"
@@ -167,7 +185,7 @@ def _facts(row: dict) -> dict[str, str | float]:
 
 
 def _line(check: dict) -> str:
-    return ": ".join(filter(None, [check["words"], check["found"]]))
+    return ": ".join(filter(None, [check["world"], check["words"], check["found"]]))
 
 
 def glue(name: str, value: float) -> None:

@@ -25,6 +25,7 @@ class Check:
         n: How many seeds, splits, ... stand behind it.
         over: What is counted: seeds, splits, pairs, images or runs; "cases" for exact values.
         true: Whether it is so; None where the interval does not decide.
+        world: Which of the book's worlds it is about, where a claim is tested in both; `claims.record` says.
 
     Example:
         >>> trend("the gap closes", [-0.31, -0.28, -0.35, -0.30], below=0).true
@@ -42,6 +43,7 @@ class Check:
     n: int
     over: str
     true: bool | None
+    world: str = ""
 
     def __post_init__(self):
         if not isinstance(self.words, str) or not self.words.strip():

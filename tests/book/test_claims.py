@@ -352,3 +352,18 @@ def test_an_unknown_word_is_refused_with_the_nearest(key, value):
 def test_only_finite_numbers_can_be_quoted(value):
     with pytest.raises(ValueError, match="finite"):
         claims.glue("page-x", value)
+
+
+@pytest.mark.parametrize(
+    ("shapes", "emoji", "verdict", "worlds"),
+    [
+        ([YES], [YES], "holds", "(holds on shapes, holds on emoji)"),
+        ([YES], [NO], "partly", "(holds on shapes, fails on emoji)"),
+        ([YES, NO], [OPEN], "partly", "(partly on shapes, undecided on emoji)"),
+        ([NO], [NO], "fails", "(fails on shapes, fails on emoji)"),
+    ],
+)
+def test_a_claim_of_two_worlds_says_what_each_gives(capsys, shapes, emoji, verdict, worlds):
+    assert claims.record("E6", **ROW, checks=shapes, emoji=emoji) == verdict
+    told = capsys.readouterr().out
+    assert f"E6 {verdict} {worlds}" in told and "shapes: " in told and "emoji: " in told

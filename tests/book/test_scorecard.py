@@ -65,6 +65,24 @@ def test_one_printed_result_has_one_claim():
     assert scorecard.printed_twice(apart) == []
 
 
+def test_claims_of_both_worlds_are_counted_by_world():
+    def two(id, shapes, emoji):
+        return row(id) | {"worlds": {"shapes": shapes, "emoji": emoji}}
+
+    rows = [
+        row("E5"),
+        two("E6", "holds", "holds"),
+        two("E8", "partly", "holds"),
+        two("F1", "fails", "partly"),
+    ]
+    rows.append(two("X.a", "holds", "holds") | {"kind": "question"})
+    told = scorecard.on_both_worlds(rows)
+    assert told == (
+        "Of 3 claims tested on both worlds, 1 hold on both. on both: E6; on emoji only: E8; on neither: F1."
+    )
+    assert scorecard.on_both_worlds(rows[:1]) == "No claim was tested on both worlds."
+
+
 def test_what_did_not_change_is_not_listed():
     found, wrong = scorecard.changes([row()], {"E5": {"verdict": "holds"}})
     assert wrong == [] and not any(found.values())
@@ -139,7 +157,7 @@ def test_the_schema_is_one_and_refuses_a_question_with_a_verdict():
     schema = json.loads((ROOT / "docs/scorecard.schema.json").read_text())
     jsonschema.Draft202012Validator.check_schema(schema)
     whole = row(kind="question") | {
-        "statement": "s", "paper": None, "here": 1, "data": "theory", "verdict": None, "note": "",
+        "statement": "s", "paper": None, "here": 1, "data": "theory", "verdict": None, "note": "", "worlds": {},
         "link": "chapters/page.html",
     }  # fmt: skip
     one = {"$ref": "#/$defs/claim", "$defs": schema["$defs"]}
