@@ -175,7 +175,7 @@ def _explorer(report, captions, thumbnails) -> str:
             Pairs.trusted(report.images[rows], report.texts[rows]),
             tau=float(np.clip(report.tau, 0.005, 1)),
             captions=None if captions is None else [captions[row] for row in rows],
-            thumbnails=None if thumbnails is None else np.asarray(thumbnails)[rows],
+            pictures=None if thumbnails is None else np.asarray(thumbnails)[rows],
         )
     except ValueError as error:
         return f"<p>There is nothing to explore: {_text(error)}.</p>"
