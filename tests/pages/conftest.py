@@ -3,8 +3,10 @@
 import importlib.util
 
 import pytest
-from built_book import BOOK, NOT_BUILT, PATIENCE, ROOT, Visit, chapters, serve
+from built_book import BOOK, NOT_BUILT, PATIENCE, ROOT, Visit, chapters, serve, widget_page
+from ipywidgets import embed
 from playwright.sync_api import expect, sync_playwright
+from shown import DESKTOP
 
 expect.set_options(timeout=PATIENCE)
 
@@ -47,3 +49,28 @@ def visitor(browser, site):
         return visit
 
     return visit
+
+
+@pytest.fixture
+def show(tmp_path, browser):
+    """Serve a page with some widgets and open it; nothing may fail on it and no other host be asked."""
+    visits, servers = [], []
+
+    def show_page(*widgets, errors=0, spoil=None, mark="", **options):
+        states = embed.dependency_state(list(widgets), drop_defaults=False)
+        if spoil:
+            spoil(states[widgets[0].model_id])
+        widget_page(tmp_path, states, [widget.model_id for widget in widgets])
+        servers.append(serve(tmp_path))
+        site = servers[-1].__enter__()
+        context = browser.new_context(**{**DESKTOP, **options})
+        context.clock.install()  # so that a test can let time pass at once
+        visits.append((Visit(context.new_page(), site), errors))
+        return visits[-1][0].go(site + mark)
+
+    yield show_page
+    for visit, errors in visits:
+        assert (visit.outside, len(visit.errors)) == ([], errors), visit.errors
+        visit.page.context.close()
+    for server in servers:
+        server.__exit__(None, None, None)

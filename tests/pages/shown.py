@@ -1,5 +1,14 @@
 """A widget on a page, as a reader has it under the hand."""
 
+DESKTOP = {"viewport": {"width": 1000, "height": 900}, "reduced_motion": "reduce"}
+PHONE = {
+    "viewport": {"width": 390, "height": 844},
+    "has_touch": True,
+    "is_mobile": True,
+    "device_scale_factor": 2,
+    "color_scheme": "dark",
+}
+
 
 class Shown:
     """A widget on a page, handled as a reader would."""

@@ -2,50 +2,14 @@
 
 import numpy as np
 import pytest
-from built_book import BOOK, NOT_BUILT, Visit, serve, widget_page
-from ipywidgets import embed
+from built_book import BOOK, NOT_BUILT
 from playwright.sync_api import expect
-from shown import Shown
+from shown import PHONE, Shown
 
 from mgaplib import metrics
 from mgaplib.dynamics import sphere
 from mgaplib.training import History
 from mgaplib.widgets import ConeExplorer, SphereExplorer, TrainingScrubber
-
-DESKTOP = {"viewport": {"width": 1000, "height": 900}, "reduced_motion": "reduce"}
-PHONE = {
-    "viewport": {"width": 390, "height": 844},
-    "has_touch": True,
-    "is_mobile": True,
-    "device_scale_factor": 2,
-    "color_scheme": "dark",
-}
-
-
-@pytest.fixture
-def show(tmp_path, browser):
-    """Serve a page with some widgets and open it; nothing may fail on it and no other host be asked."""
-    visits, servers = [], []
-
-    def show_page(*widgets, errors=0, spoil=None, **options):
-        states = embed.dependency_state(list(widgets), drop_defaults=False)
-        if spoil:
-            spoil(states[widgets[0].model_id])
-        widget_page(tmp_path, states, [widget.model_id for widget in widgets])
-        servers.append(serve(tmp_path))
-        site = servers[-1].__enter__()
-        context = browser.new_context(**{**DESKTOP, **options})
-        context.clock.install()  # so that a test can let time pass at once
-        visits.append((Visit(context.new_page(), site), errors))
-        return visits[-1][0].go(site)
-
-    yield show_page
-    for visit, errors in visits:
-        assert (visit.outside, len(visit.errors)) == ([], errors), visit.errors
-        visit.page.context.close()
-    for server in servers:
-        server.__exit__(None, None, None)
-
 
 # --- SphereExplorer
 
