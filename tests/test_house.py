@@ -70,7 +70,7 @@ def test_an_unknown_submodule_is_an_attribute_error():
 
 def handed_out():
     """Everything that a room or a module of the ground floor hands out, by the name a user imports it by."""
-    taught = set(GROUND) - {"checks", "output"}  # which serve the rooms, not the reader
+    taught = set(GROUND) - {"checks", "download", "output"}  # which serve the rooms, not the reader
     places = [importlib.import_module(f"mgaplib.{name}") for name in (*sorted(taught), *ROOMS)]
     for place in places:
         for name in getattr(place, "__all__", [n for n in vars(place) if not n.startswith("_")]):

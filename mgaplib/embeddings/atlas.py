@@ -142,8 +142,8 @@ class Cosines:
 
     Attributes:
         model: Which model, and on what.
-        gram: Cosines of all rows: 100 of each modality, in the order of `model.modalities`, and of those in the
-            order of `captions`.
+        gram: Cosines of all rows: 100 of each modality, in the order of `model.modalities`; each block's in
+            the order of `captions`.
         embeddings: Rows of unit length with these cosines by modality, up to one rotation of all.
         stand_in: Whether drawn rows stand in for the published cosines, which were out of reach.
         data: What kind of data a claim about them rests on: real or simulation.
