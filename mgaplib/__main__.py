@@ -1,29 +1,37 @@
 """The command line: `python -m mgaplib report IMAGES TEXTS -o report.html`, `python -m mgaplib compare A B`.
 
-Exit status: 0 if all went well, 2 if the input makes no sense or a file cannot be read or written.
+The answer is on standard output, all else on standard error. Exit status: 0 if all went well, 2 if the input
+makes no sense or a file cannot be read or written.
 """
 
 import argparse
-import contextlib
 import json
 import sys
 from pathlib import Path
 
 import numpy as np
 
-from mgaplib import embeddings, output
+from mgaplib import checks, embeddings, output
 
-_FILES = "a .npy, .npz, .parquet or .safetensors file, or FILE::NAME for one array of several"
+_FILES = f"a file that ends in {', '.join(embeddings.SUFFIXES)}, or FILE::NAME for one array of several"
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line with these arguments, or the process's own, and return its exit status."""
+    for stream in (sys.stdout, sys.stderr):  # a terminal that is ASCII gets all else as \\u03c4 and the like
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
     try:
         options = _parser().parse_args(arguments)
     except SystemExit as end:  # argparse has said why
+        output.say(b"")  # of --help, too, one may read the first line only
         return int(end.code or 0)
     try:
         options.run(options)
+    except MemoryError as error:
+        cure = "" if "memory; " in str(error) else f"; lower --max-pairs, which is {options.max_pairs}"
+        print(f"mgaplib: {error or 'memory is full'}{cure}", file=sys.stderr)
+        return 2
     except (OSError, ValueError, TypeError, ImportError) as error:
         print(f"mgaplib: {error}", file=sys.stderr)
         return 2
@@ -44,20 +52,21 @@ def _parser() -> argparse.ArgumentParser:
     add("texts", nargs="?", help="the texts; left out if the first file holds both")
     add("more", nargs="*", help="further modalities: every two are measured")
     add("--names", metavar="A,B,C", help="what three files or more hold, such as image,text,audio")
-    add("-o", "--output", metavar="FILE", type=Path, help="write one self-contained HTML page")
+    add("-o", "--output", metavar="FILE", help="write one self-contained HTML page; - for standard output")
     add("--pairs", metavar="FOLDER", help="pictures and captions.csv (image,caption), to embed")
     add("--model", metavar="NAME", help="open_clip architecture for --pairs, such as ViT-B-32")
     add("--pretrained", metavar="TAG", help="its weights: a tag of open_clip or a checkpoint")
     add("--score", type=float, help="a cosine of yours: is it high?")
-    add("--tau", type=float, help="temperature of the loss (the model's own, else 0.01)")
     add("--rate", type=float, default=0.01, help="false-positive rate of the thresholds (0.01)")
     report.set_defaults(run=_report)
     compare = commands.add_parser("compare", help="two sets side by side", description=_compare.__doc__)
-    compare.add_argument("first", metavar="A", help="a file that holds images and texts")
-    compare.add_argument("second", metavar="B", help="another")
+    compare.add_argument(
+        "files", metavar="FILE", nargs="+", help="one a set, with both modalities, or two: images, texts"
+    )
     compare.set_defaults(run=_compare)
     for command in (report, compare):
-        command.add_argument("--json", action="store_true", help="print JSON; the rest on standard error")
+        command.add_argument("--tau", type=float, help="temperature of the loss (the model's own, else 0.01)")
+        command.add_argument("--json", action="store_true", help="print JSON")
         command.add_argument("--max-pairs", type=int, default=2000, help="measure at most as many (2000)")
         command.add_argument("--seed", type=int, default=0, help="of the drawing and the splits (0)")
     return parser
@@ -67,27 +76,32 @@ def _report(options) -> None:
     """Print what can be said about a set of pairs, and write it as a page if asked to."""
     from mgaplib.report.report import measure
 
-    if options.output is not None:  # said before minutes of work
-        _check_output(options.output, [options.images, options.texts, *options.more])
-    with _aside(options.json):
-        if options.more or options.names is not None:
-            found, extras = _several(options), {}
-        else:
-            images, texts, extras, tau = _pairs(options)
-            found = measure(
-                images,
-                texts,
-                tau=tau if options.tau is None else options.tau,
-                false_positive_rate=options.rate,
-                score=options.score,
-                max_pairs=options.max_pairs,
-                seed=options.seed,
-            )
-        if options.output is not None:
-            output.write_whole(options.output, found.to_html(**extras).encode())
-    print(json.dumps(found.to_dict(), indent=1) if options.json else found)
-    if options.output is not None and not options.json:
-        print(f"\nThe page is {options.output}.")
+    if options.tau is not None:  # all of this is said before minutes of work
+        checks.temperature(options.tau, "--tau")
+    if options.output is not None:
+        options.output = "-" if options.output == "/dev/stdout" else options.output
+        _check_output(options)
+    if options.more or options.names is not None:
+        found, extras = _several(options), {}
+    else:
+        images, texts, extras, tau = _pairs(options)
+        found = measure(
+            images,
+            texts,
+            tau=tau if options.tau is None else options.tau,
+            false_positive_rate=options.rate,
+            score=options.score,
+            max_pairs=options.max_pairs,
+            seed=options.seed,
+        )
+    if options.output == "-":
+        output.say(_page(found, extras))
+        return
+    output.say(json.dumps(found.to_dict(), indent=1) if options.json else str(found))
+    if options.output is not None:
+        output.write_whole(options.output, _page(found, extras))
+        if not options.json:
+            output.say(f"\nThe page is {options.output}.")
 
 
 def _several(options):
@@ -108,14 +122,26 @@ def _several(options):
     return measure_several(sets, max_rows=options.max_pairs, seed=options.seed)
 
 
-def _check_output(output: Path, inputs: list[str | None]) -> None:
+def _page(found, extras: dict) -> bytes:
+    return found.to_html(**extras).encode(errors="xmlcharrefreplace")  # half a surrogate, from a caption
+
+
+def _check_output(options) -> None:
     """Refuse a place for the page where it cannot or must not be written."""
-    if not output.parent.is_dir():
-        raise FileNotFoundError(f"there is no folder {str(output.parent)!r} to write the report into")
-    if output.is_dir():
-        raise IsADirectoryError(f"{str(output)!r} is a folder; name a file, such as report.html")
-    if output.resolve() in {Path(name.partition("::")[0]).resolve() for name in inputs if name}:
-        raise ValueError(f"the report would take the place of {output}; give it another name")
+    place = Path(options.output)
+    if options.output == "-":
+        if options.json:
+            raise ValueError("--json and -o - would both write to standard output; name a file after -o")
+        return
+    if output.is_special(place):
+        return
+    if place.is_dir():
+        raise IsADirectoryError(f"{options.output!r} is a folder; name a file, such as report.html")
+    if not place.resolve().parent.is_dir():
+        raise FileNotFoundError(f"there is no folder {str(place.parent)!r} to write the report into")
+    inputs = [options.images, options.texts, *options.more]
+    if place.resolve() in {Path(name.partition("::")[0]).resolve() for name in inputs if name}:
+        raise ValueError(f"the report would take the place of {place}; give it another name")
 
 
 def _pairs(options) -> tuple:
@@ -145,34 +171,42 @@ def _compare(options) -> None:
     """Print the metrics of two sets of pairs side by side, in pools of one size."""
     import pandas as pd
 
-    from mgaplib import checks, metrics
+    from mgaplib import metrics
     from mgaplib.pairs import Pairs
 
     checks.whole(options.max_pairs, "--max-pairs", 4, None, "at least 4 are needed")
     checks.whole(options.seed, "--seed", 0, None, "pass a whole number from 0 on")
-    if Path(options.first).resolve() == Path(options.second).resolve():
-        raise ValueError(f"A and B are both {options.first}; pass two files")
-    sets = {name: embeddings.read_pairs(name) for name in (options.first, options.second)}
+    tau = 0.01 if options.tau is None else checks.temperature(options.tau, "--tau")
+    if len(options.files) not in (2, 4):
+        raise ValueError(
+            f"compare was given {len(options.files)} files; pass two, each with images and texts, or four: "
+            "the images and texts of one set, then those of the other"
+        )
+    half = len(options.files) // 2
+    chosen = options.files[:half], options.files[half:]
+    places = [[_place(file) for file in files] for files in chosen]
+    if places[0] == places[1]:
+        raise ValueError(f"A and B are both {' '.join(chosen[0])}; pass two sets")
+    sets = {" ".join(files): embeddings.read_pairs(*files) for files in chosen}
     # Recall falls with the pool, and a gap of few pairs is too long: only equal numbers can be compared.
     n = min(options.max_pairs, *(len(images) for images, _ in sets.values()))
     rng, found = np.random.default_rng(options.seed), {}
-    for name, (images, texts) in sets.items():
-        rows = np.sort(rng.choice(len(images), n, replace=False))
-        pairs = Pairs.of(images[rows], texts[rows], min_rows=4)
-        with _aside(options.json):
-            found[name] = metrics.gap_report(pairs, seed=options.seed).value
+    for name, both in sets.items():
+        rows = np.sort(rng.choice(len(both[0]), n, replace=False))
+        pairs = Pairs.of(*(checks.drawn(side, rows) for side in both), min_rows=4)
+        found[name] = metrics.gap_report(pairs, tau=tau, seed=options.seed).value
     table = pd.DataFrame(found)
-    table["difference"] = table[options.second] - table[options.first]
+    first, second = sets
+    table["difference"] = table[second] - table[first]
     if options.json:
-        print(json.dumps({"pairs": n, "metrics": table.to_dict(orient="index")}, indent=1))
+        output.say(json.dumps({"pairs": n, "metrics": table.to_dict(orient="index")}, indent=1))
     else:
-        print(f"{n} pairs of each")
-        print(table.round(4).to_string())
+        output.say(f"{n} pairs of each\n{table.round(4).to_string()}")
 
 
-def _aside(wanted: bool):
-    """Send what would be printed, progress for instance, to standard error."""
-    return contextlib.redirect_stdout(sys.stderr) if wanted else contextlib.nullcontext()
+def _place(file: str) -> str:
+    path, mark, name = file.partition("::")
+    return f"{Path(path).resolve()}{mark}{name}"
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
 """The command line: what it prints, what it writes, its exit status, and no traceback for any bad file."""
 
 import json
+import os
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -37,14 +39,16 @@ def test_json_alone_on_standard_output(files, capsys, monkeypatch):
     assert main(["report", *files, "--json"]) == 0
     out, err = capsys.readouterr()
     assert json.loads(out)["pairs"] == 80
-    assert "try corrections" in err  # the progress bar
+    assert not err  # no terminal, no progress
 
 
-def test_progress_on_standard_output(files, capsys, monkeypatch):
+@pytest.mark.parametrize("option", [[], ["--json"]])
+def test_progress_is_on_standard_error_and_on_a_terminal_only(files, capsys, monkeypatch, option):
     monkeypatch.delenv("MGAPLIB_STATIC", raising=False)
-    assert main(["report", *files]) == 0
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    assert main(["report", *files, *option]) == 0
     out, err = capsys.readouterr()
-    assert "try corrections" in out and not err
+    assert "try corrections" in err and "try corrections" not in out
 
 
 def test_two_sets_are_compared_in_pools_of_one_size(files, tmp_path, capsys):
@@ -53,11 +57,22 @@ def test_two_sets_are_compared_in_pools_of_one_size(files, tmp_path, capsys):
     np.save(tmp_path / "b.npy", np.stack([images, images + 0.1])[:, :50])
     names = [str(tmp_path / name) for name in ("a.npy", "b.npy")]
     assert main(["compare", *names]) == 0
-    assert "50 pairs of each" in capsys.readouterr().out
+    assert "50 pairs of each" in (short := capsys.readouterr().out)
+    np.save(tmp_path / "c.npy", images[:50])
+    np.save(tmp_path / "d.npy", (images + 0.1)[:50])
+    apart = [*files, str(tmp_path / "c.npy"), str(tmp_path / "d.npy")]
+    assert main(["compare", *apart, "--tau", "0.01"]) == 0  # two files a set are the same as one
+    same = [
+        [line.split()[-3:] for line in text.splitlines()[2:]] for text in (short, capsys.readouterr().out)
+    ]
+    assert same[0] == same[1]
+    assert main(["compare", *names, "--tau", "1", "--json"]) == 0
+    softer = json.loads(capsys.readouterr().out)["metrics"]
     assert main(["compare", *names, "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     row = found["metrics"]["modality_gap"]
     assert found["pairs"] == 50
+    assert softer["contrastive_loss"] != found["metrics"]["contrastive_loss"]
     assert row["difference"] == row[names[1]] - row[names[0]] < 0
 
 
@@ -83,7 +98,7 @@ def bad_commands(files, folder):
         (["report", str(folder / "garbled.npy"), texts], "garbled.npy is damaged"),
         (["report", images, texts, "--seed", "-1"], "seed is -1; pass a whole number"),
         (["report", images, texts, "--score", "nan"], "score is nan; pass a cosine"),
-        (["compare", str(folder / "both.npz"), str(folder / "." / "both.npz")], "two files"),
+        (["compare", str(folder / "both.npz"), str(folder / "." / "both.npz")], "two sets"),
         (["compare", str(folder / "both.npz"), str(folder / "other.npz"), "--max-pairs", "2"], "at least 4"),
         (["report", str(folder / "noise.npz"), texts], "noise.npz"),
         (["report", str(folder / "noise.parquet"), texts], "noise.parquet"),
@@ -104,7 +119,12 @@ def bad_commands(files, folder):
         (["report", "--pairs", str(folder), "--model", "ViT-B-32"], "captions.csv"),
         (["report", images, texts, "--pairs", str(folder)], "not both"),
         (["compare", images, texts], "one modality is missing"),
-        (["compare", images, images], "two files"),
+        (["compare", images, texts, images], "pass two, each with images and texts, or four"),
+        (["compare", images, texts, images, texts], "two sets"),
+        (["compare", images, texts, texts, images, "--tau", "100"], "--tau is 100, too high"),
+        (["report", images, texts, "--tau", "4.6052"], "pass 0.01"),
+        (["report", images, texts, "--json", "-o", "-"], "both write to standard output"),
+        (["compare", images, images], "two sets"),
         (["repotr"], "invalid choice"),
         ([], "required"),
         (["report", images, texts, "--tau", "warm"], "invalid float"),
@@ -161,3 +181,89 @@ def test_a_folder_of_pictures(tmp_path, capsys):
     assert world.captions[3] in page.read_text(encoding="utf-8")
     assert main(["report", "--pairs", str(tmp_path), "--model", "MiniCLIP-25"]) == 2
     assert "did you mean" in capsys.readouterr().err
+
+
+def run(*command, **options):
+    return subprocess.run(
+        [sys.executable, "-m", "mgaplib", *command], capture_output=True, text=True, **options
+    )
+
+
+def test_a_page_goes_into_a_pipe_or_through_a_link_and_replaces_neither(files, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with open(tmp_path / "read", "wb") as read, subprocess.Popen(["cat", tmp_path / "pipe"], stdout=read):
+        assert main(["report", *files, "-o", str(tmp_path / "pipe")]) == 0
+    assert (tmp_path / "read").read_text().startswith("<!doctype html>")
+    assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
+    (tmp_path / "there").mkdir()
+    page = tmp_path / "there" / "page.html"
+    page.write_text("old")
+    page.chmod(0o640)
+    (tmp_path / "link.html").symlink_to(page)
+    (tmp_path / "new.html").symlink_to("there/new.html")  # leads to no file yet
+    for name in ("link.html", "new.html"):
+        assert main(["report", *files, "-o", str(tmp_path / name)]) == 0
+        assert (tmp_path / name).is_symlink() and (tmp_path / name).read_text().startswith("<!doctype html>")
+    assert stat.S_IMODE(page.stat().st_mode) == 0o640
+    assert len(list((tmp_path / "there").iterdir())) == 2
+    assert main(["report", *files, "-o", "/dev/null"]) == 0
+    assert stat.S_ISCHR(os.stat("/dev/null").st_mode)
+
+
+@pytest.mark.parametrize("name", ["-", "/dev/stdout"])
+def test_the_page_alone_on_standard_output(files, name):
+    done = run("report", *files, "-o", name)
+    assert done.returncode == 0 and not done.stderr
+    assert done.stdout.startswith("<!doctype html>") and done.stdout.endswith("</body></html>\n")
+
+
+def test_a_reader_that_has_heard_enough_is_no_error(files, tmp_path):
+    page = tmp_path / "page.html"
+    for command in (["report", *files, "-o", str(page)], ["report", *files, "-o", "-"], ["report", "--help"]):
+        with subprocess.Popen(
+            [sys.executable, "-m", "mgaplib", *command], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        ) as process:
+            process.stdout.close()
+            assert process.stderr.read() == b"", command
+        assert process.returncode == 0, command
+    assert page.read_text().startswith("<!doctype html>")  # nobody listens, but the page is written
+
+
+def test_a_full_disk_names_the_file_and_the_answer_is_printed(files):
+    done = run("report", *files, "-o", "/dev/full")
+    assert done.returncode == 2
+    assert done.stdout.startswith("Report of 80 pairs")
+    assert done.stderr == "mgaplib: /dev/full cannot be written: No space left on device\n"
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "mgaplib", "report", *files], stdout=full, stderr=-1, text=True
+        )
+    assert done.returncode == 2
+    assert done.stderr == "mgaplib: standard output cannot be written: No space left on device\n"
+
+
+def test_a_terminal_that_is_ascii_gets_the_rest_spelt_out(files, tmp_path):
+    images = tmp_path / "für-τ.npy"
+    images.write_bytes(Path(files[0]).read_bytes())
+    for command in (["compare", str(images), files[1], files[1], files[0]], ["report", str(images)]):
+        done = run(*command, env=os.environ | {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"})
+        assert "Traceback" not in done.stderr
+        assert "f\\xfcr-\\u03c4" in done.stdout + done.stderr
+
+
+def test_a_name_may_be_as_long_as_names_can_be(files, tmp_path):
+    page = tmp_path / ("a" * 250 + ".html")
+    assert main(["report", *files, "-o", str(page)]) == 0
+    assert page.read_text().startswith("<!doctype html>")
+    assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_too_little_memory_says_what_to_lower(files, capsys, monkeypatch):
+    from mgaplib.report import report
+
+    def fail(*_, **__):
+        raise MemoryError("Unable to allocate 29.8 GiB")
+
+    monkeypatch.setattr(report.metrics, "gap_report", fail)
+    assert main(["report", *files, "--max-pairs", "70"]) == 2
+    assert "Unable to allocate 29.8 GiB; lower --max-pairs, which is 70" in capsys.readouterr().err

@@ -154,11 +154,9 @@ def _guarded(path: Path, read: Callable):
             f"{path.suffix} files need {error.name}; install it with pip install mgaplib[files]"
         ) from error
     except Exception as error:  # a damaged file may fail anywhere in its format's reader
-        if (
-            isinstance(error, MemoryError)
-            or getattr(error, "errno", None)
-            or str(error).startswith(str(path))
-        ):
+        if isinstance(error, MemoryError):
+            raise MemoryError(f"{path} does not fit into memory; save it as .npy, which is mapped") from error
+        if getattr(error, "errno", None) or str(error).startswith(str(path)):
             raise  # that is no damage, or has been said
         if "pickle" in str(error) or "Python objects" in str(error):
             raise ValueError(
