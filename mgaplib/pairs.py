@@ -91,7 +91,10 @@ class Pairs:
                     f"{names[1] if groups is None else 'groups'} out, or pass two arrays"
                 )
             if len(images) < min_rows:
-                raise ValueError(f"{names[0]} has {len(images)} rows; at least {min_rows} are needed")
+                has = f"{names[0]} has {len(images)} rows"
+                if images.groups is not None:
+                    has = f"{names[0]} and {names[1]} are of {len(images)} groups"
+                raise ValueError(f"{has}; at least {min_rows} are needed")
             if paired and not len(images.partners[0]):
                 raise ValueError(
                     f"no row of {names[0]} belongs to one of {names[1]}, and this needs pairs; "
@@ -107,6 +110,8 @@ class Pairs:
             checks.embeddings(side, name, min_rows=few)
             for side, name in zip((images, texts), names, strict=True)
         )
+        if not paired:
+            _same_columns(x, y, names)
         if x.shape[1] != y.shape[1] or (groups is None and paired and len(x) != len(y)):
             raise ValueError(
                 f"{names[0]} has shape {x.shape} and {names[1]} {y.shape}; row i of one is paired with row i "
@@ -145,16 +150,12 @@ class Pairs:
         Raises:
             TypeError, ValueError: If the embeddings make no sense; see `mgaplib.checks`.
         """
-        n, m = len(images), len(texts)
         both = [
             checks.embeddings(z, name, min_rows=min_rows)
             for z, name in zip((images, texts), names, strict=True)
         ]
-        if both[0].shape[1] != both[1].shape[1]:
-            raise ValueError(
-                f"{names[0]} has shape {both[0].shape} and {names[1]} {both[1].shape}; "
-                "pass as many columns of each"
-            )
+        _same_columns(*both, names)
+        n, m = map(len, both)
         return cls.trusted(*both, (np.arange(n), n + np.arange(m)))
 
     @classmethod
@@ -188,6 +189,15 @@ class Pairs:
             tuple(number[codes[r]] for codes, r in zip(self.groups, rows, strict=True)),
             tuple(mine[r] for mine, r in zip(self.rows, rows, strict=True)),
         )
+
+    def one_each(self) -> "Pairs":
+        """Return the first image and the first text of each group that has both, row i beside row i."""
+        if self.groups is None:
+            return self
+        (a, first_images), (b, first_texts) = (np.unique(codes, return_index=True) for codes in self.groups)
+        rows = first_images[np.isin(a, b)], first_texts[np.isin(b, a)]
+        kept = tuple(mine[r] for mine, r in zip(self.rows, rows, strict=True))
+        return self.trusted(self.images[rows[0]], self.texts[rows[1]], None, kept)
 
     @property
     def swapped(self) -> "Pairs":
@@ -226,6 +236,13 @@ class Pairs:
             return f"Pairs of {n} rows and {d} columns, {self.images.dtype}"
         together = f"in {len(self)} groups" if len(self.partners[0]) else "without partners"
         return f"Pairs of {n} images and {m} texts {together}, {d} columns, {self.images.dtype}"
+
+
+def _same_columns(x: np.ndarray, y: np.ndarray, names: tuple[str, str]) -> None:
+    if x.shape[1] != y.shape[1]:
+        raise ValueError(
+            f"{names[0]} have {x.shape[1]} columns and {names[1]} {y.shape[1]}; pass one space's"
+        )
 
 
 def belonging(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
