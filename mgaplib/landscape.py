@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mgaplib import checks
-from mgaplib.metrics.retrieval import DIRECTIONS, batches
+from mgaplib.metrics.retrieval import DIRECTIONS, batches, chance_of_any
 from mgaplib.pairs import Pairs
 
 CONVENTIONS = ("lambda", "delta")
@@ -27,6 +27,7 @@ def shift(
     convention: str = "lambda",
     images_only: bool = False,
     renormalize: bool = True,
+    groups=None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return images and texts, moved towards each other along the gap.
 
@@ -36,6 +37,7 @@ def shift(
         convention: "lambda" to count in gaps, "delta" in absolute distance.
         images_only: Whether the texts stay.
         renormalize: Whether to scale the rows to unit length again, as the paper does.
+        groups: Who belongs to whom, where row i does not belong to row i; see `pairs.Pairs`.
 
     Raises:
         TypeError: If the embeddings hold no floating-point numbers.
@@ -50,7 +52,7 @@ def shift(
     Source: Liang et al. 2022, section 4.2 (lambda) and their released code (delta).
     Taught in chapter loss_landscape.
     """
-    pairs = Pairs.of(images, texts)
+    pairs = Pairs.of(images, texts, groups=groups)
     images, texts = pairs.images, pairs.texts
     gap, length = gap_of(images, texts)
     by_image, by_text = distances(shift_number(lam, "lam"), length, convention, images_only)
@@ -92,32 +94,45 @@ _TIE = {np.dtype("f4"): 5e-7, np.dtype("f8"): 1e-12}  # cosines closer than this
 
 @dataclass(frozen=True)
 class Pool:
-    """Cosines in factored form; row i and column i are a pair."""
+    """Cosines in factored form, and the rows and columns of every pair."""
 
     gram: np.ndarray
     row_add: np.ndarray
     col_add: np.ndarray
     row_scale: np.ndarray
     col_scale: np.ndarray
+    pairs: tuple[np.ndarray, np.ndarray]
 
-    def batch(self, rows: slice) -> "Pool":
-        """Return the pool of some of the pairs only."""
-        ends = (v[rows] for v in (self.row_add, self.col_add, self.row_scale, self.col_scale))
-        return Pool(self.gram[rows, rows], *ends)
+    def batch(self, rows, cols, pairs: tuple[np.ndarray, np.ndarray]) -> "Pool":
+        """Return the pool of some rows and columns only, and the pairs among them."""
+        ends = self.row_add[rows], self.col_add[cols], self.row_scale[rows], self.col_scale[cols]
+        return Pool(self.gram[rows][:, cols], *ends, pairs)
 
     def own(self) -> np.ndarray:
         """Return the cosines of the pairs, in float64."""
-        return (np.diag(self.gram) + self.row_add + self.col_add) * self.row_scale * self.col_scale
+        i, j = self.pairs
+        return (self.gram[i, j] + self.row_add[i] + self.col_add[j]) * self.row_scale[i] * self.col_scale[j]
+
+    def joined(self, values: np.ndarray, join: np.ufunc) -> list[np.ndarray]:
+        """Return for each row, then each column, what its pairs' values join to; NaN where it has none."""
+        found = []
+        for side, size in zip(self.pairs, self.gram.shape, strict=True):
+            order = np.argsort(side, kind="stable")
+            which, first = np.unique(side[order], return_index=True)
+            each = np.full(size, np.nan)
+            each[which] = join.reduceat(values[order], first)
+            found.append(each)
+        return found
 
     def blocks(self):
         """Yield slices of rows with their cosines, in a buffer that the caller may overwrite."""
-        n, kind = len(self.gram), self.gram.dtype
+        (m, n), kind = self.gram.shape, self.gram.dtype
         col_add, col_scale = self.col_add.astype(kind), self.col_scale.astype(kind)
         row_add, row_scale = self.row_add.astype(kind)[:, None], self.row_scale.astype(kind)[:, None]
-        size = max(1, min(n, _CELLS // n))
+        size = max(1, min(m, _CELLS // n))
         buffer = np.empty((size, n), kind)
-        for start in range(0, n, size):
-            rows = slice(start, min(start + size, n))
+        for start in range(0, m, size):
+            rows = slice(start, min(start + size, m))
             cosines = buffer[: rows.stop - start]
             np.add(self.gram[rows], col_add, out=cosines)
             cosines += row_add[rows]
@@ -127,19 +142,24 @@ class Pool:
 
 
 def cross_entropies(pool: Pool, taus: np.ndarray, both_ways: tuple[bool, bool]) -> np.ndarray:
-    """Return sums over pairs of the cross-entropies, a row per temperature: image to text and text to image.
+    """Return sums over queries of the cross-entropies, a row per temperature: image to text, text to image.
 
-    A direction that is not asked for stays 0. Exact down to any temperature: where one offset for a whole
-    block would lose a row or a column to underflow, each gets its own.
+    A query with several partners has the mean of theirs, each with all candidates in its denominator; one
+    without any is left out. A direction that is not asked for stays 0. Exact down to any temperature: where
+    one offset for a whole block would lose a row or a column to underflow, each gets its own.
     """
     own = pool.own()
     by_row, by_col = both_ways
-    n, kind, lowest = len(own), pool.gram.dtype, own.min()
+    row_own, col_own = (
+        total / count
+        for total, count in zip(pool.joined(own, np.add), pool.joined(np.ones_like(own), np.add), strict=True)
+    )
+    n, kind, lowest = len(col_own), pool.gram.dtype, own.min()
     totals = np.zeros((len(taus), 2))
     columns = np.full((len(taus), n), -np.inf if by_col else 0.0)
     summed = 2 / taus < _HIGHEST[np.dtype("f8")]  # else even float64 cannot hold all of exp(-2 / tau) to 1
     columns[summed] = 0
-    ones, spare = np.ones(n, kind), None
+    ones, spare = np.ones(max(pool.gram.shape), kind), None
     for rows, cosines in pool.blocks():
         spare = np.empty_like(cosines) if spare is None else spare
         weights = spare[: len(cosines)]
@@ -152,15 +172,16 @@ def cross_entropies(pool: Pool, taus: np.ndarray, both_ways: tuple[bool, bool]) 
             if (top - offset) / tau < _HIGHEST[kind] and (offset - lowest) / tau < _DEEPEST[kind]:
                 np.multiply(cosines, rate, out=weights)
                 np.exp(weights, out=weights)
-                sums = weights @ ones if by_row else None
+                sums = weights @ ones[:n] if by_row else None
                 row_offset, col_offset = 0.0, 0.0
                 col_sums = ones[: len(weights)] @ weights if by_col else None
             else:
                 sums, row_offset = _safe_sums(cosines, rate, weights, 1) if by_row else (None, 0.0)
                 col_sums, col_offset = _safe_sums(cosines, rate, weights, 0) if by_col else (None, 0.0)
             if by_row:
-                logs = np.log(sums.astype(float)) + (row_offset + offset - own[rows]) / tau
-                totals[t, 0] += logs.sum()
+                with np.errstate(divide="ignore"):  # a row without a partner may sum to 0
+                    logs = np.log(sums.astype(float)) + (row_offset + offset - row_own[rows]) / tau
+                totals[t, 0] += np.nansum(logs)
             if by_col and summed[t]:
                 # In float64 by name: before NumPy 2 a float32 array times a float64 number stays float32.
                 columns[t] += col_sums.astype(float) * np.exp((col_offset + offset - 1) / tau)
@@ -169,8 +190,9 @@ def cross_entropies(pool: Pool, taus: np.ndarray, both_ways: tuple[bool, bool]) 
                     logs = np.log(col_sums) + (col_offset + offset) / tau
                 np.logaddexp(columns[t], logs, out=columns[t])
     if by_col:
-        columns[summed] = np.log(columns[summed]) + 1 / taus[summed, None]
-        totals[:, 1] = (columns - own / taus[:, None]).sum(axis=1)
+        with np.errstate(divide="ignore"):
+            columns[summed] = np.log(columns[summed]) + 1 / taus[summed, None]
+        totals[:, 1] = np.nansum(columns - col_own / taus[:, None], axis=1)
     return totals
 
 
@@ -184,18 +206,23 @@ def _safe_sums(cosines, rate, weights, axis: int) -> tuple[np.ndarray, np.ndarra
 
 
 def recalls(pool: Pool, k: int) -> tuple[float, float]:
-    """Return recall at k image to text and text to image, ties in random order."""
-    own, tie = pool.own(), _TIE[pool.gram.dtype]
-    n, kind = len(own), pool.gram.dtype
-    above, below = (own + tie).astype(kind), (own - tie).astype(kind)
-    better, equal = np.zeros((2, n)), np.zeros((2, n))
+    """Return recall at k image to text and text to image, any partner counting, ties in random order."""
+    own, tie, kind = pool.own(), _TIE[pool.gram.dtype], pool.gram.dtype
+    best = pool.joined(own, np.maximum)
+    above, below = ([(side + by).astype(kind) for side in best] for by in (tie, -tie))
+    better, equal = ([np.zeros(size) for size in pool.gram.shape] for _ in range(2))
     for rows, cosines in pool.blocks():
-        better[0, rows] = np.count_nonzero(cosines > above[rows, None], axis=1)
-        equal[0, rows] = np.count_nonzero(cosines >= below[rows, None], axis=1)
-        better[1] += np.count_nonzero(cosines > above, axis=0)
-        equal[1] += np.count_nonzero(cosines >= below, axis=0)
-    chance = np.clip((k - better) / (equal - better), 0, 1).mean(axis=1)
-    return float(chance[0]), float(chance[1])
+        better[0][rows] = np.count_nonzero(cosines > above[0][rows, None], axis=1)
+        equal[0][rows] = np.count_nonzero(cosines >= below[0][rows, None], axis=1)
+        better[1] += np.count_nonzero(cosines > above[1], axis=0)
+        equal[1] += np.count_nonzero(cosines >= below[1], axis=0)
+    found = []
+    for side, (which, top) in enumerate(zip(pool.pairs, best, strict=True)):
+        shared = np.bincount(which, own >= top[which] - tie, minlength=len(top))
+        there = shared > 0
+        places, among = (k - better[side])[there], (equal[side] - better[side])[there]
+        found.append(float(chance_of_any(places, among, shared[there]).mean()))
+    return found[0], found[1]
 
 
 __all__ = ["Minimum", "ShiftLandscape", "shift"]
@@ -214,10 +241,12 @@ class ShiftLandscape:
 
     One matrix of cosines serves every shift: with u the gap's direction, s = x.y, p = x.u and q = y.u, moving
     the image by a and the text by b gives the cosine
-    `(s + b p - a q - a b) / (sqrt(1 - 2 a p + a^2) sqrt(1 + 2 b q + b^2))`.
+    `(s + b p - a q - a b) / (sqrt(1 - 2 a p + a^2) sqrt(1 + 2 b q + b^2))`. Loss and recall are those of
+    `metrics`, of several partners too.
 
     Args:
-        images, texts: Arrays of n rows and d columns, row i paired with row i.
+        images, texts: Arrays of n rows and d columns, row i paired with row i; or `Pairs`.
+        groups: Who belongs to whom, where row i does not belong to row i; see `pairs.Pairs`.
         convention: How shifts are counted, "lambda" (in gaps) or "delta" (absolute).
         images_only: Whether the texts stay.
         dtype: Precision of the cosines, "float32" or "float64"; by default float64 up to 1024 pairs. float32
@@ -249,18 +278,19 @@ class ShiftLandscape:
         images,
         texts=None,
         *,
+        groups=None,
         convention: str = "lambda",
         images_only: bool = False,
         dtype: str | None = None,
     ):
-        pairs = Pairs.of(images, texts)
+        self.pairs = pairs = Pairs.of(images, texts, groups=groups, notice=True)
         images, texts = _unit(pairs.images), _unit(pairs.texts)
         self.convention = checks.known(convention, CONVENTIONS, "convention")
         self.images_only = images_only
         self.gap, self.gap_length = gap_of(images, texts)
         self.direction = self.gap / self.gap_length
         if dtype is None:
-            dtype = "float64" if len(images) <= 1024 else "float32"
+            dtype = "float64" if max(len(images), len(texts)) <= 1024 else "float32"
         kind = np.dtype(checks.known(dtype, ("float32", "float64"), "dtype"))
         self.images, self.texts = images.astype(kind), texts.astype(kind)
         self.gram = self.images @ self.texts.T
@@ -277,7 +307,7 @@ class ShiftLandscape:
             shifts: Shifts in the landscape's convention.
             taus: Temperatures.
             direction: "both" for the mean, or "image_to_text", or "text_to_image".
-            block_size: Pairs in each consecutive batch; None for one pool of all.
+            block_size: Pairs or groups in each consecutive batch; None for one pool of all.
 
         Raises:
             ValueError: If a shift, a temperature, the direction or the block size makes no sense.
@@ -285,12 +315,15 @@ class ShiftLandscape:
         taus = np.array([checks.temperature(t, "taus") for t in _row(taus, "taus")])
         checks.known(direction, DIRECTIONS, "direction")
         both_ways = direction != "text_to_image", direction != "image_to_text"
-        parts = batches(len(self.gram), block_size)
+        parts = [
+            part for some in batches(len(self.pairs), block_size) if len((part := self._part(some))[2][0])
+        ]
         losses = [
-            sum(cross_entropies(pool.batch(part), taus, both_ways) for part in parts).sum(axis=1)
+            sum(cross_entropies(pool.batch(*part), taus, both_ways) for part in parts)
             for pool in map(self._pool, _numbers(shifts))
         ]
-        return np.array(losses).reshape(-1, len(taus)) / (len(self.gram) * sum(both_ways))
+        queries = [len(np.unique(side)) for side in self.pairs.partners]
+        return (np.array(losses).reshape(-1, len(taus), 2) / queries).sum(axis=2) / sum(both_ways)
 
     def modality_gap(self, shifts) -> np.ndarray:
         """Return the length of the gap at each shift, of rows normalised again; `shifts` as in `loss`."""
@@ -306,12 +339,12 @@ class ShiftLandscape:
 
         Args:
             shifts: As in `loss`.
-            k: How many candidates count, from 1 to n.
+            k: How many candidates count, from 1 to n, or to the smaller side's number of rows.
 
         Raises:
             ValueError: If a shift or `k` makes no sense.
         """
-        n = len(self.gram)
+        n = min(self.gram.shape)
         k = checks.whole(k, "k", 1, n, f"it counts candidates in a pool of {n}, so pass 1 to {n}")
         return np.array([recalls(self._pool(s), k) for s in _numbers(shifts)]).reshape(-1, 2)
 
@@ -367,16 +400,26 @@ class ShiftLandscape:
 
     def _pool(self, shift: float) -> Pool:
         a, b, image_lengths, text_lengths = self._lengths(shift)
-        return Pool(self.gram, b * self.p - a * b, -a * self.q, 1 / image_lengths, 1 / text_lengths)
+        ends = b * self.p - a * b, -a * self.q, 1 / image_lengths, 1 / text_lengths
+        return Pool(self.gram, *ends, self.pairs.partners)
+
+    def _part(self, groups: slice) -> tuple:
+        """Return which rows and columns are those of a batch of groups, and the pairs among them."""
+        if self.pairs.groups is None:
+            return groups, groups, (np.arange(len(self.pairs))[groups] - groups.start,) * 2
+        rows = [
+            np.flatnonzero((groups.start <= codes) & (codes < groups.stop)) for codes in self.pairs.groups
+        ]
+        return *rows, self.pairs.take(groups).partners
 
     def _gaps(self, shifts) -> np.ndarray:
         """Return the gap at each shift, a column each."""
         a, b, image_lengths, text_lengths = map(
             np.array, zip(*map(self._lengths, _numbers(shifts)), strict=True)
         )
-        kind, n = self.gram.dtype, len(self.gram)
+        kind, (n, m) = self.gram.dtype, self.gram.shape
         x, y = 1 / image_lengths.T, 1 / text_lengths.T
-        means = self.images.T @ x.astype(kind) / n - self.texts.T @ y.astype(kind) / n
+        means = self.images.T @ x.astype(kind) / n - self.texts.T @ y.astype(kind) / m
         return means - np.outer(self.direction, a * x.mean(axis=0) + b * y.mean(axis=0))
 
 

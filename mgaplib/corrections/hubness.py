@@ -45,7 +45,7 @@ class ScoreCalibration:
             TypeError, ValueError: If the embeddings make no sense, or a parameter makes no sense for them.
         """
         if isinstance(images, Pairs):
-            images = Pairs.of(images, texts)
+            images = Pairs.of(images, texts).one_each()
             return self.learn({"image": images.images, "text": images.texts}, paired=True)
         given = {role: z for role, z in (("image", images), ("text", texts)) if z is not None}
         calibration = given | calibration
@@ -247,7 +247,7 @@ class NNN(ScoreCalibration):
             for k in (k for k in ks if k < len(references)):
                 for weight in weights:
                     best = (scores - weight * nearest[:k].mean(axis=0)).argmax(axis=1)
-                    recall[k, weight] = recall.get((k, weight), 0) + np.mean(best == np.arange(len(best)))
+                    recall[k, weight] = recall.get((k, weight), 0) + np.mean(b.codes[1][best] == b.codes[0])
         k, weight = max(recall, key=recall.get) if recall else (1, min(weights))
         return cls(k=k, weight=weight, **options)
 

@@ -28,41 +28,38 @@ class Correction:
 
     paired: ClassVar[bool] = False
 
-    def fit(self, images, texts=None):
+    def fit(self, images, texts=None, *, groups=None):
         """Learn the correction from calibration embeddings and return it.
 
         Args:
-            images: Array of n rows and d columns.
+            images: Array of n rows and d columns; or `Pairs`.
             texts: Array of d columns, and paired with the images row by row if the class is `paired`.
+            groups: Who belongs to whom, where row i does not belong to row i; see `pairs.Pairs`.
 
         Raises:
             TypeError, ValueError: If the embeddings make no sense, or a parameter makes no sense.
         """
         self._check_parameters()
-        if self.paired or isinstance(images, Pairs):
-            pairs = Pairs.of(images, texts)
-            x, y = pairs.images, pairs.texts
-        else:
-            x, y = checks.embeddings(images, "images"), checks.embeddings(texts, "texts")
-            if x.shape[1] != y.shape[1]:
-                raise ValueError(f"images have {x.shape[1]} columns and texts {y.shape[1]}; pass one space's")
-        x, y = x.astype(float, copy=False), y.astype(float, copy=False)
+        pairs = Pairs.of(images, texts, groups=groups, paired=self.paired)
+        x, y = (rows.astype(float, copy=False) for rows in (pairs.images, pairs.texts))
         self.n_features_in_ = x.shape[1]
         self.image_mean_, self.text_mean_ = x.mean(axis=0), y.mean(axis=0)
         self.gap_ = self.image_mean_ - self.text_mean_
+        if self.paired and pairs.groups is not None:
+            x, y = (rows[own] for rows, own in zip((x, y), pairs.partners, strict=True))
         self._learn(x, y)
         return self
 
     def transform(self, images, texts=None) -> tuple[np.ndarray, np.ndarray]:
         """Return both modalities, corrected; see `transform_images`."""
         if isinstance(images, Pairs):
-            pairs = Pairs.of(images, texts, min_rows=1)
+            pairs = Pairs.of(images, texts, paired=False, min_rows=1)
             return self._of_unit_rows(pairs.images, "images"), self._of_unit_rows(pairs.texts, "texts")
         return self.transform_images(images), self.transform_texts(texts)
 
-    def fit_transform(self, images, texts=None) -> tuple[np.ndarray, np.ndarray]:
+    def fit_transform(self, images, texts=None, *, groups=None) -> tuple[np.ndarray, np.ndarray]:
         """Fit on the embeddings and return them corrected: in-sample, which flatters (see the chapter)."""
-        return self.fit(images, texts).transform(images, texts)
+        return self.fit(images, texts, groups=groups).transform(images, texts)
 
     def transform_images(self, images) -> np.ndarray:
         """Return the images corrected, in their own precision.

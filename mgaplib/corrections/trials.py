@@ -9,7 +9,7 @@ from mgaplib.corrections.hubness import NNN, Modality, ScoreCalibration
 from mgaplib.corrections.means import Centring, ProjectedShift, ReAlign, Shift
 from mgaplib.corrections.rescaling import DropDimensions, Procrustes, Standardisation, Whitening
 from mgaplib.metrics.retrieval import hit_chance
-from mgaplib.pairs import Pairs
+from mgaplib.pairs import Pairs, belonging
 
 NOTHING = "nothing"
 BY_MODALITY = "NNN by modality"
@@ -24,7 +24,7 @@ _QUERIES = 512  # scored at once, so that memory stays O(n)
 _TIE = 1e-12  # two float64 scores of the same pair differ by rounding alone
 
 
-def try_corrections(images, texts=None, splits: int = 3, seed: int = 0):
+def try_corrections(images, texts=None, splits: int = 3, seed: int = 0, *, groups=None):
     """Return what each correction does to held-out pairs, as a DataFrame: a row a correction and split.
 
     First those of vectors, then those of scores, which leave the gap as it is. The knobs of NNN are turned on
@@ -36,7 +36,8 @@ def try_corrections(images, texts=None, splits: int = 3, seed: int = 0):
     Args:
         images, texts: Arrays of n rows and d columns, at least 8 rows, row i paired with row i; or `Pairs`.
         splits: How many random halves.
-        seed: Seed of the halves.
+        seed: Seed of the halves, which part groups, never a group.
+        groups: Who belongs to whom, where row i does not belong to row i; see `pairs.Pairs`.
 
     Raises:
         TypeError, ValueError: If the embeddings make no sense (`mgaplib.checks`), or `splits` is below 1.
@@ -52,7 +53,7 @@ def try_corrections(images, texts=None, splits: int = 3, seed: int = 0):
     """
     import pandas as pd
 
-    pairs = Pairs.of(images, texts, min_rows=8)
+    pairs = Pairs.of(images, texts, groups=groups, notice=True, min_rows=8)
     if splits < 1:
         raise ValueError(f"splits is {splits!r}; pass at least 1")
     vectors = {way.__name__: way for way in _WAYS}
@@ -68,7 +69,10 @@ def try_corrections(images, texts=None, splits: int = 3, seed: int = 0):
                 start = time.perf_counter()
                 moved = way.transform(test)
                 seconds = time.perf_counter() - start
-                judged, needs_pairs = Pairs.trusted(*moved), way.paired  # all of `_WAYS` give unit rows
+                judged, needs_pairs = (
+                    Pairs.trusted(*moved, test.groups),
+                    way.paired,
+                )  # all of `_WAYS` give unit rows
             elif name in _SCORES:
                 make, needs_pairs = _SCORES[name]
                 scores = make(fit).fit(fit)
@@ -80,7 +84,7 @@ def try_corrections(images, texts=None, splits: int = 3, seed: int = 0):
             continue
         rows.append({"correction": name, "split": split, "gap": metrics.modality_gap(judged),
                      **_judge(judged, scores), "needs_pairs": needs_pairs,
-                     "microseconds": 1e6 * seconds / (2 * len(test))})  # fmt: skip
+                     "microseconds": 1e6 * seconds / (len(test.images) + len(test.texts))})  # fmt: skip
     return pd.DataFrame(rows)
 
 
@@ -90,19 +94,24 @@ def _judge(pairs: Pairs, scores: ScoreCalibration) -> dict[str, float]:
     for role, other, side in (("image", "text", pairs), ("text", "image", pairs.swapped)):
         queries, documents = (z.astype(float, copy=False) for z in (side.images, side.texts))
         across, within = scores.extend(documents, other, role), scores.extend(queries, role, role)
-        hits = []
+        hits, (of_queries, of_documents) = [], side.codes
         for start in range(0, len(queries), _QUERIES):
-            block = queries[start : start + _QUERIES]
-            block, rows = np.column_stack([block, np.ones(len(block))]), np.arange(len(block))
+            some = slice(start, start + _QUERIES)
+            block = np.column_stack([queries[some], np.ones(len(queries[some]))])
             to_other, to_own = block @ across.T, block @ within.T
-            to_own[rows, start + rows] = -np.inf  # nobody finds themselves
-            partner = to_other[rows, start + rows]
-            hits.append(hit_chance(to_other, partner, 1, _TIE))
+            to_own[belonging(of_queries[some], of_queries)] = -np.inf  # nobody finds themselves or their like
+            rows, columns = belonging(of_queries[some], of_documents)
+            partner = np.full(len(block), np.nan)
+            np.fmax.at(partner, rows, to_other[rows, columns])
+            shared = np.bincount(
+                rows, to_other[rows, columns] >= partner[rows] - _TIE, minlength=len(block)
+            ).astype(int)
+            hits.append(hit_chance(to_other, partner, 1, _TIE, shared)[shared > 0])
             both = np.concatenate([to_other, to_own], axis=1)
             better, tied = (
                 np.count_nonzero(both > (partner + tie)[:, None], axis=1) for tie in (_TIE, -_TIE)
             )
-            ranks.append(1 + better + (tied - better - 1) / 2)
+            ranks.append((1 + better + (tied - better - shared) / (shared + 1))[shared > 0])
             lead = to_own.max(axis=1) - to_other.max(axis=1)
             own_first.append(np.where(np.abs(lead) <= _TIE, 0.5, lead > 0))
         recall[f"recall_{role}_to_{other}"] = float(np.concatenate(hits).mean())

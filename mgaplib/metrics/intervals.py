@@ -1,8 +1,8 @@
-"""How far the metrics of n pairs can be trusted: 95 % intervals, from pairs drawn again and from counts."""
+"""How far the metrics can be trusted: 95 % intervals, from groups drawn again and from counts."""
 
 import numpy as np
 
-from mgaplib.pairs import Pairs
+from mgaplib.pairs import Pairs, group_sums
 
 _CELLS = 4_000_000  # weights held at once
 _Z = 1.959964  # the normal law's 97.5 % quantile
@@ -11,25 +11,37 @@ _Z = 1.959964  # the normal law's 97.5 % quantile
 def resampled(pairs: Pairs, seed: int, draws: int = 1000) -> dict[str, tuple[float, float]]:
     """Return 95 % intervals, by the names of `gap_report`, of what depends on cosines' means only.
 
-    Percentiles over draws of n pairs with replacement, after Efron. Means over two different rows leave out a
-    row with its own copy, which would count as a likeness that the pairs do not have: so each draw's gap is
-    the unbiased one. Pairs that belong together, as five captions of one image do, make the truth wider.
+    Percentiles over draws with replacement, after Efron: of pairs, or of groups, each whole, since what
+    belongs together is no independent witness. Means over two different rows leave out a group with its own
+    copy, which would count as a likeness that the groups do not have: so each draw's gap is the unbiased one.
+    What needs partners is left out where there are none.
     """
     rng, n = np.random.default_rng(seed), len(pairs)
-    own = np.einsum("ij,ij->i", pairs.images, pairs.texts).astype(float)
+    sides, codes = (pairs.images, pairs.texts), pairs.codes
+    if pairs.groups is None:
+        alike = np.ones(n), np.ones(n), np.einsum("ij,ij->i", *sides).astype(float)
+        sizes = np.ones(n), np.ones(n)
+    else:
+        x, y = (group_sums(side, code, n) for side, code in zip(sides, codes, strict=True))
+        alike = tuple(np.einsum("ij,ij->i", a, b) for a, b in ((x, x), (y, y), (x, y)))
+        sizes = tuple(np.bincount(code, minlength=n).astype(float) for code in codes)
+    of_two = sizes[0] ** 2, sizes[1] ** 2, sizes[0] * sizes[1]  # pairs of rows within each group
     parts = []
     for start in range(0, draws, max(_CELLS // n, 1)):
         size = min(max(_CELLS // n, 1), draws - start)
         counts = np.array([np.bincount(rng.integers(n, size=n), minlength=n) for _ in range(size)])
         weights = counts.astype(pairs.images.dtype)
-        x, y = (weights @ rows for rows in (pairs.images, pairs.texts))
+        x, y = (weights[:, code] @ side for side, code in zip(sides, codes, strict=True))
         squares = (counts**2).astype(float)
-        twice = squares.sum(axis=1)
-        sums = [(a * b).sum(axis=1, dtype=float) for a, b in ((x, x), (y, y), (x, y))]
-        with np.errstate(invalid="ignore", divide="ignore"):  # a draw of one pair only has no two rows
-            within_x, within_y = ((total - twice) / (n * n - twice) for total in sums[:2])
-            across = (sums[2] - squares @ own) / (n * n - twice)
-        parts.append([within_x, within_y, across, counts @ own / n])
+        m, k = (counts @ size for size in sizes)  # how many rows of each side were drawn
+        means = []
+        for (a, b), rows, own, twice in zip(
+            ((x, x), (y, y), (x, y)), (m * m, k * k, m * k), alike, of_two, strict=True
+        ):
+            with np.errstate(invalid="ignore", divide="ignore"):  # a draw of one group only has no two rows
+                means.append(((a * b).sum(axis=1, dtype=float) - squares @ own) / (rows - squares @ twice))
+        with np.errstate(invalid="ignore"):
+            parts.append([*means, counts @ alike[2] / (counts @ of_two[2])])
     within_x, within_y, across, matched = np.concatenate(parts, axis=1)
     apart = 2 - 2 * matched
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -37,20 +49,53 @@ def resampled(pairs: Pairs, seed: int, draws: int = 1000) -> dict[str, tuple[flo
         found = {
             "modality_gap": np.sqrt(squared),
             "squared gap": squared,
-            "relative_modality_gap": apart / (apart + 2 - within_x - within_y),
-            "gap_share": np.minimum(squared / apart, 1),
-            "alignment": apart,
-            "matched cosine": matched,
+            "centre_angle": np.degrees(np.arccos(np.clip(across / np.sqrt(within_x * within_y), -1, 1))),
             "mismatched cosine": across,
             "mean_cosine (images)": within_x,
             "mean_cosine (texts)": within_y,
         }
+        if of_two[2].any():
+            found |= {
+                "relative_modality_gap": apart / (apart + 2 - within_x - within_y),
+                "gap_share": np.minimum(squared / apart, 1),
+                "alignment": apart,
+                "matched cosine": matched,
+            }
+    if not (np.minimum(within_x, within_y) > 0).all():  # a centroid may be zero, which points nowhere
+        del found["centre_angle"]
     return {name: tuple(np.nanpercentile(drawn, [2.5, 97.5]).tolist()) for name, drawn in found.items()}
 
 
-def wilson(share: float, n: int) -> tuple[float, float]:
+def wilson(share: float, n: float) -> tuple[float, float]:
     """Return Wilson's 95 % interval (1927) of a share of n; it has a width even at 0 and at 1."""
     middle, weight = share + _Z**2 / (2 * n), 1 + _Z**2 / n
     half = _Z * np.sqrt(share * (1 - share) / n + (_Z / (2 * n)) ** 2)
     low, high = float((middle - half) / weight), float((middle + half) / weight)
     return min(max(low, 0.0), share), max(min(high, 1.0), share)  # at its ends, but for rounding, the share
+
+
+def of_mean(ways: list[np.ndarray], codes: list[np.ndarray]) -> tuple[float, float]:
+    """Return the 95 % interval of the mean of one or more means whose values hang together in groups.
+
+    The residuals are summed by group before they are squared (Liang and Zeger 1986).
+    """
+    middle, off = np.mean([values.mean() for values in ways]), 0.0
+    for values, code in zip(ways, codes, strict=True):
+        weights = (values - values.mean()) / (len(values) * len(ways))
+        off = off + np.bincount(code, weights, minlength=1 + max(c.max() for c in codes))
+    half = _Z * float(np.sqrt(np.sum(off**2)))
+    return float(middle - half), float(middle + half)
+
+
+def of_share(chances: np.ndarray, codes: np.ndarray) -> tuple[float, float]:
+    """Return the 95 % interval of a share of queries, as `wilson`, of as many as they are worth.
+
+    Queries of one group, five captions of a picture, find it or miss it together: they are worth what the
+    groups' own spread says, and never more than they are (Korn and Graubard 1998).
+    """
+    share, n, groups = float(chances.mean()), len(chances), len(np.unique(codes))
+    if n == groups:
+        return wilson(share, n)
+    low, high = of_mean([chances], [codes])
+    spread = ((high - low) / (2 * _Z)) ** 2
+    return wilson(share, min(share * (1 - share) / spread, n) if spread > 0 else groups)

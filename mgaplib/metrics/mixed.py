@@ -3,20 +3,23 @@
 import numpy as np
 
 from mgaplib import checks
-from mgaplib.pairs import Pairs
+from mgaplib.metrics.retrieval import best_partners
+from mgaplib.pairs import Pairs, belonging
 
 _ROWS = 512  # queries scored at once, so that memory stays O(n)
 _TIE = 1e-12  # two float64 cosines of the same pair of directions differ by rounding alone
 
 
-def mixed_partner_ranks(images, texts=None) -> tuple[np.ndarray, np.ndarray]:
+def mixed_partner_ranks(images, texts=None, *, groups=None) -> tuple[np.ndarray, np.ndarray]:
     """Return the rank of each query's partner in one index of both modalities, the query itself left out.
 
     First for the images as queries, then for the texts: n ranks each, from 1 to 2n - 1. Ties count half, as
-    if their order were drawn.
+    if their order were drawn. Of several partners the first counts, rows of the query's own modality and
+    group are passed over, and a query without a partner has no rank (NaN).
 
     Args:
         images, texts: Arrays of n rows and d columns, row i paired with row i; or `Pairs`.
+        groups: Who belongs to whom, where row i does not belong to row i; see `pairs.Pairs`.
 
     Raises:
         TypeError, ValueError: If the embeddings make no sense; see `mgaplib.checks`.
@@ -28,26 +31,31 @@ def mixed_partner_ranks(images, texts=None) -> tuple[np.ndarray, np.ndarray]:
 
     Source: Li et al. 2025 (GR-CLIP) for the task. Taught in chapter mixed_search.
     """
-    pairs = Pairs.of(images, texts)
-    n = len(pairs)
+    pairs = Pairs.of(images, texts, groups=groups, notice=True)
+    n = len(pairs.images)
+    best, shared = np.full((2, n + len(pairs.texts)), np.nan)
+    for side, first in ((pairs, 0), (pairs.swapped, n)):
+        rows, own, tied = best_partners(side)
+        best[first + rows], shared[first + rows] = own, tied
     ranks = []
     for rows, scores in _mixed_scores(pairs):
-        own = scores[np.arange(len(rows)), (rows + n) % (2 * n)][:, None]
+        own, partners = best[rows, None], shared[rows]
         better = np.count_nonzero(scores > own + _TIE, axis=1)
-        tied = np.count_nonzero(scores >= own - _TIE, axis=1) - better - 1
-        ranks.append(1 + better + tied / 2)
+        tied = np.count_nonzero(scores >= own - _TIE, axis=1) - better - partners
+        ranks.append(1 + better + tied / (partners + 1))
     ranks = np.concatenate(ranks)
     return ranks[:n], ranks[n:]
 
 
-def same_modality_share(images, texts=None) -> tuple[float, float]:
+def same_modality_share(images, texts=None, *, groups=None) -> tuple[float, float]:
     """Return the share of queries whose best match in one index of both modalities is of their own modality.
 
-    First for the images as queries, then for the texts; the query itself is left out. A best score shared by
-    both modalities counts half.
+    First for the images as queries, then for the texts; the query itself is left out, and rows of its own
+    modality and group are. A best score shared by both modalities counts half.
 
     Args:
         images, texts: Arrays of n rows and d columns, row i paired with row i; or `Pairs`.
+        groups: Who belongs to whom, where row i does not belong to row i; see `pairs.Pairs`.
 
     Raises:
         TypeError, ValueError: If the embeddings make no sense; see `mgaplib.checks`.
@@ -58,8 +66,8 @@ def same_modality_share(images, texts=None) -> tuple[float, float]:
 
     Taught in chapter mixed_search.
     """
-    pairs = Pairs.of(images, texts)
-    n = len(pairs)
+    pairs = Pairs.of(images, texts, groups=groups, paired=False, notice=True)
+    n = len(pairs.images)
     shares = []
     for rows, scores in _mixed_scores(pairs):
         of_images, of_texts = scores[:, :n].max(axis=1), scores[:, n:].max(axis=1)
@@ -70,12 +78,13 @@ def same_modality_share(images, texts=None) -> tuple[float, float]:
 
 
 def _mixed_scores(pairs: Pairs):
-    """Yield rows of the mixed index and their cosines to all of it, -inf to themselves."""
+    """Yield rows of the mixed index and their cosines to all of it, -inf to themselves and their like."""
     index = np.concatenate([pairs.images, pairs.texts]).astype(float, copy=False)
+    codes = np.concatenate([pairs.codes[0], len(pairs) + pairs.codes[1]])  # of one group and modality
     for start in range(0, len(index), _ROWS):
         rows = np.arange(start, min(start + _ROWS, len(index)))
         scores = index[rows] @ index.T
-        scores[np.arange(len(rows)), rows] = -np.inf
+        scores[belonging(codes[rows], codes)] = -np.inf
         yield rows, scores
 
 
@@ -118,7 +127,7 @@ def ranking_robustness(queries, candidates, noise: float, rng: np.random.Generat
     return np.array(kept)
 
 
-def logit_entropy(images, texts, tau: float) -> float:
+def logit_entropy(images, texts, tau: float, *, groups=None) -> float:
     """Return how undecided a query is: the mean entropy of `softmax(cosines / tau)`, in nats.
 
     The mean over both directions. From 0, certain of one candidate, to ln n, a blind guess in the pool of n.
@@ -126,6 +135,7 @@ def logit_entropy(images, texts, tau: float) -> float:
     Args:
         images, texts: Arrays of n rows and d columns, row i paired with row i; or `Pairs` and None.
         tau: Temperature; CLIP's own is 0.01.
+        groups: Who belongs to whom, where row i does not belong to row i; see `pairs.Pairs`.
 
     Raises:
         TypeError, ValueError: If the embeddings make no sense (`mgaplib.checks`), or tau is not positive.
@@ -136,7 +146,7 @@ def logit_entropy(images, texts, tau: float) -> float:
 
     Source: Schrodi et al. 2025. Taught in chapter notation.
     """
-    pairs = Pairs.of(images, texts)
+    pairs = Pairs.of(images, texts, groups=groups, paired=False, notice=True)
     x, y = pairs.images, pairs.texts
     tau = checks.temperature(tau)
     return float(np.mean([_mean_entropy(a.astype(float), b.astype(float), tau) for a, b in ((x, y), (y, x))]))

@@ -7,55 +7,99 @@ from mgaplib.pairs import Pairs
 
 DIRECTIONS = ("both", "image_to_text", "text_to_image")
 _ROWS = 512  # rows of scores held at once, so that memory stays O(n)
+_CELLS = 4_000_000  # numbers of gathered rows held at once
 _TIE = 1e-12  # two float64 cosines of the same pair of directions differ by rounding alone
 
 
-def recall_at_k(queries, candidates=None, k: int = 1) -> float:
-    """Return the share of queries whose own candidate is among the `k` most similar ones.
+def recall_at_k(queries, candidates=None, k: int = 1, *, groups=None) -> float:
+    """Return the share of queries that find one of their partners among the `k` most similar candidates.
 
-    Row i of the queries belongs to row i of the candidates; all candidates are the pool, so a recall says
-    little without its pool's size. A candidate as similar as the right one, a repeated caption for instance,
-    gets ahead of it with an even chance: the result is the expectation over the order of ties.
+    Row i of the queries belongs to row i of the candidates, or the rows of one group to one another: five
+    captions and their picture, where any of the five will do. All candidates are the pool, so a recall says
+    little without its pool's size; a query without a partner is not counted. A stranger as similar as the
+    best partner gets ahead of it with an even chance: the result is the expectation over the order of ties.
 
     Args:
         queries: Array of n rows and d columns; or `Pairs`, whose images they are.
-        candidates: Array of the same shape, the pool; left out with `Pairs`.
-        k: How many candidates count, from 1 to n.
+        candidates: Array of m rows and d columns, the pool; left out with `Pairs`.
+        k: How many candidates count, from 1 to m.
+        groups: Who belongs to whom, where row i does not belong to row i; see `pairs.Pairs`.
 
     Raises:
-        TypeError, ValueError: If the embeddings make no sense (`mgaplib.checks`), or `k` is outside 1 to n.
+        TypeError, ValueError: If the embeddings make no sense (`mgaplib.checks`), or `k` is outside 1 to m.
 
     Example:
         >>> recall_at_k(np.eye(4), np.eye(4))
         1.0
         >>> recall_at_k(np.eye(4), np.ones((4, 4)))  # four ties: a blind guess
         0.25
+        >>> recall_at_k(np.eye(2), np.eye(2)[[0, 1, 1, 0]], groups=[0, 0, 1, 1])  # one caption each is wrong
+        0.5
 
-    Source: Common usage; papers rarely say how they break ties, which here count in expectation.
-    Taught in chapter notation.
+    Source: Common usage, any of several captions as in Karpathy and Fei-Fei 2015; papers rarely say how they
+    break ties, which here count in expectation. Taught in chapter notation.
     """
-    pairs = Pairs.of(queries, candidates, names=("queries", "candidates"))
-    n = len(pairs)
+    pairs = Pairs.of(queries, candidates, groups=groups, notice=True, names=("queries", "candidates"))
+    n = len(pairs.texts)
     k = checks.whole(k, "k", 1, n, f"it counts candidates in a pool of {n}, so pass 1 to {n}")
-    return recalls(pairs, (k,))[0]
+    return float(hits(pairs, (k,))[0].mean())
 
 
-def recalls(pairs: Pairs, ks) -> list[float]:
-    """Return recall of the first side's rows at several k, from one pass over the scores."""
-    queries, candidates = (x.astype(float, copy=False) for x in (pairs.images, pairs.texts))
-    hits = np.zeros(len(ks))
-    for start in range(0, len(queries), _ROWS):
-        scores = queries[start : start + _ROWS] @ candidates.T
-        rows = np.arange(len(scores))
-        hits += hit_chance(scores, scores[rows, start + rows], np.array(ks)[:, None], _TIE).sum(axis=1)
-    return (hits / len(queries)).tolist()
+def hits(pairs: Pairs, ks) -> np.ndarray:
+    """Return a row for each k: the chance of each query of the first side to find a partner, from one pass.
+
+    Queries without a partner are left out, as in `best_partners`.
+    """
+    rows, best, tied = best_partners(pairs)
+    candidates = pairs.texts.astype(float, copy=False)
+    found, ks = [], np.array(ks)[:, None]
+    for start in range(0, len(rows), _ROWS):
+        some = slice(start, start + _ROWS)
+        scores = pairs.images[rows[some]].astype(float, copy=False) @ candidates.T
+        found.append(hit_chance(scores, best[some], ks, _TIE, tied[some]))
+    return np.concatenate(found, axis=1)
 
 
-def hit_chance(scores: np.ndarray, own: np.ndarray, k, tie: float) -> np.ndarray:
-    """Return each row's chance that `own` is among its `k` best, with ties, itself included, shuffled."""
+def best_partners(pairs: Pairs) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the queries that have a partner, the cosine of the best, and how many partners share it."""
+    queries, candidates = pairs.partners
+    own = partner_cosines(pairs)
+    if pairs.groups is None:
+        return queries, own, np.ones(len(own), int)
+    rows, first = np.unique(queries, return_index=True)
+    best = np.maximum.reduceat(own, first)
+    shared = own >= np.repeat(best, np.diff([*first, len(own)])) - _TIE
+    return rows, best, np.add.reduceat(shared, first, dtype=int)
+
+
+def partner_cosines(pairs: Pairs) -> np.ndarray:
+    """Return the cosine of every pair in float64, in the order of `Pairs.partners`."""
+    queries, candidates = pairs.partners
+    found, step = [], max(_CELLS // pairs.shape[1], 1)
+    for start in range(0, len(queries), step):
+        some = slice(start, start + step)
+        x, y = (side[rows[some]] for side, rows in ((pairs.images, queries), (pairs.texts, candidates)))
+        found.append(np.einsum("ij,ij->i", x.astype(float, copy=False), y.astype(float, copy=False)))
+    return np.concatenate(found)
+
+
+def hit_chance(scores: np.ndarray, own: np.ndarray, k, tie: float, partners=1) -> np.ndarray:
+    """Return each row's chance that `own` is among its `k` best, with ties, itself included, shuffled.
+
+    Where several `partners` share that score, any of them will do.
+    """
     better = np.count_nonzero(scores > (own + tie)[:, None], axis=1)
     tied = np.count_nonzero(scores >= (own - tie)[:, None], axis=1) - better
-    return np.clip((k - better) / tied, 0, 1)
+    return chance_of_any(k - better, tied, partners)
+
+
+def chance_of_any(places, among, partners=1) -> np.ndarray:
+    """Return the chance that one of the partners comes in the first places, all of them `among` shuffled."""
+    missed, places = 1.0, np.clip(places, 0, among)
+    for taken in range(int(np.max(partners))):
+        rest = np.clip((among - places - taken) / np.maximum(among - taken, 1), 0, 1)
+        missed = missed * np.where(taken < partners, rest, 1.0)
+    return 1 - missed
 
 
 def hubness(scores, k: int = 10) -> float:
@@ -91,20 +135,23 @@ def hubness(scores, k: int = 10) -> float:
 
 
 def contrastive_loss(
-    images, texts, tau: float, direction: str = "both", block_size: int | None = None
+    images, texts, tau: float, direction: str = "both", block_size: int | None = None, *, groups=None
 ) -> float:
     """Return CLIP's contrastive loss in nats: the mean cross-entropy of finding the own partner.
 
-    The mean over pairs of `-log softmax(cosines / tau)` at the right partner; ln n for a blind guess.
-    With a block size the pairs are split into consecutive batches, unshuffled, and each is its own pool
-    (Liang et al. 2022 use 50); a smaller last batch counts by its pairs.
+    The mean over queries of `-log softmax(cosines / tau)` at the right partner; ln n for a blind guess among
+    n. Where a query has several partners, it is the mean over them, each with all candidates in its
+    denominator; so k partners leave at least ln k. With a block size the pairs, or the groups, are split into
+    consecutive batches, unshuffled, and each is its own pool (Liang et al. 2022 use 50); a smaller last batch
+    counts by its queries.
 
     Args:
         images, texts: Arrays of n rows and d columns, row i paired with row i; or `Pairs` and None.
         tau: Temperature; CLIP's own is 0.01.
         direction: "both" for the mean of the two directions, else "image_to_text" (images are the queries)
             or "text_to_image".
-        block_size: Pairs in a batch, at least 2; None for one pool of all pairs.
+        block_size: Pairs or groups in a batch, at least 2; None for one pool of all.
+        groups: Who belongs to whom, where row i does not belong to row i; see `pairs.Pairs`.
 
     Raises:
         TypeError: If the embeddings hold no floating-point numbers.
@@ -116,20 +163,16 @@ def contrastive_loss(
         >>> round(contrastive_loss(np.eye(4), np.ones((4, 4)), tau=0.1), 4)  # ln 4
         1.3863
 
-    Source: Radford et al. 2021, CLIP's symmetric loss. Taught in chapter loss_landscape.
+    Source: Radford et al. 2021, CLIP's symmetric loss; Khosla et al. 2020, equation 2, and Yang et al. 2022
+    (UniCL) for several partners. Taught in chapter loss_landscape.
     """
-    pairs = Pairs.of(images, texts)
-    images, texts = pairs.images, pairs.texts
+    pairs = Pairs.of(images, texts, groups=groups, notice=True)
     tau = checks.temperature(tau)
     checks.known(direction, DIRECTIONS, "direction")
-    total = 0.0
-    for batch in batches(len(images), block_size):
-        x, y = images[batch].astype(float, copy=False), texts[batch].astype(float, copy=False)
-        if direction != "text_to_image":
-            total += _cross_entropy(x, y, tau) * (1 if direction != "both" else 0.5)
-        if direction != "image_to_text":
-            total += _cross_entropy(y, x, tau) * (1 if direction != "both" else 0.5)
-    return total / len(images)
+    parts = [pairs] if block_size is None else map(pairs.take, batches(len(pairs), block_size))
+    found = [losses(part, tau, direction) for part in parts if len(part.partners[0])]
+    ways = [np.concatenate(one_way) for one_way in zip(*found, strict=True)]
+    return float(np.mean([one_way.mean() for one_way in ways]))
 
 
 def batches(n: int, block_size: int | None) -> list[slice]:
@@ -142,13 +185,21 @@ def batches(n: int, block_size: int | None) -> list[slice]:
     return [slice(i, min(i + size, n)) for i in range(0, n, size)]
 
 
-def _cross_entropy(queries: np.ndarray, candidates: np.ndarray, tau: float) -> float:
-    total = 0.0
-    for start in range(0, len(queries), _ROWS):
-        logits = queries[start : start + _ROWS] @ candidates.T
+def losses(pairs: Pairs, tau: float, direction: str = "both") -> list[np.ndarray]:
+    """Return, for each direction asked for, the cross-entropy of every query that has a partner."""
+    sides = {"image_to_text": (pairs,), "text_to_image": (pairs.swapped,), "both": (pairs, pairs.swapped)}
+    return [_cross_entropies(side, tau) for side in sides[direction]]
+
+
+def _cross_entropies(pairs: Pairs, tau: float) -> np.ndarray:
+    rows, first, count = np.unique(pairs.partners[0], return_index=True, return_counts=True)
+    own = np.add.reduceat(partner_cosines(pairs), first) / count / tau
+    candidates, found = pairs.texts.astype(float, copy=False), np.empty(len(rows))
+    for start in range(0, len(rows), _ROWS):
+        some = slice(start, start + _ROWS)
+        logits = pairs.images[rows[some]].astype(float, copy=False) @ candidates.T
         logits /= tau
-        rows = np.arange(len(logits))
-        logits -= logits[rows, start + rows][:, None]
+        logits -= own[some, None]
         top = logits.max(axis=1)
-        total += float(np.sum(top + np.log(np.exp(logits - top[:, None]).sum(axis=1))))
-    return total
+        found[some] = top + np.log(np.exp(logits - top[:, None]).sum(axis=1))
+    return found

@@ -3,7 +3,7 @@
 import numpy as np
 
 from mgaplib import checks
-from mgaplib.pairs import Pairs, centroid
+from mgaplib.pairs import Pairs, belonging, centroid
 
 _ROWS = 512  # rows of a pairwise matrix held at once, so that memory stays O(n)
 
@@ -62,8 +62,8 @@ def uniformity(x, t: float = 2.0) -> float:
     return uniformity_of(x, t)
 
 
-def uniformity_of(x: np.ndarray, t: float = 2.0) -> float:
-    """Return `uniformity` of unit rows, which are not checked again."""
+def uniformity_of(x: np.ndarray, t: float = 2.0, codes: np.ndarray | None = None) -> float:
+    """Return `uniformity` of unit rows, not checked again; `codes` leaves out pairs of one group."""
     total = 0.0
     for start in range(0, len(x), _ROWS):
         rows = x[start : start + _ROWS]
@@ -75,20 +75,26 @@ def uniformity_of(x: np.ndarray, t: float = 2.0) -> float:
         total += float(weights[:, len(rows) :].sum(dtype=float))
         total += float(inner.sum(dtype=float) - np.trace(inner, dtype=float)) / 2
     pairs = len(x) * (len(x) - 1) / 2
+    if codes is not None:
+        first, second = belonging(codes, codes)
+        first, second = first[first < second], second[first < second]
+        cosines = np.einsum("ij,ij->i", x[first], x[second]).astype(float)
+        total, pairs = total - np.exp(2 * t * (cosines - 1)).sum(), pairs - len(first)
     return float(np.log(total / pairs))
 
 
-def uniformity_w2(images, texts=None) -> float:
+def uniformity_w2(images, texts=None, *, groups=None) -> float:
     """Return minus the Wasserstein distance from both modalities together to an even Gaussian.
 
-    With Z the 2n rows of both modalities, N(0, I/d) the target and a Gaussian fit to Z,
-    `-sqrt(2 - (2 / sqrt(d)) sum_k sigma_k / sqrt(2n))`, where sigma are the singular values of the centred Z:
+    With Z the n rows of both modalities together, N(0, I/d) the target and a Gaussian fit to Z,
+    `-sqrt(2 - (2 / sqrt(d)) sum_k sigma_k / sqrt(n))`, where sigma are the singular values of the centred Z:
     for unit rows the means and traces of the usual formula add up to 2. From -sqrt(2), one point, to 0, which
     few rows cannot reach: 1000 rows drawn evenly in 512 dimensions read -0.37. `gap_report` says what even
     rows would read.
 
     Args:
-        images, texts: Arrays of n rows and d columns, row i paired with row i; or `Pairs`.
+        images, texts: Arrays of n and of m rows and d columns, which need no partners; or `Pairs`.
+        groups: Who belongs to whom, where row i does not belong to row i; see `pairs.Pairs`.
 
     Raises:
         TypeError, ValueError: If the embeddings make no sense; see `mgaplib.checks`.
@@ -101,7 +107,7 @@ def uniformity_w2(images, texts=None) -> float:
     Source: Yaras et al. 2025, appendix E.2, after Fang et al. 2024 (population covariance).
     Taught in chapter temperature.
     """
-    pairs = Pairs.of(images, texts)
+    pairs = Pairs.of(images, texts, groups=groups, paired=False)
     z = np.concatenate([pairs.images, pairs.texts]).astype(float, copy=False)
     n, d = z.shape
     sigma = np.linalg.svd(z - z.mean(axis=0), compute_uv=False)

@@ -7,36 +7,35 @@ from mgaplib.metrics.gap import (
     alignment,
     centre_angle,
     gap_share,
-    linear_separability,
+    mean_cosines,
     modality_gap,
     relative_modality_gap,
     score_gap,
+    separations,
 )
-from mgaplib.metrics.intervals import resampled, wilson
-from mgaplib.metrics.retrieval import contrastive_loss, recalls
-from mgaplib.metrics.spread import (
-    effective_rank_of,
-    even_uniformity_w2,
-    mean_cosine_of,
-    uniformity_of,
-    uniformity_w2,
-)
-from mgaplib.pairs import Pairs, centroid
+from mgaplib.metrics.intervals import of_mean, of_share, resampled, wilson
+from mgaplib.metrics.retrieval import best_partners, chance_of_any, hits, losses
+from mgaplib.metrics.spread import effective_rank_of, even_uniformity_w2, uniformity_of, uniformity_w2
+from mgaplib.pairs import Pairs
 
 _RECALLS = (1, 5, 10)
 
 
-def gap_report(images, texts=None, tau: float = 0.01, seed: int = 0):
+def gap_report(images, texts=None, tau: float = 0.01, seed: int = 0, *, groups=None):
     """Return every metric of a set of pairs as a DataFrame: value, interval, unit, range and meaning.
 
     The columns `low` and `high` are a 95 % interval: of recall over queries, in this pool (Wilson); of the
-    others over pairs (1000 draws with replacement). An interval of the gap, its square or its share is one
-    of the unbiased estimate, so that the plain value of few pairs may lie above it.
+    others over pairs (1000 draws with replacement). Where rows belong together in groups, whole groups are
+    drawn and counted. An interval of the gap, its square or its share is one of the unbiased estimate, so
+    that the plain value of few pairs may lie above it; the loss's is one of this pool's queries. Two sets of
+    which no row belongs to any other's (`Pairs.unpaired`, or unequal numbers of rows without groups) get what
+    needs no partners.
 
     Args:
         images, texts: Arrays of n rows and d columns, at least 4 rows, row i paired with row i; or `Pairs`.
         tau: Temperature of the contrastive loss; CLIP's own is 0.01.
         seed: Seed of the linear classifier's split and of the draws.
+        groups: Who belongs to whom, where row i does not belong to row i; see `pairs.Pairs`.
 
     Raises:
         TypeError, ValueError: If the embeddings make no sense, a metric has no value for them: a centroid is
@@ -51,57 +50,110 @@ def gap_report(images, texts=None, tau: float = 0.01, seed: int = 0):
     """
     import pandas as pd
 
-    pairs = Pairs.of(images, texts, min_rows=4)
+    pairs = Pairs.of(images, texts, groups=groups, paired=False, notice=True, min_rows=4)
+    tau = checks.temperature(tau)
     seed = checks.whole(seed, "seed", 0, None, "pass a whole number from 0 on")
-    n, d = pairs.shape
-    x, y = pairs.images, pairs.texts
-    gap, apart = modality_gap(pairs), alignment(pairs)
-    matched = 1 - apart / 2
-    strangers = float((n * (centroid(x) @ centroid(y)) - matched) / (n - 1))
-    within, dimensions = f"{-1 / (n - 1):.2g} to 1", f"0 to {min(n - 1, d)}"
-    sure = "the same, without what chance makes of few pairs"
-    partner = "0.5: a partner is as far as a stranger of one's own modality"
-    alone = "of the pairs' squared distance, what the gap alone makes"
-    rows = [
-        ("modality_gap", gap, "distance", "0 to 2", "length of the gap, the difference of the centroids"),
-        ("modality_gap (unbiased)", modality_gap(pairs, unbiased=True), "distance", "0 to 2", sure),
-        ("squared gap", gap**2, "squared distance", "0 to 4", "what some papers call the gap"),
-        ("relative_modality_gap", relative_modality_gap(pairs), "ratio", "0 to 1", partner),
-        ("centre_angle", centre_angle(pairs), "degrees", "0 to 180", "angle between the centroids"),
-        ("gap_share", gap_share(pairs), "share", "0 to 1", alone),
-        ("gap_share (unbiased)", gap_share(pairs, unbiased=True), "share", "0 to 1", sure),
-        ("alignment", apart, "squared distance", "0 to 4", "mean squared distance of pairs"),
-        ("matched cosine", matched, "cosine", "-1 to 1", "mean of an image and its own text"),
-        ("mismatched cosine", strangers, "cosine", "-1 to 1", "mean of an image and another's text"),
-        ("mean_cosine (images)", mean_cosine_of(x), "cosine", within, "of two images: 1 is a ray, 0 no cone"),
-        ("mean_cosine (texts)", mean_cosine_of(y), "cosine", within, "of two texts: 1 is a ray, 0 no cone"),
-    ]
-    even, fill = "0: all in one point, near -4: even in many dimensions", f"fill; it grows with n, here {n}"
-    together = f"both modalities together; as many even rows: {even_uniformity_w2(2 * n, d):.2f}"
-    plane = "1: a plane parts the modalities, 0.5: mixed, less: rows centred together"
-    spread = f"{-4 * n / (n - 1):.3g} to 0"
-    rows += [
-        ("uniformity (images)", uniformity_of(x), "log", spread, even),
-        ("uniformity (texts)", uniformity_of(y), "log", spread, even),
-        ("uniformity_w2", uniformity_w2(pairs), "minus distance", "-1.41 to 0", together),
-        ("effective_rank (images)", effective_rank_of(x), "dimensions", dimensions, f"that images {fill}"),
-        ("effective_rank (texts)", effective_rank_of(y), "dimensions", dimensions, f"that texts {fill}"),
-        ("linear_separability", linear_separability(pairs, seed=seed), "accuracy", "0 to 1", plane),
-        ("score_gap", score_gap(pairs), "cosine", "0 to 2", "0: one threshold serves both modalities"),
-    ]
-    ks = [k for k in _RECALLS if k < n]
-    found = {"image to text": recalls(pairs, ks), "text to image": recalls(pairs.swapped, ks)}
-    for i, k in enumerate(ks):
-        for way, shares in found.items():
-            name, pool = f"recall_at_{k} ({way})", f"share, pool of {n}"
-            rows.append((name, shares[i], pool, "0 to 1", f"blind guess: {k / n:.2g}"))
-    loss = contrastive_loss(pairs, None, tau)
-    rows.append(("contrastive_loss", loss, f"nats, tau {tau:g}", "from 0", f"blind: {np.log(n):.3g}"))
+    rows, ends = _geometry(pairs, seed)
+    if len(pairs.partners[0]):
+        found, more = _retrieval(pairs, tau)
+        rows, ends = rows + found, ends | more
     table = pd.DataFrame(rows, columns=["metric", "value", "unit", "range", "meaning"]).set_index("metric")
-    ends = resampled(pairs, seed)
-    ends |= {f"{name} (unbiased)": ends[name] for name in ("modality_gap", "gap_share")}
-    ends |= {name: wilson(table.value[name], n) for name in table.index if name.startswith("recall")}
     none = np.nan, np.nan
     for place, side in enumerate(("low", "high")):
         table.insert(1 + place, side, [ends.get(name, none)[place] for name in table.index])
     return table
+
+
+def _geometry(pairs: Pairs, seed: int) -> tuple[list[tuple], dict]:
+    """Return the rows of what is measured without a search, and their intervals."""
+    x, y, d = pairs.images, pairs.texts, pairs.shape[1]
+    n, m, paired = len(x), len(y), bool(len(pairs.partners[0]))
+    gap, cosines = modality_gap(pairs), mean_cosines(pairs)
+    sure = (
+        "the same, without what chance makes of few pairs"
+        if paired
+        else "the same, without what chance makes"
+    )
+    partner = "0.5: a partner is as far as a stranger of one's own modality"
+    alone = "of the pairs' squared distance, what the gap alone makes"
+    within, dimensions, spread = (
+        [form(rows) for rows in (n, m)]
+        for form in (
+            lambda rows: f"{-1 / (rows - 1):.2g} to 1",
+            lambda rows: f"0 to {min(rows - 1, d)}",
+            lambda rows: f"{-4 * rows / (rows - 1):.3g} to 0",
+        )
+    )
+    rows = [
+        ("modality_gap", gap, "distance", "0 to 2", "length of the gap, the difference of the centroids"),
+        ("modality_gap (unbiased)", modality_gap(pairs, unbiased=True), "distance", "0 to 2", sure),
+        ("squared gap", gap**2, "squared distance", "0 to 4", "what some papers call the gap"),
+    ]
+    if paired:
+        rows.append(("relative_modality_gap", relative_modality_gap(pairs), "ratio", "0 to 1", partner))
+    rows.append(("centre_angle", centre_angle(pairs), "degrees", "0 to 180", "angle between the centroids"))
+    if paired:
+        apart = alignment(pairs)
+        rows += [
+            ("gap_share", gap_share(pairs), "share", "0 to 1", alone),
+            ("gap_share (unbiased)", gap_share(pairs, unbiased=True), "share", "0 to 1", sure),
+            ("alignment", apart, "squared distance", "0 to 4", "mean squared distance of pairs"),
+            ("matched cosine", 1 - apart / 2, "cosine", "-1 to 1", "mean of an image and its own text"),
+        ]
+    other = "mean of an image and another's text" if paired else "mean of an image and a text"
+    even, fill = "0: all in one point, near -4: even in many dimensions", "fill; it grows with n, here"
+    together = f"both modalities together; as many even rows: {even_uniformity_w2(n + m, d):.2f}"
+    plane = "1: a plane parts the modalities, 0.5: mixed, less: rows centred together"
+    of_images, of_texts = (None, None) if pairs.groups is None else pairs.groups
+    shares = separations(pairs, seed)
+    separability, held_out = float(np.mean([share for share, _ in shares])), sum(rows for _, rows in shares)
+    rows += [
+        ("mismatched cosine", cosines.across, "cosine", "-1 to 1", other),
+        ("mean_cosine (images)", cosines.images, "cosine", within[0], "of two images: 1 is a ray, 0 no cone"),
+        ("mean_cosine (texts)", cosines.texts, "cosine", within[1], "of two texts: 1 is a ray, 0 no cone"),
+        ("uniformity (images)", uniformity_of(x, codes=of_images), "log", spread[0], even),
+        ("uniformity (texts)", uniformity_of(y, codes=of_texts), "log", spread[1], even),
+        ("uniformity_w2", uniformity_w2(pairs), "minus distance", "-1.41 to 0", together),
+        (
+            "effective_rank (images)",
+            effective_rank_of(x),
+            "dimensions",
+            dimensions[0],
+            f"that images {fill} {n}",
+        ),
+        (
+            "effective_rank (texts)",
+            effective_rank_of(y),
+            "dimensions",
+            dimensions[1],
+            f"that texts {fill} {m}",
+        ),
+        ("linear_separability", separability, "accuracy", "0 to 1", plane),
+        ("score_gap", score_gap(pairs), "cosine", "0 to 2", "0: one threshold serves both modalities"),
+    ]
+    ends = resampled(pairs, seed)
+    ends |= {f"{name} (unbiased)": ends[name] for name in ("modality_gap", "gap_share") if name in ends}
+    return rows, ends | {"linear_separability": wilson(separability, min(held_out, len(pairs)))}
+
+
+def _retrieval(pairs: Pairs, tau: float) -> tuple[list[tuple], dict]:
+    """Return the rows of recall and of the loss, and their intervals."""
+    rows, ends = [], {}
+    ks = [k for k in _RECALLS if k < min(len(pairs.images), len(pairs.texts))]
+    ways = {"image to text": pairs, "text to image": pairs.swapped}
+    found = {way: (hits(side, ks), side.codes[0][best_partners(side)[0]]) for way, side in ways.items()}
+    for i, k in enumerate(ks):
+        for way, (chances, codes) in found.items():
+            name, pool = f"recall_at_{k} ({way})", len(ways[way].texts)
+            partners = np.bincount(ways[way].codes[1], minlength=len(pairs))[codes]
+            blind = float(chance_of_any(k, pool, partners).mean())
+            rows.append(
+                (name, chances[i].mean(), f"share, pool of {pool}", "0 to 1", f"blind guess: {blind:.2g}")
+            )
+            ends[name] = of_share(chances[i], codes)
+    values, codes = losses(pairs, tau), [code for _, code in found.values()]
+    blind = np.log([len(pairs.images), len(pairs.texts)]).mean()
+    loss = float(np.mean([one_way.mean() for one_way in values]))
+    rows.append(("contrastive_loss", loss, f"nats, tau {tau:g}", "from 0", f"blind: {blind:.3g}"))
+    low, high = of_mean(values, codes)
+    return rows, ends | {"contrastive_loss": (max(low, 0.0), high)}

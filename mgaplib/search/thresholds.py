@@ -65,17 +65,19 @@ class Threshold:
         below = np.searchsorted(self.background, scores.ravel(), side="left").reshape(scores.shape)
         return (len(self.background) - below + 1) / (len(self.background) + 1)
 
-    def measure(self, queries, candidates=None) -> dict[str, float]:
+    def measure(self, queries, candidates=None, *, groups=None) -> dict[str, float]:
         """Return what the threshold does on other pairs: its false-positive rate and its hit rate.
 
         Args:
             queries: Array of n rows and d columns, corrected as the calibration's were.
             candidates: Array of the same shape, row i the match of query i.
+            groups: Who belongs to whom, where row i does not belong to row i; see `pairs.Pairs`.
 
         Raises:
             TypeError, ValueError: If the embeddings make no sense; see `mgaplib.checks`.
         """
-        pairs = Pairs.of(queries, candidates, names=("queries", "candidates"))
+        names = "queries", "candidates"
+        pairs = Pairs.of(queries, candidates, groups=groups, notice=True, names=names)
         own, strangers = _scores(pairs, self.per, self._lost)
         return {
             "false_positive_rate": float(np.mean(strangers > self.value)),
@@ -88,13 +90,21 @@ class Threshold:
 
 
 def calibrate(
-    queries, candidates=None, false_positive_rate: float = 0.01, per: str = "pair", hubs: NNN | None = None
+    queries,
+    candidates=None,
+    false_positive_rate: float = 0.01,
+    per: str = "pair",
+    hubs: NNN | None = None,
+    *,
+    groups=None,
 ) -> Threshold:
     """Return the threshold that a new stranger passes with at most the given chance.
 
-    A stranger is a candidate other than the query's own. Per pair, each stranger counts. Per query, only the
-    best stranger of each query does: that is what a search returns when the pool holds no match, so this
-    threshold grows with the pool, and is the one to use on a search's best hit.
+    A stranger is a candidate other than the query's own, one of another group where rows belong together in
+    groups; sets of unequal size without groups (or `Pairs.unpaired`) are strangers altogether. Per pair, each
+    stranger counts. Per query, only the best stranger of each query does: that is what a search returns when
+    the pool holds no match, so this threshold grows with the pool, and is the one to use on a search's best
+    hit.
 
     Some candidates score high with every query. Per candidate counts pairs as well, but first takes off each
     score what the candidate scores with its nearest calibration queries (`corrections.NNN`); "both" does so,
@@ -107,6 +117,7 @@ def calibrate(
         per: "pair", "query", "candidate" or "both".
         hubs: What is taken off, per candidate or both; `NNN(k=10, weight=0.5)` by default.
             `NNN(k=n - 2, weight=1)` is the candidate's own mean over n calibration pairs.
+        groups: Who belongs to whom, where row i does not belong to row i; see `pairs.Pairs`.
 
     Raises:
         TypeError: If the embeddings hold no floating-point numbers.
@@ -120,20 +131,24 @@ def calibrate(
     Taught in chapter your_embeddings.
     """
     checks.known(per, PER, "unit of the false-positive rate")
-    pairs = Pairs.of(queries, candidates, names=("queries", "candidates"))
+    pairs = Pairs.of(
+        queries, candidates, groups=groups, paired=False, notice=True, names=("queries", "candidates")
+    )
     lost = _nothing
     if per in ("candidate", "both"):
         hubs = replace(NNN(weight=0.5) if hubs is None else hubs)
         if not isinstance(hubs, NNN) or hubs.by_modality:
             raise ValueError("hubs must be an NNN without by_modality; a threshold is for one kind of pair")
-        k = checks.whole(
-            hubs.k, "k of hubs", 1, len(pairs) - 2, f"of {len(pairs)} calibration pairs pass 1 to n - 2"
-        )
+        most = len(pairs.images) - 1 - max(np.bincount(pairs.partners[1]), default=0)
+        k = checks.whole(hubs.k, "k of hubs", 1, most, f"of {len(pairs)} calibration pairs pass 1 to n - 2")
         lost = _lost_to_others(k, hubs.weight)
     elif hubs is not None:
         raise ValueError(f"hubs is for a threshold per candidate or both, not per {per}; leave it out")
     _, strangers = _scores(pairs, per, lost)
-    found = of_strangers(strangers, false_positive_rate, per, len(pairs) - (per in ("query", "both")))
+    pool = len(pairs.texts)
+    if per in ("query", "both"):
+        pool -= round(len(pairs.partners[0]) / len(pairs.images))
+    found = of_strangers(strangers, false_positive_rate, per, pool)
     return found if hubs is None else replace(found, hubs=hubs.learn({"query": pairs.images}))
 
 
@@ -221,18 +236,23 @@ def _lost_to_others(k: int, weight: float) -> Callable:
 def _scores(pairs: Pairs, per: str, lost: Callable) -> tuple[np.ndarray, np.ndarray]:
     """Return the scores of the pairs, and of strangers: all of them, or the best of each query."""
     q, c = pairs.images.astype(float, copy=False), pairs.texts.astype(float, copy=False)
+    queries, candidates = pairs.partners
+    order = np.argsort(candidates, kind="stable")
+    queries, candidates = queries[order], candidates[order]
     own, strangers, best = [], [], np.full(len(q), -np.inf)
     for start in range(0, len(c), _COLUMNS):
         block = c[start : start + _COLUMNS]
         scores = q @ block.T
-        columns = np.arange(len(block))
-        partners = scores[start + columns, columns]
-        scores[start + columns, columns] = -np.inf
+        here = slice(*np.searchsorted(candidates, (start, start + len(block))))
+        rows, columns = queries[here], candidates[here] - start
+        partners = scores[rows, columns]
+        scores[rows, columns] = -np.inf
         less = lost(block, scores)
-        own.append(partners - (less if np.ndim(less) < 2 else 0))
+        own.append(partners - (less[columns] if np.ndim(less) == 1 else 0))
         scores -= less
         if per in ("query", "both"):
             np.maximum(best, scores.max(axis=1), out=best)
         else:
             strangers.append(scores[np.isfinite(scores)])
-    return np.concatenate(own), best if per in ("query", "both") else np.concatenate(strangers)
+    strangers = best[np.isfinite(best)] if per in ("query", "both") else np.concatenate(strangers)
+    return np.concatenate(own), strangers

@@ -283,3 +283,24 @@ def test_shards_that_cannot_be_told_apart_are_refused(tmp_path, names, words):
 def test_pairs_that_coincide_have_a_gap_of_nothing_and_no_share():
     found = GapAccumulator().update(np.eye(3), np.eye(3)).metrics()
     assert found["modality_gap"] == 0 and np.isnan(found["gap_share"])
+
+
+def test_groups_that_come_whole_equal_memory():
+    x, y = cones(90, 8, seed=1)
+    of_texts = np.repeat(np.arange(30), 3)
+    x, groups = x[:30], (np.arange(30), of_texts)
+    wanted = metrics.gap_report(x, y, tau=0.05, groups=groups).value
+    half = of_texts < 12
+    total = GapAccumulator(tau=0.05, block_size=30).update(
+        x[:12], y[half], groups=(groups[0][:12], of_texts[half])
+    )
+    total.update(x[12:], y[~half], groups=(groups[0][12:], of_texts[~half]))
+    found = total.metrics()
+    assert found["pairs"] == 90
+    for name in set(found) - {"pairs", "contrastive_loss"}:
+        assert found[name] == pytest.approx(wanted[name], rel=1e-9), name
+    whole = GapAccumulator(tau=0.05, block_size=30).update(x, y, groups=groups)
+    assert whole.metrics()["contrastive_loss"] == pytest.approx(wanted["contrastive_loss"])
+    np.testing.assert_allclose(whole.gap_vector(), metrics.gap_vector(x, y))
+    with pytest.raises(ValueError, match="of one group"):
+        GapAccumulator().update(x[:2], y[:3], groups=([0, 0], [0, 0, 0])).metrics()
