@@ -86,32 +86,36 @@ def _mixed(report) -> tuple[str, str]:
     )
 
 
+def best(report) -> str | None:
+    """Return the correction that helps most, or None: the best mixed rank of those that cost no recall."""
+    table, (recall, noise) = report.corrections, _recalls(report)
+    harmless = recall[NOTHING] - recall <= np.maximum(np.maximum(noise, noise[NOTHING]), 0.01)
+    better = table.mixed_rank[harmless & (table.mixed_rank < 0.9 * table.mixed_rank[NOTHING])]
+    return None if better.empty else better.idxmin()
+
+
+def _recalls(report) -> tuple:
+    """Recall of each correction, the mean of both ways, and by how much splits differ in it."""
+    ways = ["recall_image_to_text", "recall_text_to_image"]
+    return report.corrections[ways].mean(axis=1), report.spread[ways].mean(axis=1)
+
+
 def _remedy(report) -> tuple[str, str]:
-    table, spread = report.corrections, report.spread
-    recall = table[["recall_image_to_text", "recall_text_to_image"]].mean(axis=1)
-    noise = spread[["recall_image_to_text", "recall_text_to_image"]].mean(axis=1)
-    # A remedy may cost no more recall than two splits differ by; among those, the best mixed rank wins.
-    loss = recall[NOTHING] - recall
-    harmless = [
-        name
-        for name in table.index
-        if name != NOTHING and loss[name] <= max(noise[NOTHING], noise[name], 0.01)
-    ]
-    better = [name for name in harmless if table.mixed_rank[name] < 0.9 * table.mixed_rank[NOTHING]]
-    if not better:
+    name, rank = best(report), report.corrections.mixed_rank
+    if name is None:
         return (
             "On held-out pairs no correction brings partners closer in one index without costing recall: "
             "leave these embeddings as they are.",
             "post_hoc",
         )
-    best = min(better, key=lambda name: table.mixed_rank[name])
-    worst = loss.drop(NOTHING).idxmax()
+    recall, noise = _recalls(report)
+    worst = recall.drop(NOTHING).idxmin()
     words = (
-        f"Of all corrections, {best} helps most: on held-out pairs it brings the partner in one "
-        f"index from rank {table.mixed_rank[NOTHING]:.0f} to {table.mixed_rank[best]:.0f}, and recall within "
-        f"the other modality goes from {_percent(recall[NOTHING])} to {_percent(recall[best])}"
+        f"Of all corrections, {name} helps most: on held-out pairs it brings the partner in one "
+        f"index from rank {rank[NOTHING]:.0f} to {rank[name]:.0f}, and recall within "
+        f"the other modality goes from {_percent(recall[NOTHING])} to {_percent(recall[name])}"
     )
-    if loss[worst] > max(noise[NOTHING], noise[worst], 0.01):
+    if recall[NOTHING] - recall[worst] > max(noise[NOTHING], noise[worst], 0.01):
         words += f". {worst} costs most: it leaves {_percent(recall[worst])}"
     return words + ".", "post_hoc"
 

@@ -413,13 +413,15 @@ class GapBound {
   constructor(setting) {
     this.setting = setting;
     const { model, loss, swap, wrong, temperature } = setting;
-    this.lacks = [
+    const reasons = [
       [model !== "parallel", "it is about parallel modalities under gradient descent"],
       [loss !== "both", "it is about InfoNCE both ways"],
       [swap !== "none", "it knows no swapping"],
       [wrong > 0, "its captions are right"],
       [temperature !== "learned", "it needs 1/τ = exp(ν), learned at the points’ own rate"],
-    ].find(([so]) => so)?.[1];
+    ];
+    this.strange = reasons.slice(0, 4).some(([so]) => so); // to both theorems
+    this.lacks = reasons.find(([so]) => so)?.[1];
     this.never = this.lacks !== undefined;
     this.from = null; // where it begins to hold
   }

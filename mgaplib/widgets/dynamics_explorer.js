@@ -50,7 +50,7 @@ function turn(setting, name, value) {
 const same = (a, b) => Object.keys({ ...a, ...b }).every((name) => a[name] === b[name]);
 
 /** Whether a knob can be turned so and no other need follow. */
-const alone = (setting, name, value) => value !== setting[name] && same(turn(setting, name, value), { ...setting, [name]: value });
+const alone = (setting, name, value) => same(turn(setting, name, value), { ...setting, [name]: value });
 
 /** The knobs in the page's address, or null; what cannot be, is left out. */
 function readAddress(hash, defaults) {
@@ -198,7 +198,6 @@ function render({ model, root, ends }) {
     const tiles = tileList([["gap", "Gap", 3], ["tau", "τ", 3], ["loss", "Loss", 2], ["recall", "R@1", 2]]);
     const line = make("span");
     const part = make("div", {}, make("p", { class: "mgap-title" }, swatch(k), title), make("p", { class: "mgap-line" }, line), canvas, tiles.element);
-    part.dataset.run = name;
     const lens = new Lens();
     return { name, canvas, title, line, tiles, part, lens, picture: sharpCanvas(root, canvas, (c, w, h) => runs[k] && drawPoints(c, w, h, runs[k], lens)) };
   });
@@ -219,7 +218,7 @@ function render({ model, root, ends }) {
     const setting = model.get("setting");
     const { stops, options } = KNOBS[name];
     const values = stops ?? Object.keys(options).map((value) => (name === "redrawn" ? value === "true" : value));
-    turnSecond(name, values.find((value) => alone(setting, name, value)));
+    turnSecond(name, values.find((value) => value !== setting[name] && alone(setting, name, value)));
   });
   const otherKnob = make("div", { class: "mgap-other" });
   const note = make("p", { class: "mgap-note" }, owner ? "The page’s address holds the knobs: copy it to show a run to others." : "");
@@ -266,6 +265,8 @@ function render({ model, root, ends }) {
     lesson.replaceChildren(...(preset ? [`${preset.sentence} `, make("small", {}, preset.claim)] : ["Turn a knob; the second run differs from the first in one."]));
     for (const [k, place] of places.entries()) {
       place.part.hidden = k === 1 && !name;
+      if (place.part.hidden) delete place.part.dataset.run;
+      else place.part.dataset.run = place.name;
       place.title.textContent = name ? `${KNOBS[name].label}: ${spoken(name, k ? beside[name] : setting[name])}` : "One run";
     }
   }
@@ -278,7 +279,6 @@ function render({ model, root, ends }) {
     runs = settings.map((one) => {
       const run = { points: new FreePoints(one), track: new Track(), bound: new GapBound(one) };
       follow(run);
-      run.opening = run.points.gap;
       return run;
     });
     for (const { lens } of places) lens.along = lens.across = null;
@@ -287,9 +287,11 @@ function render({ model, root, ends }) {
     draw();
     tell();
   }
-  function follow({ points, track, bound }) {
+  function follow(run) {
+    const { points, track, bound } = run;
     track.follow(points);
     bound.follow(points);
+    if (points.steps < 2) run.opening = (points.gap - (run.began ??= points.gap)) / points.setting.lr;
   }
   function advance(count) {
     const begin = performance.now();
@@ -406,16 +408,15 @@ function render({ model, root, ends }) {
 
   // --- what is said
   const speaker = announcer(status);
-  function theory({ points, bound, track }) {
-    const { setting } = points;
-    const { n, d, lr, start, gap: width } = setting;
+  function theory({ points, bound, opening }) {
+    const { n, d, tau, lr, start, gap: width } = points.setting;
     const closing = bound.from
       ? `Theorem 3.2 (dotted) holds from step ${bound.from.steps.toLocaleString("en")} on: the gap cannot be below ${words(bound.at(points.steps), 3)} now.`
       : `Theorem 3.2 says nothing here: ${bound.lacks}.`;
-    if (start !== "independent" || bound.never) return closing;
-    const [many, few] = [Infinity, n].map((count) => openingBound(count, d - 1, 1 / setting.tau, width / 2));
-    const measured = track.kept.step[1] === 1 ? `; measured on the first step, ${words((track.kept.gap[1] - track.kept.gap[0]) / lr, 1)}` : "";
-    return `Theorem 3.3, at the start: with many pairs the gap grows by ${words(many, 1)} a unit of time or more (${decimals(1 / lr)} steps); with ${n} pairs its bound is ${words(few, 1)}${measured}. ${closing}`;
+    if (start !== "independent" || bound.strange) return closing;
+    const [many, few] = [Infinity, n].map((count) => openingBound(count, d - 1, 1 / tau, width / 2));
+    const measured = points.steps ? `; the first step gave ${words(opening, 1)}` : "";
+    return `Theorem 3.3, at the start: with many pairs the gap grows by ${words(many, 1)} or more in a unit of time, ${decimals(1 / lr)} steps; with ${n} pairs its bound is ${words(few, 1)}${few < 0 ? ", which says nothing" : ""}${measured}. ${closing}`;
   }
   function tell() {
     const { steps, setting: { d } } = runs[0].points;

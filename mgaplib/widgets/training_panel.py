@@ -156,7 +156,7 @@ def explorer(model, validation, tau: float):
     return GapExplorer(
         wrapped.encode_images(validation.images),
         wrapped.encode_texts(validation.captions),
-        thumbnails=validation.images,
+        pictures=validation.images,
         captions=validation.captions,
         tau=min(max(tau, 0.005), 1.0),
     )

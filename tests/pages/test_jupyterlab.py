@@ -1,4 +1,4 @@
-"""The four widgets in a live kernel: JupyterLab on loopback, driven in a real browser as a reader would."""
+"""The widgets in a live kernel: JupyterLab on loopback, driven in a real browser as a reader would."""
 
 import contextlib
 import json
@@ -8,6 +8,7 @@ import secrets
 import subprocess
 import sys
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,13 +16,15 @@ import nbformat
 import pytest
 from playwright.sync_api import Page, expect
 
+from mgaplib.dynamics.free_points import Setting
+
 SLOW = 180_000  # a busy machine is slow, not wrong
 PREPARE = """
 import json
 import numpy as np
 from mgaplib import metrics
 from mgaplib.training import History
-from mgaplib.widgets import ConeExplorer, GapExplorer, SphereExplorer, TrainingScrubber
+from mgaplib.widgets import ConeExplorer, DynamicsExplorer, GapExplorer, SphereExplorer, TrainingScrubber
 
 def pairs(seed, apart):
     rng = np.random.default_rng(seed)
@@ -43,15 +46,25 @@ class Case(NamedTuple):
     slider: str
     trait: str
     key: str
-    pressed: float
-    assigned: float
+    pressed: float | dict
+    assigned: float | dict
     said: str
 
 
+KNOBS = asdict(Setting())
 WIDGETS = {
     "gap": Case("GapExplorer(*pairs(0, 3))", "Shift", "shift", "End", 1.5, 0.25, "0.25"),
     "cone": Case("ConeExplorer(['relu'], depth=6, width=32)", "Depth", "layer", "End", 6, 4, "4 of 6"),
     "globe": Case("SphereExplorer()", "Texts off", "elevation", "End", 90, -30, "−30°"),
+    "points": Case(
+        "DynamicsExplorer(tau=0.1)",
+        "Temperature",
+        "setting",
+        "End",
+        KNOBS | {"tau": 1},
+        KNOBS | {"tau": 0.05},
+        "0.05",
+    ),
     "scrubber": Case("TrainingScrubber({'a run': history})", "Step", "step", "End", 15, 5, "5 of 15"),
 }
 PYTHONS = ", ".join(f"'{name}': [{name}.{case.trait}, {name}.metrics]" for name, case in WIDGETS.items())

@@ -39,7 +39,8 @@ CELLS = [
     """
 import numpy as np
 from mgaplib.training import History
-from mgaplib.widgets import ConeExplorer, GapExplorer, SphereExplorer, TrainingPanel, TrainingScrubber
+from mgaplib.widgets import ConeExplorer, DynamicsExplorer, GapExplorer, SphereExplorer
+from mgaplib.widgets import TrainingPanel, TrainingScrubber
 
 rng = np.random.default_rng(0)
 meaning, offset = rng.normal(size=(40, 8)), 3 * np.eye(8)[0]
@@ -50,6 +51,7 @@ snapshots = {step: (images - step * offset, texts) for step in (0, 1, 2)}
     "GapExplorer(images, texts, captions=[f'pair {k}' for k in range(40)])",
     "ConeExplorer(['relu', 'tanh'], depth=6, width=32)",
     "SphereExplorer()",
+    "DynamicsExplorer(n=8)",
     "TrainingScrubber({'a run': History(records, snapshots, pool=40)})",
     "TrainingPanel(live=True)",
 ]
@@ -150,8 +152,8 @@ def test_all_widgets_saved_by_the_old_release_show_the_same(show, old_python, tm
     seen = []
     for name, python in (("old", old_python), ("pinned", Path(sys.executable))):
         notebook = execute(python, tmp_path / "all.ipynb", tmp_path / f"{name}.ipynb")
-        assert len(outputs(notebook, f"{KIND}view+json")) == 5  # the panel's box is one of them
-        assert len(outputs(notebook, "image/png")) == 4  # where no widget can run, a picture stands
+        assert len(outputs(notebook, f"{KIND}view+json")) == 6  # the panel's box is one of them
+        assert len(outputs(notebook, "image/png")) == 5  # where no widget can run, a picture stands
         page = show(*saved_in(notebook))
         seen.append([readouts(page)])
         for slider in page.get_by_role("slider").all():
@@ -160,7 +162,7 @@ def test_all_widgets_saved_by_the_old_release_show_the_same(show, old_python, tm
         seen[-1].append(readouts(page))
     assert seen[0] == seen[1]
     still, moved = seen[0]
-    assert len(still) == 4 and all(widget["alerts"] == 0 and widget["numbers"] for widget in still)
+    assert len(still) == 5 and all(widget["alerts"] == 0 and widget["numbers"] for widget in still)
     assert all(before["sliders"] != after["sliders"] for before, after in zip(still, moved, strict=True))
 
 

@@ -1,5 +1,6 @@
 """The report says what the metrics say, in words that follow from the numbers; thresholds keep their rate."""
 
+import html
 import json
 import re
 
@@ -7,6 +8,8 @@ import numpy as np
 import pytest
 
 from mgaplib import corrections, metrics, report
+from mgaplib.report import reading
+from mgaplib.report.page import snippet
 
 
 def pairs(n=120, d=16, gap=3.0, noise=0.5, seed=0):
@@ -158,3 +161,18 @@ def test_a_trial_says_what_the_metrics_say():
     assert trial.recall_text_to_image == metrics.recall_at_k(y, x)
     assert trial.mixed_rank == pytest.approx(np.mean(metrics.mixed_partner_ranks(x, y)))
     assert trial.own_modality_first == pytest.approx(np.mean(metrics.same_modality_share(x, y)))
+
+
+def test_the_page_shows_code_that_does_what_the_report_names_best(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    x, y = pairs(120, 8, gap=4.0)
+    given = {"images": x[:60], "texts": y[:60], "new_images": x[60:], "new_texts": y[60:], "queries": y[60:]}
+    names = list(dict.fromkeys(corrections.try_corrections(x, y, splits=1).correction))
+    assert snippet("nothing") == snippet(None) == ""
+    for name in names[1:]:
+        made = dict(given)
+        exec(snippet(name), made)
+        assert len(made["found"].documents if "found" in made else made["comparable"][0]) == 60
+    found = report.measure(x, y)
+    assert reading.best(found) in words_of(found)
+    assert html.escape(snippet(reading.best(found))) in found.to_html()
