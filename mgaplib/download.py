@@ -16,7 +16,14 @@ _unreachable: dict[str, str] = {}  # host or address, and why it failed: each is
 
 
 def cache_folder() -> Path:
-    """Return the folder that what is downloaded, drawn and trained is kept in; it need not exist."""
+    """Return the folder that what is downloaded, drawn and trained is kept in; it need not exist.
+
+    Example:
+        >>> cache_folder().name != ""
+        True
+
+    Taught in chapter training.
+    """
     return Path(os.environ.get("MGAPLIB_CACHE") or pooch.os_cache("mgaplib"))
 
 

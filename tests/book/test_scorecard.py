@@ -157,7 +157,8 @@ def test_the_schema_is_one_and_refuses_a_question_with_a_verdict():
     schema = json.loads((ROOT / "docs/scorecard.schema.json").read_text())
     jsonschema.Draft202012Validator.check_schema(schema)
     whole = row(kind="question") | {
-        "statement": "s", "paper": None, "here": 1, "data": "theory", "verdict": None, "note": "", "worlds": {},
+        "statement": "s", "paper": None, "here": 1, "data": "theory", "verdict": None, "note": "",
+        "worlds": {},
         "link": "chapters/page.html",
     }  # fmt: skip
     one = {"$ref": "#/$defs/claim", "$defs": schema["$defs"]}
