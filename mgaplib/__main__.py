@@ -53,7 +53,11 @@ def _parser() -> argparse.ArgumentParser:
     add("more", nargs="*", help="further modalities: every two are measured")
     add("--names", metavar="A,B,C", help="what three files or more hold, such as image,text,audio")
     add("-o", "--output", metavar="FILE", help="write one self-contained HTML page; - for standard output")
-    add("--pairs", metavar="FOLDER", help="pictures and captions.csv (image,caption), to embed")
+    add(
+        "--pairs",
+        metavar="FOLDER",
+        help="pictures and their captions, in captions.csv for instance, to embed",
+    )
     add("--model", metavar="NAME", help="open_clip architecture for --pairs, such as ViT-B-32")
     add("--pretrained", metavar="TAG", help="its weights: a tag of open_clip or a checkpoint")
     add("--score", type=float, help="a cosine of yours: is it high?")
@@ -76,12 +80,13 @@ def _report(options) -> None:
     """Print what can be said about a set of pairs, and write it as a page if asked to."""
     from mgaplib.report.report import measure
 
-    if options.tau is not None:  # all of this is said before minutes of work
-        checks.temperature(options.tau, "--tau")
+    several = options.more or options.names is not None
+    if not several:
+        _check_options(options)
     if options.output is not None:
         options.output = "-" if options.output == "/dev/stdout" else options.output
         _check_output(options)
-    if options.more or options.names is not None:
+    if several:
         found, extras = _several(options), {}
     else:
         images, texts, extras, tau = _pairs(options)
@@ -122,6 +127,30 @@ def _several(options):
     return measure_several(sets, max_rows=options.max_pairs, seed=options.seed)
 
 
+def _check_options(options) -> None:
+    """Refuse, before minutes of work, what no report can be made with."""
+    from mgaplib.report.report import MIN_PAIRS
+
+    if options.tau is not None:
+        checks.temperature(options.tau, "--tau")
+    if options.score is not None:
+        checks.within(options.score, "--score", -1, 1, "pass a cosine, -1 to 1")
+    checks.whole(options.max_pairs, "--max-pairs", MIN_PAIRS, None, f"at least {MIN_PAIRS} are needed")
+    checks.whole(options.seed, "--seed", 0, None, "pass a whole number from 0 on")
+    if not 0 < options.rate < 1:
+        raise ValueError(f"--rate is {options.rate:g}; pass a share such as 0.01")
+    if options.pairs is not None and options.model is not None:
+        names, _ = embeddings.read_captions(options.pairs)
+        half = min(len(names), options.max_pairs) // 2
+        if 2 * half < MIN_PAIRS - 1:
+            raise ValueError(f"{options.pairs} has {len(names)} pairs; at least {MIN_PAIRS} are needed")
+        least = 1 / (half * (half - 1) + 1)  # of the strangers in the half that calibrates
+        if options.rate < least:
+            raise ValueError(
+                f"--rate is {options.rate:g}, which {len(names)} pairs cannot show; pass {least:.2g} or more"
+            )
+
+
 def _page(found, extras: dict) -> bytes:
     return found.to_html(**extras).encode(errors="xmlcharrefreplace")  # half a surrogate, from a caption
 
@@ -159,6 +188,12 @@ def _pairs(options) -> tuple:
     from mgaplib.embeddings.folder import embed_folder
 
     folder = embed_folder(options.pairs, options.model, options.pretrained)
+    if folder.too_long:
+        print(
+            f"mgaplib: {folder.too_long} of {len(folder.captions)} captions are longer than {options.model} "
+            "reads; the rest of them is not seen",
+            file=sys.stderr,
+        )
     return (
         folder.images,
         folder.texts,

@@ -1,39 +1,57 @@
-"""Embed a folder of pictures with a table of captions through any open_clip model."""
+"""Embed a folder of pictures and captions through any open_clip model."""
 
 import csv
+import io
+import json
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from mgaplib.worlds.samples import Pictures
+from mgaplib.embeddings.pictures import SUFFIXES, Pictures
+from mgaplib.embeddings.tables import separator
 
-TABLE = "captions.csv"
+#: The tables that are looked for, by their endings too: ours, Kaggle's, Hugging Face's, Flickr's own.
+TABLES = ("captions.csv", "captions.tsv", "captions.txt", "captions.jsonl", "metadata.csv", "metadata.jsonl",
+          "results.csv", "*.token.txt", "*.token")  # fmt: skip
+_IMAGE = ("image", "image_name", "file_name", "filename", "image_path", "filepath", "path", "img")
+_CAPTION = ("caption", "text", "comment", "sentence", "description", "title")
 _THUMBNAIL = 32  # pixels a side, for the explorer
 
 
 class Folder(NamedTuple):
-    """A folder's embedded pairs: images, texts, captions, thumbnails and the model's temperature."""
+    """A folder's embedded pairs.
+
+    Attributes:
+        images: Array of n rows; a picture with several captions has as many rows.
+        texts: Array of the same shape.
+        captions: The n captions.
+        thumbnails: The n pictures, small.
+        tau: The model's temperature.
+        groups: For each pair what the table's column `group` says, else the picture's file name.
+        too_long: How many captions are longer than the model reads; the rest of them is not seen.
+    """
 
     images: np.ndarray
     texts: np.ndarray
     captions: list[str]
     thumbnails: np.ndarray
     tau: float
+    groups: list[str]
+    too_long: int
 
 
 def embed_folder(folder: str | Path, model: str, pretrained: str | None = None) -> Folder:
     """Return the pairs of a folder, embedded.
 
     Args:
-        folder: Holds the pictures and `captions.csv`, a table with the columns `image` (a file name) and
-            `caption`.
+        folder: Holds pictures and captions, as `read_captions` takes them.
         model: An architecture of open_clip, as `models.load_clip` takes it.
         pretrained: Its weights: a tag of open_clip or the path of a checkpoint; random ones if None.
 
     Raises:
         FileNotFoundError: If the folder, the table, a picture or a checkpoint is missing.
-        ValueError: If the table lacks a column, a picture cannot be read, or the model is unknown.
+        ValueError: If the table cannot be understood, a picture cannot be read, or the model is unknown.
         OSError: If the weights cannot be downloaded.
 
     Example:
@@ -43,8 +61,9 @@ def embed_folder(folder: str | Path, model: str, pretrained: str | None = None) 
 
     Taught in chapter your_embeddings.
     """
-    names, captions = read_captions(folder)
-    pictures = _Thumbnailed([Path(folder, name) for name in names])
+    names, captions, groups = _read(Path(folder))
+    distinct = list(dict.fromkeys(names))
+    pictures = _Thumbnailed([Path(folder, name) for name in distinct])
     from mgaplib.models.clip import load_clip  # torch takes seconds: bad tables are told before
 
     try:
@@ -55,20 +74,35 @@ def embed_folder(folder: str | Path, model: str, pretrained: str | None = None) 
         raise OSError(
             f"the weights {pretrained!r} of {model} cannot be loaded: {str(error).splitlines()[0]}"
         ) from error
-    images = clip.encode_images(pictures)
-    texts = clip.encode_texts(captions)
-    return Folder(images, texts, captions, np.stack(pictures.thumbnails), clip.tau)
+    row_of = {name: row for row, name in enumerate(distinct)}
+    rows = [row_of[name] for name in names]
+    images, texts = clip.encode_images(pictures)[rows], clip.encode_texts(captions)
+    thumbnails = np.stack(pictures.thumbnails)[rows]
+    return Folder(images, texts, captions, thumbnails, clip.tau, groups, _too_long(clip, captions))
+
+
+def _too_long(clip, captions: list[str]) -> int:
+    """Return how many captions would fill one place more than the model's context has."""
+    length = clip.context_length + 1
+    padding = clip.tokenizer([""], context_length=length)[0, -1]
+    return int((clip.tokenizer(captions, context_length=length)[:, -1] != padding).sum())
 
 
 def read_captions(folder: str | Path) -> tuple[list[str], list[str]]:
-    """Return the file names and the captions that a folder's table pairs; every picture is there.
+    """Return the file names and the captions of a folder's pairs; every picture is there.
+
+    The captions are in a table, `captions.csv` for instance or another of `TABLES`, with a column for the
+    file name and one for the caption; or in Flickr's own list; or, without a table, beside each picture in a
+    text file of the same name. A picture may have several captions: then its name comes several times. The
+    pictures lie in the folder or in one below it.
 
     Args:
-        folder: Holds the pictures and `captions.csv`.
+        folder: Holds the pictures and the captions.
 
     Raises:
-        FileNotFoundError: If the folder, the table or a picture is missing.
-        ValueError: If the table lacks a column, is empty, or is not UTF-8.
+        FileNotFoundError: If the folder, the captions or a picture is missing.
+        ValueError: If the table lacks a column, is empty, is not UTF-8, or a line of it is not what it must
+            be; the line is named.
 
     Example:
         >>> import tempfile
@@ -80,30 +114,133 @@ def read_captions(folder: str | Path) -> tuple[list[str], list[str]]:
 
     Taught in chapter your_embeddings.
     """
-    folder = Path(folder)
+    return _read(Path(folder))[:2]
+
+
+def _read(folder: Path) -> tuple[list[str], list[str], list[str]]:
+    """Return what `read_captions` does, and the group of each pair."""
     if not folder.is_dir():
         raise FileNotFoundError(f"there is no folder {str(folder)!r}")
-    table = folder / TABLE
-    if not table.is_file():
-        raise FileNotFoundError(f"{folder} holds no {TABLE}; it needs one with the columns image and caption")
-    try:
-        with table.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            rows, columns = list(reader), reader.fieldnames or []
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise ValueError(f"{table} is no table in UTF-8: {error}") from error
-    for column in ("image", "caption"):
-        if column not in columns:
-            raise ValueError(f"{table} has no column {column!r}; it has {', '.join(columns) or 'none'}")
-    if not rows:
-        raise ValueError(f"{table} has no rows")
-    for number, row in enumerate(rows, start=2):
-        if not row["image"] or row["caption"] is None:
-            raise ValueError(f"line {number} of {table} lacks an image or a caption")
-    missing = [row["image"] for row in rows if not (folder / row["image"]).is_file()]
+    found = [path for name in TABLES for path in sorted(folder.glob(name)) if path.is_file()]
+    pairs = _of_table(found[0]) if found else _side_by_side(folder)
+    for number, (name, caption, _) in pairs.items():
+        if not name.strip() or not caption.strip():
+            where = f"line {number} of {found[0]}" if found else name
+            raise ValueError(f"{where} has no {'caption' if name.strip() else 'image'}; leave it out")
+    names, captions, groups = map(list, zip(*pairs.values(), strict=True))
+    # The pictures may lie one folder down, as Kaggle packs them.
+    below = [place for place in sorted(folder.iterdir()) if (place / names[0]).is_file()] if found else []
+    if below and not (folder / names[0]).is_file():
+        names = [f"{below[0].name}/{name}" for name in names]
+    missing = [name for name in names if not (folder / name).is_file()]
     if missing:
         raise FileNotFoundError(f"{folder} lacks {len(missing)} of its pictures, {missing[0]} for one")
-    return [row["image"] for row in rows], [row["caption"] for row in rows]
+    return names, captions, groups
+
+
+def _side_by_side(folder: Path) -> dict[int, tuple[str, str, str]]:
+    """Return pictures with the text files that have their names, as web data sets are unpacked."""
+    pictures = [path for path in sorted(folder.rglob("[!.]*")) if path.suffix.lower() in SUFFIXES]
+    beside = {path: path.with_suffix(".txt") for path in pictures}
+    alone = [path for path, text in beside.items() if not text.is_file()]
+    if len(alone) == len(pictures):
+        raise FileNotFoundError(
+            f"{folder} holds no {TABLES[0]}; it needs one with the columns image and caption, or a text file "
+            "beside each picture, 0001.txt beside 0001.jpg"
+        )
+    if alone:
+        raise FileNotFoundError(
+            f"{folder} lacks {len(alone)} captions: {alone[0].with_suffix('.txt').name} for one"
+        )
+    return {
+        row: (str(path.relative_to(folder)), " ".join(_text(text).split()), str(path))
+        for row, (path, text) in enumerate(beside.items())
+    }
+
+
+def _text(path: Path) -> str:
+    content = path.read_bytes()
+    try:
+        return content.decode("utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
+    except UnicodeError as error:
+        raise ValueError(f"{path} is no table in UTF-8: {error}") from error
+
+
+def _of_table(table: Path) -> dict[int, tuple[str, str, str]]:
+    """Return what each line of a table pairs, by the line's number."""
+    lines = _text(table)
+    if table.suffix == ".jsonl":
+        cells, names = _json_cells(lines, table)
+    else:
+        cells, names = _csv_cells(lines, table)
+    places = []
+    for wanted in (_IMAGE, _CAPTION):
+        place = next((names.index(name) for name in wanted if name in names), None)
+        if place is None:
+            raise ValueError(f"{table} has no column {wanted[0]!r}; it has {', '.join(names) or 'none'}")
+        places.append(place)
+    if not cells:
+        raise ValueError(f"{table} has no rows")
+    places.append(names.index("group") if "group" in names else places[0])
+    return {line: tuple(row[place].strip() for place in places) for line, row in cells.items()}
+
+
+def _json_cells(lines: str, table: Path) -> tuple[dict[int, list[str]], list[str]]:
+    cells, names = {}, []
+    for line, text in enumerate(lines.splitlines(), start=1):
+        if not text.strip():
+            continue
+        try:
+            found = json.loads(text)
+            names = names or list(found)
+            cells[line] = ["" if found[name] is None else str(found[name]) for name in names]
+        except (ValueError, TypeError, KeyError) as error:
+            raise ValueError(
+                f"line {line} of {table} is no JSON object with {', '.join(names) or 'names'}"
+            ) from error
+    return cells, names
+
+
+def _csv_cells(lines: str, table: Path) -> tuple[dict[int, list[str]], list[str]]:
+    """Return the cells of each line, by its number, and the columns' names; a line is a row or is refused."""
+    first = lines.partition("\n")[0]
+    by = "|" if "|" in first else separator(first)
+    bare = Path(first.split(by)[0].partition("#")[0]).suffix.lower() in SUFFIXES  # no line of names
+    plain = by == "|" or (bare and by == "\t")  # as Flickr's lists are, where a quotation mark is one
+    cells = {}
+    reader = csv.reader(
+        io.StringIO(lines, newline=""), delimiter=by, strict=True, skipinitialspace=by == "|",
+        quoting=csv.QUOTE_NONE if plain else csv.QUOTE_MINIMAL,
+    )  # fmt: skip
+    line = 0
+    try:
+        for row in reader:
+            if reader.line_num > line + 1:
+                raise ValueError(
+                    f"line {line + 1} of {table} opens a quotation that ends in line {reader.line_num}; put "
+                    'each caption in one line, and write a quotation mark within a quoted one as ""'
+                )
+            line = reader.line_num
+            if row:
+                cells[line] = row
+    except csv.Error as error:
+        raise ValueError(
+            f"line {line + 1} of {table} is no CSV: {error}; a quoted cell ends in a quotation mark"
+        ) from error
+    header = next(iter(cells), None)
+    if header is None:
+        return {}, []
+    names = [name.strip().lower() for name in cells[header]]
+    if bare:  # and each picture's captions have the numbers #0 to #4
+        names = ["image", "caption"]
+        cells = {line: [row[0].partition("#")[0], *row[1:]] for line, row in cells.items()}
+    else:
+        cells = {line: row for line, row in cells.items() if line != header}
+    for line, row in cells.items():
+        if len(row) != len(names):
+            cure = f"; a caption that holds {by!r} goes in quotation marks" * (len(row) > len(names))
+            raise ValueError(f"line {line} of {table} has {len(row)} cells for {len(names)} columns{cure}")
+    return cells, names
 
 
 class _Thumbnailed(Pictures):

@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from mgaplib import checks
-from mgaplib.worlds.samples import Pictures
+from mgaplib.embeddings.pictures import Pictures
 
 #: The shifts of the paper's table.
 DELTAS = (0.0, -0.2, -0.5, -1.0, 0.75)

@@ -178,48 +178,6 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
         output.write_whole(tmp_path / "nowhere" / "a", b"")
 
 
-@pytest.mark.parametrize(
-    ("table", "error", "words"),
-    [
-        ("file,caption\na.png,x\n", ValueError, "no column 'image'; it has file, caption"),
-        ("image,caption\n", ValueError, "no rows"),
-        ("image,caption\na.png\n", ValueError, "line 2"),
-        ("image,caption\nb.png,x\n", FileNotFoundError, "lacks 1 of its pictures, b.png"),
-        ("", ValueError, "it has none"),
-    ],
-)
-def test_a_bad_table_of_captions(tmp_path, table, error, words):
-    (tmp_path / "a.png").touch()
-    (tmp_path / "captions.csv").write_text(table)
-    with pytest.raises(error, match=words):
-        embeddings.read_captions(tmp_path)
-
-
-def test_a_folder_is_embedded(tmp_path):
-    from PIL import Image
-
-    from mgaplib import models
-    from mgaplib.worlds import shapeworld
-
-    world = shapeworld.draw(5, size=24)
-    names = [f"{i}.png" for i in range(5)]
-    for name, picture in zip(names, world.images, strict=True):
-        Image.fromarray(picture).save(tmp_path / name)
-    lines = [f"{name},{caption}" for name, caption in zip(names, world.captions, strict=True)]
-    (tmp_path / "captions.csv").write_text("\n".join(["image,caption", *lines]))
-    found = embeddings.embed_folder(tmp_path, "MiniCLIP-24")
-    model = models.load_clip("MiniCLIP-24")
-    np.testing.assert_allclose(found.images, model.encode_images(world.images), atol=1e-5)
-    np.testing.assert_allclose(found.texts, model.encode_texts(world.captions), atol=1e-5)
-    assert found.captions == world.captions
-    assert found.thumbnails.shape == (5, 32, 32, 3)
-    with pytest.raises(ValueError, match="unknown model"):
-        embeddings.embed_folder(tmp_path, "MiniCLIP-42")
-    (tmp_path / "3.png").write_bytes(b"no picture")
-    with pytest.raises(ValueError, match="3.png is no picture"):
-        embeddings.embed_folder(tmp_path, "MiniCLIP-24")
-
-
 def test_a_table_of_numbered_columns_is_an_array_or_two(tmp_path):
     wide = pd.DataFrame(X, columns=[f"img_{i}" for i in range(4)])
     texts = pd.DataFrame(-X[:, ::-1], columns=[f"txt_{i}" for i in range(4)][::-1])  # in any order
