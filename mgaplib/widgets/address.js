@@ -75,7 +75,8 @@ export function keepInAddress(model, root, kind, settings) {
   function read() {
     const said = readHash(location.hash).states[key] ?? {};
     for (const name of names) {
-      const value = name in said ? settings[name](said[name]) : undefined;
+      // What is not said beside what is, is as it was at first: so one address always shows one thing.
+      const value = name in said ? settings[name](said[name]) : Object.keys(said).length ? start[name] : undefined;
       if (value !== undefined) model.set(name, value);
     }
     model.save_changes();

@@ -17,7 +17,7 @@ const MAX_SCALE = 100;
 
 /** How 1 / tau follows from the number that is learned. */
 const EXP = { value: Math.exp, slope: Math.exp, inverse: Math.log };
-const LEARNED = {
+export const LEARNED = {
   learned: EXP,
   slow: EXP,
   softplus: {
@@ -41,7 +41,7 @@ function mix(word) {
 }
 
 /** Random numbers that Python draws as well: the k-th depends on the seed, the purpose and k alone. */
-class Draws {
+export class Draws {
   #key;
   #drawn = 0;
 
@@ -69,7 +69,7 @@ class Draws {
 }
 
 /** Scale each row of a matrix to unit length, in place. */
-function unitRows(matrix, d) {
+export function unitRows(matrix, d) {
   for (let at = 0; at < matrix.length; at += d) {
     let square = 0;
     for (let k = at; k < at + d; k++) square += matrix[k] * matrix[k];
@@ -132,7 +132,7 @@ class Adam {
 }
 
 /** A training of free points that is taken step by step: `free_points.FreePoints`. */
-class FreePoints {
+export class FreePoints {
   /** @param {Setting} setting */
   constructor(setting) {
     const { n, d, model, temperature, tau, lr, tau_lr, seed, gap } = setting;
@@ -373,7 +373,7 @@ function blend(keep, x, y, toX, toY) {
  * Theorem 3.2's lower bound of gamma at a time, or what it lacks to say anything: `bounds.closing`.
  * @returns {{constants?: number[], lacks?: string}}
  */
-function closingConstants(n, margin, beta, gamma) {
+export function closingConstants(n, margin, beta, gamma) {
   if (!(margin > 0)) return { lacks: "some pair is not matched" };
   const least = Math.log(4 * (n - 1)) / (margin * (1 - gamma ** 2));
   if (!(beta >= least)) return { lacks: `the temperature starts above ${(1 / least).toFixed(3)}` };
@@ -382,7 +382,7 @@ function closingConstants(n, margin, beta, gamma) {
   return c4 > 0 ? { constants: [55 * (n - 1) * held, c4] } : { lacks: "its constant is not positive" };
 }
 
-function closingBound(time, [c3, c4], gamma) {
+export function closingBound(time, [c3, c4], gamma) {
   const [early, late] = [c4 / Math.sqrt(gamma), Math.log(Math.max(c3 * c4 * time, 1e-300))];
   const high = Math.max(early, late);
   return (c4 / (high + Math.log1p(Math.exp(Math.min(early, late) - high)))) ** 2;
@@ -399,7 +399,7 @@ function logMeanExp(a, d) {
 }
 
 /** Theorem 3.3's lower bound of d gap / dt at a start of independent uniform directions: `bounds.opening`. */
-function openingBound(n, d, beta, gamma, delta = 0.05) {
+export function openingBound(n, d, beta, gamma, delta = 0.05) {
   const a = beta * (1 - gamma ** 2);
   const error = Number.isFinite(n) ? Math.sqrt(Math.log((4 * n + 1) / delta) / (2 * n)) : 0;
   const level = Math.exp(logMeanExp(a, d) - a);
@@ -408,7 +408,7 @@ function openingBound(n, d, beta, gamma, delta = 0.05) {
 }
 
 /** Theorem 3.2 along a run of parallel modalities: from the first step at which it says something, its bound of the gap. */
-class GapBound {
+export class GapBound {
   /** @param {Setting} setting */
   constructor(setting) {
     this.setting = setting;
@@ -446,7 +446,7 @@ class GapBound {
 }
 
 /** A run's numbers by step: all of them at first, then every second, every fourth, so that there are never many. */
-class Track {
+export class Track {
   static NAMES = ["gap", "tau", "loss", "recall"];
   static MOST = 1024;
 

@@ -1,8 +1,12 @@
 // The DynamicsExplorer: two trainings of free points that differ in one knob, live. `dynamics_engine.js` trains.
+import { between, keepInAddress, oneOf, yesOrNo } from "./address.js";
+import { disc, palette, pairLines, pointClouds, rule, sharpCanvas } from "./canvas.js";
+import { FreePoints, GapBound, LEARNED, Track, openingBound, unitRows } from "./dynamics_engine.js";
+import { clamp, nearestStop, ticks, words } from "./numbers.js";
+import { FONT, dot, guarded, make, oncePerFrame, panel, sayer, slider, tileList } from "./shared.js";
 
 const LEG = 2000; // steps after which a run pauses by itself, where no preset says when
 const FRAME_MS = 12; // no frame trains for longer, however slow the machine
-const MARK = "#dynamics:"; // what the page's address holds of the knobs begins so
 
 const decimals = (value) => String(Number(value.toPrecision(3)));
 const percent = (value) => `${decimals(100 * value)} %`;
@@ -34,7 +38,6 @@ const KNOBS = {
 const IN_SIGHT = ["tau", "temperature", "d", "wrong", "swap", "loss"];
 const STARTS = { free: ["apart", "together", "cones"], parallel: ["independent", "matched"] };
 
-const nearest = (stops, value) => stops.reduce((best, stop, k) => (Math.abs(stop - value) < Math.abs(stops[best] - value) ? k : best), 0);
 const spoken = (name, value) => KNOBS[name].say?.(value) ?? KNOBS[name].options[value];
 
 /** Turn one knob; where another one then makes no sense, it follows. */
@@ -52,28 +55,37 @@ const same = (a, b) => Object.keys({ ...a, ...b }).every((name) => a[name] === b
 /** Whether a knob can be turned so and no other need follow. */
 const alone = (setting, name, value) => same(turn(setting, name, value), { ...setting, [name]: value });
 
-/** The knobs in the page's address, or null; what cannot be, is left out. */
-function readAddress(hash, defaults) {
-  if (!hash.startsWith(MARK)) return null;
-  const [first, second = []] = hash.slice(MARK.length).replaceAll("%7C", "|").split("|").map((part) =>
-    [...new URLSearchParams(part)].flatMap(([name, text]) => {
-      const knob = Object.hasOwn(KNOBS, name) ? KNOBS[name] : null;
-      if (knob?.options) return Object.hasOwn(knob.options, text) ? [[name, name === "redrawn" ? text === "true" : text]] : [];
-      const value = Number(text);
-      if (!knob || !text || !Number.isFinite(value)) return [];
-      const within = Math.min(Math.max(value, knob.stops[0]), knob.stops.at(-1));
-      return [[name, Number.isInteger(defaults[name]) && knob.say === String ? Math.round(within) : within]];
-    }),
-  );
-  const setting = first.reduce((sum, [name, value]) => turn(sum, name, value), defaults);
-  return { setting, beside: Object.fromEntries(second.filter(([name, value]) => alone(setting, name, value)).slice(0, 1)) };
-}
+/** How each knob is read from text; `model` comes first, since others follow from it. */
+const READ = Object.fromEntries(
+  ["model", ...Object.keys(KNOBS).filter((name) => name !== "model")].map((name) => {
+    const { stops, options, say } = KNOBS[name];
+    if (name === "redrawn") return [name, yesOrNo];
+    if (options) return [name, oneOf(...Object.keys(options))];
+    const read = between(stops[0], stops.at(-1));
+    return [name, (text) => (say === String && read(text) !== undefined ? Math.round(read(text)) : read(text))];
+  }),
+);
 
-/** The other way round: only what differs from the defaults. */
-function writeAddress(setting, beside, defaults) {
-  const part = (knobs) => Object.entries(knobs).map(([name, value]) => `${name}=${value}`).join("&");
-  const turned = Object.fromEntries(Object.entries(setting).filter(([name, value]) => Object.hasOwn(KNOBS, name) && value !== defaults[name]));
-  return MARK + part(turned) + (Object.keys(beside).length ? `|${part(beside)}` : "");
+/** The knobs as the page's address takes them: each by its name, and the second run's as "tau:0.1". */
+function oneByOne(model) {
+  const beside = () => Object.entries(model.get("beside")).map(([name, value]) => `${name}:${value}`).join("");
+  return {
+    get: (name) => (name === "name" ? model.get("name") : name === "beside" ? beside() : model.get("setting")[name]),
+    set(name, value) {
+      if (name !== "beside") {
+        if (value !== model.get("setting")[name]) model.set("setting", turn(model.get("setting"), name, value));
+        return;
+      }
+      const [knob, text] = value.split(":");
+      const other = Object.hasOwn(READ, knob) ? READ[knob](text ?? "") : undefined;
+      if (value === beside()) return;
+      if (!value) model.set("beside", {});
+      else if (other !== undefined && alone(model.get("setting"), knob, other)) model.set("beside", { [knob]: other });
+    },
+    save_changes: () => model.save_changes(),
+    on: (event, heard) => model.on(event === "change:beside" ? event : "change:setting", heard),
+    off: (event, heard) => model.off(event === "change:beside" ? event : "change:setting", heard),
+  };
 }
 
 /** What is seen of points of many dimensions: along the gap, and across it where they spread most. */
@@ -133,7 +145,7 @@ function control(name, onTurn) {
     return { row, select, show: (value) => (select.value = String(value)) };
   }
   const part = slider({ label, hint, stops: stops.length, onInput: (stop) => onTurn(name, stops[stop]) });
-  return { row: part.row, show: (value) => part.show(nearest(stops, value), spoken(name, value)) };
+  return { row: part.row, show: (value) => part.show(nearestStop(stops, value), spoken(name, value)) };
 }
 
 function render({ model, root, ends }) {
@@ -142,8 +154,6 @@ function render({ model, root, ends }) {
   root.classList.add("mgap-dynamics");
   const color = palette(root);
   const stay = matchMedia("(prefers-reduced-motion: reduce)").matches;
-  // The address is the page's; only the first explorer of a page of the book may write there.
-  const owner = root.closest(".static-widget") !== null && document.querySelector(".mgap-dynamics") === root;
   const view = { yaw: 0.6, pitch: 0.35, theory: false };
   let runs = [];
   let second = null; // the second run's control
@@ -190,7 +200,7 @@ function render({ model, root, ends }) {
     view.theory = value === "theory";
     draw();
   });
-  const status = make("p", { class: "mgap-status", role: "status" });
+  const speaker = sayer();
   const swatch = (k) => make("i", { class: "mgap-dash", style: `border-top: ${["2.5px solid var(--mgap-ink)", "2.5px dashed var(--mgap-accent)"][k]}`, "aria-hidden": "true" });
   const places = ["first", "second"].map((name, k) => {
     const canvas = make("canvas", { role: "img" });
@@ -221,13 +231,13 @@ function render({ model, root, ends }) {
     turnSecond(name, values.find((value) => value !== setting[name] && alone(setting, name, value)));
   });
   const otherKnob = make("div", { class: "mgap-other" });
-  const note = make("p", { class: "mgap-note" }, owner ? "The page’s address holds the knobs: copy it to show a run to others." : "");
+  const note = make("p", { class: "mgap-note" }, root.closest(".static-widget") ? "The page’s address holds the knobs: copy it to show a run to others." : "");
   const rows = (names) => make("div", { class: "mgap-controls" }, ...names.map((name) => knobs[name].row));
   root.append(
     make("div", { class: "mgap-buttons", role: "group", "aria-label": "Comparisons" }, ...presets.map(({ element }) => element)),
     lesson,
     make("div", { class: "mgap-buttons mgap-transport" }, playButton, stepButton, restartButton, speed.row, axis.row),
-    status,
+    ...speaker.elements,
     make("p", { class: "mgap-line" }, make("span", {}, dot(data.colors.image), "images"), make("span", {}, dot(data.colors.text), "texts")),
     make("div", { class: "mgap-runs" }, ...places.map(({ part }) => part)),
     make("div", { class: "mgap-panels" }, ...curves.map(({ part }) => part)),
@@ -334,6 +344,8 @@ function render({ model, root, ends }) {
       places[k].picture.redraw();
     }
     for (const { picture } of curves) picture.redraw();
+    const [first, other] = runs.map(({ points }) => points);
+    speaker.say(`Step ${first.steps.toLocaleString("en")}: gap ${words(first.gap, 3)}${other ? `, and ${words(other.gap, 3)} in the second run` : ""}; ${words(100 * first.recall, 0)} %${other ? ` and ${words(100 * other.recall, 0)} %` : ""} of the points find their partner.`);
   }
   function drawPoints(c, width, height, { points }, lens) {
     const { images, texts, setting: { n, d } } = points;
@@ -407,7 +419,6 @@ function render({ model, root, ends }) {
   }
 
   // --- what is said
-  const speaker = announcer(status);
   function theory({ points, bound, opening }) {
     const { n, d, tau, lr, start, gap: width } = points.setting;
     const closing = bound.from
@@ -419,9 +430,7 @@ function render({ model, root, ends }) {
     return `Theorem 3.3, at the start: with many pairs the gap grows by ${words(many, 1)} or more in a unit of time, ${decimals(1 / lr)} steps; with ${n} pairs its bound is ${words(few, 1)}${few < 0 ? ", which says nothing" : ""}${measured}. ${closing}`;
   }
   function tell() {
-    const { steps, setting: { d } } = runs[0].points;
-    const [first, second] = runs.map(({ points }) => points);
-    speaker.say(`Step ${steps.toLocaleString("en")}: gap ${words(first.gap, 3)}${second ? `, and ${words(second.gap, 3)} in the second run` : ""}; ${words(100 * first.recall, 0)} %${second ? ` and ${words(100 * second.recall, 0)} %` : ""} of the points find their partner.`);
+    const { steps } = runs[0].points;
     theorem.replaceChildren(...(runs.some(({ points }) => points.setting.model === "parallel") ? runs.map((run, k) => make("span", {}, swatch(k), theory(run), " ")) : []));
     for (const [k, { points }] of runs.entries()) {
       const own = points.setting.d;
@@ -445,7 +454,7 @@ function render({ model, root, ends }) {
   // --- turning the globe
   function turnGlobe(right, up) {
     view.yaw += right;
-    view.pitch = Math.min(Math.max(view.pitch + up, -Math.PI / 2), Math.PI / 2);
+    view.pitch = clamp(view.pitch + up, -Math.PI / 2, Math.PI / 2);
     draw();
   }
   for (const { canvas } of places) {
@@ -463,23 +472,14 @@ function render({ model, root, ends }) {
   }
 
   // --- the page's address, and what is in sight
-  function readPage() {
-    const found = readAddress(location.hash, data.defaults);
-    if (found) set(found);
-    return found;
-  }
   const changed = oncePerFrame(() => {
     const going = playing;
     restart();
     if (going) play();
-    if (owner) history.replaceState(history.state, "", writeAddress(model.get("setting"), model.get("beside"), data.defaults));
   });
-  if (owner) {
-    if (readPage()) root.scrollIntoView({ block: "start" });
-    addEventListener("hashchange", readPage);
-  }
   const listens = "change:setting change:beside";
   model.on(listens, changed.schedule);
+  ends.push(keepInAddress(oneByOne(model), root, "dynamics", { ...READ, beside: (text) => text }));
   let begun = stay;
   const watcher = new IntersectionObserver((entries) => {
     visible = entries.at(-1).isIntersecting;
@@ -490,7 +490,6 @@ function render({ model, root, ends }) {
   watcher.observe(root);
   ends.push(() => {
     model.off(listens, changed.schedule);
-    removeEventListener("hashchange", readPage);
     watcher.disconnect();
     pause(false);
     for (const part of [changed, speaker, ...places.map(({ picture }) => picture), ...curves.map(({ picture }) => picture)]) part.end();

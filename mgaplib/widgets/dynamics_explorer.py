@@ -78,12 +78,14 @@ class DynamicsExplorer(BookWidget):
 
     Args:
         beside: What the second run has instead, one knob and its value; empty for no second run.
+        speed: Steps a frame, from 1 to 500.
+        name: What it is called in its page's address; "dynamics" if empty.
         knobs: The first run's knobs, by their names in `free_points.Setting`.
 
     Attributes:
         setting: The first run's knobs.
         beside: The second run's one other knob.
-        speed: Steps a frame, from 1 to 500.
+        speed: Steps a frame.
         records: Of each run, "first" and "second": step, gap, tau, loss and recall, as lists.
         metrics: Of each run, gap, tau, loss and recall as last shown.
 
@@ -105,7 +107,7 @@ class DynamicsExplorer(BookWidget):
     speed = traitlets.Int(20).tag(sync=True)
     records = traitlets.Dict().tag(sync=True)
 
-    def __init__(self, beside: dict | None = None, speed: int = 20, **knobs):
+    def __init__(self, beside: dict | None = None, speed: int = 20, name: str = "", **knobs):
         if not knobs and beside is None:
             beside = COMPARISONS["frozen"][1]
         data = {
@@ -114,7 +116,7 @@ class DynamicsExplorer(BookWidget):
             "colors": {"image": plots.IMAGE, "text": plots.TEXT},
         }
         setting = asdict(Setting().turned(**knobs))
-        super().__init__(data=data, setting=setting, beside=beside or {}, speed=speed)
+        super().__init__(data=data, setting=setting, beside=beside or {}, speed=speed, name=name)
         self._measure()
 
     @traitlets.validate("setting")
@@ -134,7 +136,7 @@ class DynamicsExplorer(BookWidget):
     def _valid_speed(self, proposal) -> int:
         return within(proposal, 1, 500, "steps a frame, from 1 to 500")
 
-    def settings(self) -> dict[str, Setting]:
+    def runs(self) -> dict[str, Setting]:
         """Return the knobs of each run: "first" and, if there is one, "second"."""
         first = Setting(**self.setting)
         return {"first": first, **({"second": first.turned(**self.beside)} if self.beside else {})}
@@ -142,13 +144,13 @@ class DynamicsExplorer(BookWidget):
     @traitlets.observe("setting", "beside")
     def _measure(self, change=None) -> None:
         self._trained = None
-        points = {run: free_points.FreePoints(setting) for run, setting in self.settings().items()}
+        points = {run: free_points.FreePoints(setting) for run, setting in self.runs().items()}
         self.metrics = {run: {name: getattr(at, name) for name in _NAMES} for run, at in points.items()}
 
     def _train(self) -> dict[str, free_points.Record]:
         """What a reader would see after so many steps; kept until a knob is turned."""
         if self._trained is None:
-            self._trained = {name: free_points.train(_STEPS, s) for name, s in self.settings().items()}
+            self._trained = {name: free_points.train(_STEPS, s) for name, s in self.runs().items()}
         return self._trained
 
     def __repr__(self) -> str:

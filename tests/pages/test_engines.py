@@ -12,7 +12,7 @@ from mgaplib.dynamics import sphere
 from mgaplib.widgets import base
 
 FOLDER = ROOT / "mgaplib/widgets"
-ENGINES = ["numbers", "landscape_engine", "gram_engine", "sphere_engine", "address"]
+ENGINES = ["numbers", "landscape_engine", "gram_engine", "sphere_engine", "dynamics_engine", "address"]
 WIDGETS = sorted(path.stem for path in FOLDER.glob("*.js") if "export default" in path.read_text("utf-8"))
 
 

@@ -27,7 +27,7 @@ def test_it_begins_with_the_first_comparison_or_with_the_knobs_that_were_passed(
 def test_knobs_can_be_turned_and_a_front_end_is_heard():
     explorer = DynamicsExplorer(tau=0.3)
     explorer.setting = {"tau": 0.05, "n": 9}
-    assert explorer.settings() == {"first": Setting(tau=0.05, n=9)}
+    assert explorer.runs() == {"first": Setting(tau=0.05, n=9)}
     explorer.set_state({"setting": {**explorer.setting, "tau": 1}, "beside": {"loss": "siglip"}})
     assert explorer.metrics == {"first": numbers(tau=1, n=9), "second": numbers(tau=1, n=9, loss="siglip")}
     explorer.set_state({"records": {"first": {"step": [0], "gap": [0.5]}}})
