@@ -7,6 +7,6 @@ strangers, a corrector that makes two modalities comparable, and an index of bot
 from mgaplib.search import thresholds
 from mgaplib.search.corrector import Corrector
 from mgaplib.search.index import Hits, MixedIndex
-from mgaplib.search.thresholds import Threshold, calibrate
+from mgaplib.search.thresholds import Threshold, at_odds, calibrate
 
-__all__ = ["Corrector", "Hits", "MixedIndex", "Threshold", "calibrate", "thresholds"]
+__all__ = ["Corrector", "Hits", "MixedIndex", "Threshold", "at_odds", "calibrate", "thresholds"]
