@@ -8,6 +8,8 @@ import numpy as np
 from mgaplib import checks
 
 _ROWS = 100  # of float32 added up before the sum goes on in float64
+__all__ = ["EQUAL", "Pairs", "centroid"]
+
 EQUAL = "equal"  #: In the place of groups: rows that are equal are one image, or one text.
 
 

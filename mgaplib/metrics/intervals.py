@@ -66,6 +66,27 @@ def resampled(pairs: Pairs, seed: int, draws: int = 1000) -> dict[str, tuple[flo
     return {name: tuple(np.nanpercentile(drawn, [2.5, 97.5]).tolist()) for name, drawn in found.items()}
 
 
+def gaps_by_chance(pairs: Pairs, seed: int, draws: int = 999) -> np.ndarray:
+    """Return how long the gap is when the sides of whole groups change places at random.
+
+    Were there no gap, they could: the signs of the groups' parts of it are flipped, after Fisher (1935). Rows
+    are taken about the middle of both centroids, so that a group's size does not count; without partners each
+    row is flipped alone, which makes no shorter gaps.
+    """
+    flips = np.random.default_rng(seed).choice([-1.0, 1.0], (draws, len(pairs)))
+    x, y = (side.astype(float, copy=False) for side in (pairs.images, pairs.texts))
+    if pairs.groups is None:
+        parts = (x - y) / len(x)
+    else:
+        middle = (x.mean(axis=0) + y.mean(axis=0)) / 2
+        a, b = (
+            group_sums(side - middle, codes, len(pairs)) / len(side)
+            for side, codes in zip((x, y), pairs.groups, strict=True)
+        )
+        parts = a - b
+    return np.linalg.norm(flips @ parts, axis=1)
+
+
 def wilson(share: float, n: float) -> tuple[float, float]:
     """Return Wilson's 95 % interval (1927) of a share of n; it has a width even at 0 and at 1."""
     middle, weight = share + _Z**2 / (2 * n), 1 + _Z**2 / n

@@ -14,6 +14,7 @@ from mgaplib.corrections.trials import BY_MODALITY, NOTHING
 from mgaplib.landscape import ShiftLandscape
 from mgaplib.pairs import Pairs
 from mgaplib.report import reading
+from mgaplib.report.report import RELATIONS, cosines
 
 _VIEW = "application/vnd.jupyter.widget-view+json"
 _STATE = "application/vnd.jupyter.widget-state+json"
@@ -39,12 +40,14 @@ body { font: 16px/1.55 system-ui, sans-serif; max-width: 60rem; margin: 2rem aut
 h1 { line-height: 1.2; } h2 { margin-top: 2.5rem; }
 figure { margin: 1rem 0; } figure img, .widget-picture img { width: 100%; background: white;
 border-radius: 6px; } figure img { min-width: 36rem; }
-figcaption, li small, p small { opacity: .8; font-size: .9rem; }
+figcaption, li small, p small, td small { opacity: .8; font-size: .9rem; }
 .wide { overflow-x: auto; } table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { padding: .25rem .7rem; border-bottom: 1px solid var(--line); text-align: right; }
 td { white-space: nowrap; } td.words { white-space: normal; min-width: 6rem; }
 td.words:last-child { min-width: 15rem; }
 th:first-child, td:first-child, td.words, th.words { text-align: left; }
+strong.ok { color: light-dark(#1b6e2e, #7fd494); } strong.look { color: light-dark(#8a5300, #f0b95a); }
+strong.wrong { color: light-dark(#b3261e, #ff9a92); }
 pre { background: var(--soft); padding: .8rem; overflow-x: auto; }
 """
 
@@ -52,25 +55,32 @@ pre { background: var(--soft); padding: .8rem; overflow-x: auto; }
 def page(report, captions=None, thumbnails=None) -> str:
     """Return the page's HTML."""
     gap = report.metrics.value["modality_gap"]
-    n, total = len(report.images), report.pairs
+    n, total = len(report.data), report.pairs
     drawn = f" {n} of them, drawn at random, were measured." if n < total else ""
-    reading = "".join(
-        f"<li>{_text(words)} <small>(chapter {_text(name.replace('_', ' '))})</small></li>"
-        for words, name in report.reading
+    if not report.paired and (len(report.images), len(report.texts)) != report.sizes:
+        drawn = f" {len(report.images)} and {len(report.texts)} of them, drawn at random, were measured."
+    parts = [
+        ("What the numbers say", f'<ul id="reading">{_reading(report)}</ul>{_reasons(report)}'),
+        ("Which score is high?", _figure(_draw_scores(report), _SCORES if report.paired else _LONELY)),
+    ]
+    if report.paired:
+        parts += [
+            ("Would the loss be lower without it?", _landscape(report)),
+            ("Move it yourself", _explorer(report, captions, thumbnails)),
+            ("What closes it, and at what cost?", _corrections(report)),
+        ]
+    parts.append(("Every metric", _metrics(report)))
+    body = "".join(f"<h2>{title}</h2>{content}\n" for title, content in parts)
+    said = " ".join(
+        filter(None, [f"{report.what[:1].upper()}{report.what[1:]}.", RELATIONS[report.relation]])
     )
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <meta http-equiv="Content-Security-Policy" content="{_POLICY}">
 <link rel="icon" href="data:,"><title>Modality gap {gap:.2f}</title><style>{_STYLE}</style></head><body>
 <h1>The modality gap of these embeddings is {gap:.2f}</h1>
-<p>{total} pairs of {report.images.shape[1]} dimensions.{drawn}</p>
-<h2>What the numbers say</h2><ul id="reading">{reading}</ul>
-<h2>Which score is high?</h2>{_figure(_draw_scores(report), _SCORES)}
-<h2>Would the loss be lower without it?</h2>{_landscape(report)}
-<h2>Move it yourself</h2>{_explorer(report, captions, thumbnails)}
-<h2>What closes it, and at what cost?</h2>{_corrections(report)}
-<h2>Every metric</h2>{_metrics(report)}
-<p><small>Made by mgaplib {__version__}; the loss is at temperature {report.tau:g}.</small></p>
+<p>{said}{drawn}</p>
+{body}<p><small>Made by mgaplib {__version__}; the loss is at temperature {report.tau:g}.</small></p>
 </body></html>
 """
 
@@ -79,6 +89,32 @@ _SCORES = (
     "Cosines of matched pairs, of random pairs, and of two different images or texts. A dashed line is the "
     "threshold above which a pair counts as a match; a second one, that for the best hit of a search."
 )
+
+
+_LONELY = (
+    "Cosines of an image and a text, and of two different images or texts. The dashed line is the threshold."
+)
+
+
+def _reading(report) -> str:
+    pairing = report.pairing.words
+    return "".join(
+        f"<li>{_verdict(report.pairing.verdict) if pairing and not i else ''}{_text(words)} "
+        f"<small>(chapter {_text(name.replace('_', ' '))})</small></li>"
+        for i, (words, name) in enumerate(report.reading)
+    )
+
+
+def _reasons(report) -> str:
+    """Return what to look at before a number is quoted."""
+    found = "".join(
+        f"<li>{_verdict(verdict)}{_text(words)}.</li>" for verdict, words in reading.reasons(report)
+    )
+    return f'<p>Before you quote a number:</p><ul id="look">{found}</ul>' if found else ""
+
+
+def _verdict(verdict: str) -> str:
+    return f'<strong class="{verdict}">{verdict}</strong> '
 
 
 def _text(value) -> str:
@@ -114,14 +150,14 @@ def _axes(columns: int = 1, **options):
 
 def _draw_scores(report):
     figure, (ax,) = _axes()
-    apart = ~np.eye(len(report.images), dtype=bool)
-    across = report.images @ report.texts.T
-    kinds = {
-        "random pairs": (across[apart], "#777777"),
-        "matched pairs": (np.diag(across), plots.OTHERS[0]),
-        "two images": ((report.images @ report.images.T)[apart], plots.IMAGE),
-        "two texts": ((report.texts @ report.texts.T)[apart], plots.TEXT),
+    colours = {
+        "random pairs": "#777777",
+        "matched pairs": plots.OTHERS[0],
+        "two images": plots.IMAGE,
+        "two texts": plots.TEXT,
     }
+    found = cosines(report.data)
+    kinds = {name: (found[name], colour) for name, colour in colours.items() if name in found}
     low = min(values.min() for values, _ in kinds.values())
     edges = np.linspace(low, max(values.max() for values, _ in kinds.values()) + 1e-9, 81)
     for name, (values, colour) in kinds.items():
@@ -136,15 +172,18 @@ def _draw_scores(report):
     return figure
 
 
-def _rows(report) -> np.ndarray:
-    n = len(report.images)
-    return np.arange(n) if n <= _MAX_DRAWN else np.sort(np.random.default_rng(0).choice(n, _MAX_DRAWN, False))
+def _few(report) -> Pairs:
+    """Return as many groups as a page can carry."""
+    most = _MAX_DRAWN * len(report.data) // max(len(report.images), len(report.texts))
+    if len(report.data) <= most:
+        return report.data
+    return report.data.take(np.sort(np.random.default_rng(0).choice(len(report.data), most, False)))
 
 
 def _landscape(report) -> str:
-    rows = _rows(report)
+    pairs = _few(report)
     try:
-        land = ShiftLandscape(Pairs.trusted(report.images[rows], report.texts[rows]))
+        land = ShiftLandscape(pairs)
         taus = sorted({report.tau, *_TAUS})
         losses = land.loss(_SHIFTS, taus).T
     except ValueError as error:  # coinciding centroids, or a row on the way of the shift
@@ -158,8 +197,9 @@ def _landscape(report) -> str:
         ax.set_title(f"tau = {tau:g}", fontsize=11, loc="left")
         ax.set_xlabel("shift, in gaps")
     axes[0].set_ylabel("contrastive loss")
+    what = "pairs" if pairs.groups is None else "groups"
     caption = (
-        f"The contrastive loss of {len(rows)} pairs when both modalities are shifted along the gap: 0 as "
+        f"The contrastive loss of {len(pairs)} {what} when both modalities are shifted along the gap: 0 as "
         "they are (grey line), about 0.5 closed. The dot is the lowest point."
     )
     return _figure(figure, caption)
@@ -170,13 +210,17 @@ def _explorer(report, captions, thumbnails) -> str:
 
     from mgaplib.widgets import GapExplorer
 
-    rows = _rows(report)
+    # One dot a distinct row: of several captions a picture, the first.
+    numbered = Pairs.trusted(report.images, report.texts, report.data.groups)
+    pairs = numbered.one_each()
+    if len(pairs) > _MAX_DRAWN:
+        pairs = pairs.take(np.sort(np.random.default_rng(0).choice(len(pairs), _MAX_DRAWN, False)))
     try:
         explorer = GapExplorer(
-            Pairs.trusted(report.images[rows], report.texts[rows]),
+            pairs,
             tau=float(np.clip(report.tau, 0.005, 1)),
-            captions=None if captions is None else [captions[row] for row in rows],
-            pictures=None if thumbnails is None else np.asarray(thumbnails)[rows],
+            captions=None if captions is None else [captions[row] for row in pairs.rows[1]],
+            pictures=None if thumbnails is None else np.asarray(thumbnails)[pairs.rows[0]],
         )
     except ValueError as error:
         return f"<p>There is nothing to explore: {_text(error)}.</p>"
@@ -189,8 +233,9 @@ def _explorer(report, captions, thumbnails) -> str:
     state = {"version_major": 2, "version_minor": 0, "state": models}
     host = resources.files("mgaplib.widgets").joinpath("widget_host.js").read_text(encoding="utf-8")
     image = f'<img alt="{_text(repr(explorer))}" src="data:image/png;base64,{picture}">'
+    first = "" if numbered.groups is None else "<p>The first image and the first text of each group.</p>"
     return (
-        f'<div><script type="{_VIEW}">{_json({"model_id": place})}</script>'
+        f'{first}<div><script type="{_VIEW}">{_json({"model_id": place})}</script>'
         f'<div class="widget-picture">{image}</div></div>'
         f'<script type="{_STATE}">{_json(state)}</script><script type="module">{host}</script>'
     )
@@ -218,7 +263,7 @@ def _corrections(report) -> str:
         lines.append(f"<tr><td>{name}</td>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
     return _wide(f"<table>{head}{''.join(lines)}</table>", "Corrections") + (
         "<p>Fitted on one half of the pairs, judged on the other; mean and standard deviation over three "
-        "random halves. The pool of R@1 is the held-out half.</p>" + _pre(snippet(reading.best(report)))
+        "random halves. The pool of R@1 is the held-out half.</p>" + _pre(snippet(report.best))
     )
 
 
@@ -256,15 +301,22 @@ def snippet(name: str | None) -> str:
 
 
 def _metrics(report) -> str:
+    verdicts = report.verdicts
     lines = [
         f"<tr><td>{_text(name)}</td><td>{row['value']:.4g}</td><td>{_interval(row)}</td>"
+        f"<td>{_verdict(verdicts[name][0])}</td>"
         f'<td class="words">{_text(row["unit"])}</td>'
-        f'<td class="words">{_text(row["range"])}</td><td class="words">{_text(row["meaning"])}</td></tr>'
+        f'<td class="words">{_text(row["range"])}</td><td class="words">{_text(row["meaning"])}'
+        f"{_why(verdicts[name][1])}</td></tr>"
         for name, row in report.metrics.iterrows()
     ]
     words = "".join(f'<th class="words">{name}</th>' for name in ("unit", "range", "meaning"))
-    head = f"<tr><th>metric</th><th>value</th><th>95 % interval</th>{words}</tr>"
+    head = f"<tr><th>metric</th><th>value</th><th>95 % interval</th><th>verdict</th>{words}</tr>"
     return _wide(f"<table>{head}{''.join(lines)}</table>", "Metrics")
+
+
+def _why(reason: str) -> str:
+    return f"<br><small>{_text(reason)}</small>" if reason else ""
 
 
 def _interval(row) -> str:

@@ -3,15 +3,116 @@
 import numpy as np
 
 from mgaplib.corrections.trials import NOTHING
+from mgaplib.report.pairing import LOOK, OK, WRONG
+
+#: Metrics that are of pairs: wrong where these are.
+_OF_PAIRS = (
+    "relative_modality_gap",
+    "gap_share",
+    "alignment",
+    "matched cosine",
+    "recall_at",
+    "contrastive_loss",
+)
+_GAPS = ("modality_gap", "squared gap", "centre_angle", "gap_share")
+_SURE = 0.05  # how often chance may make as long a gap before it is no gap
+_WIDE = 0.1  # an interval of recall wider than this
 
 
 def sentences(report) -> list[tuple[str, str]]:
     """Return the sentences and their chapters' names."""
-    parts = [_normal, _asked, _gap, _cone, _retrieval, _mixed, _remedy, _threshold, _best_hit]
+    parts = [_pairing, _normal, _asked, _gap, _cone]
+    if report.paired:
+        parts += [_retrieval, _mixed, _remedy]
+    parts += [_threshold] if report.pairing.lost else [_threshold, _best_hit]
     return [found for part in parts if (found := part(report)) is not None]
 
 
+def verdicts(report) -> dict[str, tuple[str, str]]:
+    """Return for each metric whether its number can be trusted as it stands, and why not."""
+    found = {}
+    for name, row in report.metrics.iterrows():
+        said = [
+            words
+            for rule in (_by_pairing, _by_chance, _by_size, _by_repeats)
+            if (words := rule(report, name, row))
+        ]
+        verdict = next((v for v in (WRONG, LOOK) if any(v == word for word, _ in said)), OK)
+        found[name] = verdict, "; ".join(words for word, words in said if word == verdict)
+    return found
+
+
+def reasons(report) -> list[tuple[str, str]]:
+    """Return what is not ok, each reason once: the verdict, and the metrics that it is about."""
+    about = {}
+    for name, (verdict, reason) in report.verdicts.items():
+        if verdict != OK:
+            about.setdefault((verdict, reason), []).append(name)
+    order = sorted(about.items(), key=lambda item: item[0][0] != WRONG)
+    return [(verdict, f"{', '.join(names)}: {reason}") for (verdict, reason), names in order]
+
+
+def _by_pairing(report, name: str, row) -> tuple[str, str] | None:
+    if report.pairing.verdict == OK or not name.startswith(_OF_PAIRS) or report.pairing.p_value is None:
+        return None
+    if report.pairing.verdict == WRONG:
+        return WRONG, "the pairs do not look right"
+    if report.pairing.misfits > 0.02:
+        return LOOK, f"about {report.pairing.misfits:.0%} of the partners fit no better than strangers"
+    return None
+
+
+def _by_chance(report, name: str, row) -> tuple[str, str] | None:
+    plain = name.removesuffix(" (unbiased)")
+    if plain in _GAPS and report.by_chance[0] > _SURE:
+        return WRONG, "chance makes as long a gap"
+    gap, unbiased = report.metrics.value[["modality_gap", "modality_gap (unbiased)"]]
+    if name in ("modality_gap", "squared gap", "gap_share") and unbiased < 0.9 * gap:
+        return LOOK, "chance adds to it; take the unbiased one"
+    if name.startswith("recall") and row["low"] <= float(row["meaning"].removeprefix("blind guess: ")):
+        return LOOK, "not told apart from a blind guess"
+    if name == "contrastive_loss" and row["value"] > float(row["meaning"].removeprefix("blind: ")):
+        return (
+            LOOK,
+            f"worse than a blind guess: tau {report.tau:g} is not the model's, or the pairs are not its",
+        )
+    return None
+
+
+def _by_size(report, name: str, row) -> tuple[str, str] | None:
+    rows = {"images": len(report.images), "texts": len(report.texts)}
+    for side, n in rows.items():
+        if name == f"effective_rank ({side})" and row["value"] > 0.1 * n:
+            return LOOK, f"{n} rows are few for it, and it grows with them: compare at one number of rows"
+    if name == "uniformity_w2" and sum(rows.values()) < 10 * report.images.shape[1]:
+        return LOOK, "so few rows cannot fill so many dimensions: compare with what even rows would read"
+    if name.startswith("recall") and row["high"] - row["low"] > _WIDE:
+        return LOOK, "the queries are few: see the interval"
+    if name == "linear_separability" and row["value"] < 0.45:
+        return LOOK, "below a coin: the rows were centred together"
+    return None
+
+
+def _by_repeats(report, name: str, row) -> tuple[str, str] | None:
+    for side, count in zip(("images", "texts"), report.pairing.repeats, strict=True):
+        if count and (name.startswith("recall") or name.endswith(f"({side})")):
+            return LOOK, f"{count} {side} equal an earlier one"
+    return None
+
+
+def _pairing(report) -> tuple[str, str] | None:
+    words = report.pairing.words
+    return (" ".join(words), "your_embeddings") if words else None
+
+
 def _normal(report) -> tuple[str, str]:
+    if report.pairing.lost:
+        random = report.scores["random pairs"]
+        return (
+            f"An image and a text have a cosine of {random['mean']:.2f} (90% between {random['low']:.2f} and "
+            f"{random['high']:.2f}). What is normal for a match cannot be told without pairs that are right.",
+            "your_embeddings",
+        )
     matched, random = report.scores["matched pairs"], report.scores["random pairs"]
     return (
         f"A cosine of {matched['low']:.2f} is normal for a match here: matched pairs sit at "
@@ -25,30 +126,35 @@ def _normal(report) -> tuple[str, str]:
 def _asked(report) -> tuple[str, str] | None:
     if report.asked is None:
         return None
-    cosines = report.images @ report.texts.T
-    own = np.diag(cosines)
-    strangers = cosines[~np.eye(len(cosines), dtype=bool)]
-    return (
-        f"Your cosine of {report.asked:.3g}: {_percent(np.mean(strangers >= report.asked))} of random pairs "
-        f"and {_percent(np.mean(own >= report.asked))} of matched pairs score as high.",
-        "your_embeddings",
-    )
+    from mgaplib.report.report import cosines
+
+    found = cosines(report.data)
+    shares = [
+        f"{_percent(np.mean(found[kind] >= report.asked))} of {kind}"
+        for kind in ("random pairs", "matched pairs")
+        if kind in found
+    ]
+    return f"Your cosine of {report.asked:.3g}: {' and '.join(shares)} score as high.", "your_embeddings"
 
 
 def _gap(report) -> tuple[str, str]:
-    gap, share = report.metrics.value["modality_gap"], report.metrics.value["gap_share"]
-    apart = (report.images - report.texts).astype(float)
-    n = len(apart)
-    # Were there no gap, image and text of a pair could change places: so do they, at random.
-    flips = np.random.default_rng(0).choice([-1.0, 1.0], (999, n))
-    by_chance = np.quantile(np.linalg.norm(flips @ apart / n, axis=1), 0.95)
-    if gap <= by_chance:
-        words = f"chance alone makes up to {by_chance:.2f} of {n} pairs, so no gap is to be seen"
-    else:
-        unbiased = np.sqrt((n * gap**2 - np.mean(np.sum(apart**2, axis=1))) / (n - 1))
-        words = f"{_percent(share)} of the squared distance between an image and its text is this one vector"
-        if gap - unbiased > 0.005:
-            words += f"; without what chance adds to {n} pairs it is {unbiased:.2f} long"
+    values, (p_value, by_chance) = report.metrics.value, report.by_chance
+    gap, unbiased = values["modality_gap"], values["modality_gap (unbiased)"]
+    low, high = report.metrics.loc["modality_gap", ["low", "high"]]
+    units = "pairs" if report.data.groups is None else "groups" if report.paired else "rows"
+    n = f"{len(report.data)} {units}"
+    if p_value > _SURE:
+        words = f"chance alone makes up to {by_chance:.2f} of {n}, so no gap is to be seen"
+        if unbiased > 0:
+            words += f" (without what chance adds, {unbiased:.2f}: anything from {low:.2f} to {high:.2f})"
+        return f"The gap is {gap:.2f} long, on a scale from 0 to 2; {words}.", "loss_landscape"
+    words = f"with 95% confidence {low:.2f} to {high:.2f}"
+    if gap - unbiased > 0.005:
+        words = f"without what chance adds to {n} it is {unbiased:.2f} long, {words}"
+    words += f"; chance alone makes no more than {by_chance:.2f}"
+    if report.paired:
+        share = _percent(values["gap_share"])
+        words += f". {share} of the squared distance between an image and its text is this one vector"
     return f"The gap is {gap:.2f} long, on a scale from 0 to 2; {words}.", "loss_landscape"
 
 
@@ -67,27 +173,38 @@ def _cone(report) -> tuple[str, str]:
 
 
 def _retrieval(report) -> tuple[str, str]:
-    values, n = report.metrics.value, len(report.images)
-    to_text, to_image = (values[f"recall_at_1 ({way})"] for way in ("image to text", "text to image"))
+    table, (n, m) = report.metrics, (len(report.images), len(report.texts))
+    to_text, to_image = (table.loc[f"recall_at_1 ({way})"] for way in ("image to text", "text to image"))
+    pool = f"a pool of {n}" if n == m else f"pools of {m} texts and {n} images"
+    one = "its text" if report.data.groups is None else "one of its texts"
+    blind = " and ".join(
+        dict.fromkeys(_percent(float(row.meaning.split()[-1])) for row in (to_text, to_image))
+    )
     return (
-        f"In a pool of {n}, an image finds its text first in {_percent(to_text)} of cases, a text its "
-        f"image in {_percent(to_image)}; a blind guess would in {_percent(1 / n)}.",
+        f"In {pool}, an image finds {one} first in {_percent(to_text.value)} of cases "
+        f"({_percent(to_text.low)} to {_percent(to_text.high)}), a text {one.replace('text', 'image')} in "
+        f"{_percent(to_image.value)} ({_percent(to_image.low)} to {_percent(to_image.high)}); a blind guess "
+        f"would in {blind}.",
         "loss_landscape",
     )
 
 
 def _mixed(report) -> tuple[str, str]:
     row = report.corrections.loc[NOTHING]
+    half = len(report.data) - len(report.data) // 2
+    index = round(half / len(report.data) * (len(report.images) + len(report.texts))) - 1
     return (
         f"Put images and texts into one index, and the best hit is of the query's own modality in "
         f"{_percent(row.own_modality_first)} of all searches; the partner comes at rank {row.mixed_rank:.0f} "
-        f"of {2 * (len(report.images) - len(report.images) // 2) - 1}.",
+        f"of {index}.",
         "mixed_search",
     )
 
 
 def best(report) -> str | None:
     """Return the correction that helps most, or None: the best mixed rank of those that cost no recall."""
+    if report.pairing.lost:
+        return None
     table, (recall, noise) = report.corrections, _recalls(report)
     harmless = recall[NOTHING] - recall <= np.maximum(np.maximum(noise, noise[NOTHING]), 0.01)
     better = table.mixed_rank[harmless & (table.mixed_rank < 0.9 * table.mixed_rank[NOTHING])]
@@ -101,6 +218,8 @@ def _recalls(report) -> tuple:
 
 
 def _remedy(report) -> tuple[str, str]:
+    if report.pairing.lost:
+        return "What a correction would bring cannot be judged until the pairs are right.", "post_hoc"
     name, rank = best(report), report.corrections.mixed_rank
     if name is None:
         return (
@@ -122,6 +241,13 @@ def _remedy(report) -> tuple[str, str]:
 
 def _threshold(report) -> tuple[str, str]:
     threshold, held_out = report.thresholds["pair"]
+    if report.pairing.lost:
+        return (
+            f"If all of these are strangers, take a score above {threshold.value:.3f} for a match: of images "
+            f"and texts held out {_percent(held_out['false_positive_rate'])} pass. How many matches it finds "
+            "cannot be told without pairs that are right.",
+            "your_embeddings",
+        )
     _, knowing = report.thresholds["candidate"]
     return (
         f"Is this one pair a match? Take a score above {threshold.value:.3f}: of random pairs held out, "

@@ -6,11 +6,23 @@ import numpy as np
 
 from mgaplib import checks, metrics, output
 from mgaplib.corrections.trials import try_corrections
-from mgaplib.pairs import Pairs
-from mgaplib.report import reading
-from mgaplib.search.thresholds import PER, Threshold, calibrate
+from mgaplib.metrics.gap import strangers
+from mgaplib.metrics.intervals import gaps_by_chance
+from mgaplib.metrics.retrieval import partner_cosines
+from mgaplib.pairs import Pairs, noticed, relation
+from mgaplib.report import pairing, reading
+from mgaplib.search.thresholds import PER, Threshold, calibrate, of_strangers
 
 MIN_PAIRS = 24  # below, one half cannot calibrate and the other cannot judge
+#: How it is known who belongs to whom, in words.
+RELATIONS = {
+    "aligned": "",
+    "groups": "Who belongs to whom is as the groups say.",
+    "noticed": "Equal rows are taken as one, with all the partners beside them.",
+    "unpaired": "Nobody belongs to anybody, as was said: what needs pairs is left out.",
+    "unequal": "They are not equally many and no groups say who belongs to whom, so they are taken as "
+    "unpaired: what needs pairs is left out.",
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,16 +30,21 @@ class Report:
     """What `measure` found.
 
     Attributes:
-        images: The images that were measured, as unit rows.
-        texts: Their texts.
-        rows: Which of the pairs these are.
-        pairs: How many pairs there are.
+        data: The `Pairs` that were measured; `images` and `texts` are its unit rows.
+        rows: Which of the images that came in these are; `text_rows`, which of the texts.
+        text_rows: See `rows`.
+        pairs: How many pairs, or groups, there are; 0 where nobody belongs to anybody.
+        sizes: How many images and texts there are, equal ones of one group counted once.
+        relation: How it is known who belongs to whom, a key of `RELATIONS`.
         tau: The temperature of the loss.
         metrics: DataFrame of `metrics.gap_report`.
+        by_chance: Of random sign flips of whole pairs, the share that made as long a gap, and the length that
+            95 % stayed below.
+        pairing: What the cosines say about the pairing; see `report.pairing`.
         scores: For matched pairs, random pairs, two images and two texts: the mean cosine, its 5 %
             and its 95 % quantile.
         corrections: DataFrame of the means over the splits of `corrections.try_corrections`; `spread` has the
-            standard deviations.
+            standard deviations. None without pairs.
         spread: See `corrections`.
         thresholds: For each of `search.thresholds.PER`, those that count queries with enough pairs only: the
             threshold and what it does on the half that did not calibrate it.
@@ -36,12 +53,16 @@ class Report:
     Taught in chapter your_embeddings.
     """
 
-    images: np.ndarray
-    texts: np.ndarray
+    data: Pairs
     rows: np.ndarray
+    text_rows: np.ndarray
     pairs: int
+    sizes: tuple[int, int]
+    relation: str
     tau: float
     metrics: object
+    by_chance: tuple[float, float]
+    pairing: pairing.Pairing
     scores: dict[str, dict[str, float]]
     corrections: object
     spread: object
@@ -49,38 +70,100 @@ class Report:
     asked: float | None
 
     @property
+    def images(self) -> np.ndarray:
+        """The images that were measured, as unit rows."""
+        return self.data.images
+
+    @property
+    def texts(self) -> np.ndarray:
+        """The texts that were measured, as unit rows."""
+        return self.data.texts
+
+    @property
+    def paired(self) -> bool:
+        """Whether anybody belongs to anybody."""
+        return self.pairs > 0
+
+    @property
+    def best(self) -> str | None:
+        """The correction that helps most on held-out pairs, or None if none does."""
+        return reading.best(self)
+
+    @property
+    def verdicts(self) -> dict[str, tuple[str, str]]:
+        """For each metric "ok", "look" or "wrong", whether its number can be trusted, and why not."""
+        return reading.verdicts(self)
+
+    @property
     def reading(self) -> list[tuple[str, str]]:
         """What the numbers mean, each with the chapter that explains it."""
         return reading.sentences(self)
 
+    @property
+    def what(self) -> str:
+        """What there is: so many pairs, or images and texts in groups or without partners."""
+        (n, m), d = self.sizes, self.images.shape[1]
+        if self.relation == "aligned":
+            return f"{self.pairs} pairs of {d} dimensions"
+        together = f"in {self.pairs} groups" if self.paired else "without partners"
+        return f"{n} images and {m} texts {together}, of {d} dimensions"
+
     def __repr__(self) -> str:
-        gap = self.metrics.value["modality_gap"]
-        return f"Report of {self.pairs} pairs of {self.images.shape[1]} dimensions: gap {gap:.3f}"
+        return f"Report of {self.what}: gap {self.metrics.value['modality_gap']:.3f}"
 
     def __str__(self) -> str:
-        lines = [repr(self), "", self.metrics.drop(columns="meaning").round(4).to_string(na_rep=""), ""]
+        table = self.metrics.drop(columns="meaning").round(4)
+        table["verdict"] = [verdict for verdict, _ in self.verdicts.values()]
+        lines = [repr(self), *filter(None, [RELATIONS[self.relation]]), "", table.to_string(na_rep=""), ""]
         lines += [f"- {words} [{chapter}]" for words, chapter in self.reading]
-        lines += [
-            "",
-            "Corrections, fitted on one half and judged on the other:",
-            self.corrections.round(3).to_string(),
-        ]
+        reasons = reading.reasons(self)
+        if reasons:
+            lines += ["", "Numbers to look at:", *(f"- {verdict}: {words}" for verdict, words in reasons)]
+        if self.paired:
+            lines += [
+                "",
+                "Corrections, fitted on one half and judged on the other:",
+                self.corrections.round(3).to_string(),
+            ]
         return "\n".join(lines)
 
     def to_dict(self) -> dict:
         """Return the report as plain numbers and texts, ready for `json.dumps`."""
+        found = self.pairing
         return {
             "pairs": self.pairs,
-            "measured": len(self.images),
+            "images": self.sizes[0],
+            "texts": self.sizes[1],
+            "relation": self.relation,
+            "measured": len(self.data) if self.paired else len(self.images),
+            "measured_images": len(self.images),
+            "measured_texts": len(self.texts),
             "dimensions": self.images.shape[1],
             "tau": self.tau,
+            "pairing": {
+                "verdict": found.verdict,
+                "words": found.words,
+                "p_value": found.p_value,
+                "misfits": found.misfits,
+                "misplaced": found.misplaced,
+                "repeated_images": found.repeats[0],
+                "repeated_texts": found.repeats[1],
+            },
+            "gap_by_chance": {"p_value": self.by_chance[0], "high": self.by_chance[1]},
             "metrics": {name: float(value) for name, value in self.metrics.value.items()},
             "intervals": {
                 name: [float(low), float(high)]
                 for name, low, high in self.metrics[["low", "high"]].dropna().itertuples()
             },
+            "verdicts": {
+                name: {"verdict": verdict, "reason": reason}
+                for name, (verdict, reason) in self.verdicts.items()
+            },
             "scores": self.scores,
-            "corrections": [
+            "best_correction": self.best,
+            "corrections": []
+            if self.corrections is None
+            else [
                 {"correction": name, **row, "spread": self.spread.loc[name].to_dict()}
                 for name, row in self.corrections.to_dict(orient="index").items()
             ],
@@ -100,12 +183,12 @@ class Report:
         """Return the report as one page that asks no other host for anything.
 
         Args:
-            captions: A text for each of the pairs, for the explorer.
-            thumbnails: A picture for each of the pairs, uint8 squares, for the explorer.
+            captions: A text for each of the texts that came in, for the explorer.
+            thumbnails: A picture for each of the images that came in, uint8 squares, for the explorer.
         """
         from mgaplib.report import page
 
-        captions = None if captions is None else [captions[row] for row in self.rows]
+        captions = None if captions is None else [captions[row] for row in self.text_rows]
         thumbnails = None if thumbnails is None else np.asarray(thumbnails)[self.rows]
         return page.page(self, captions, thumbnails)
 
@@ -114,20 +197,27 @@ def measure(
     images,
     texts=None,
     *,
+    groups=None,
+    paired: bool | None = None,
     tau: float = 0.01,
     false_positive_rate: float = 0.01,
     score: float | None = None,
     max_pairs: int = 2000,
     seed: int = 0,
 ) -> Report:
-    """Return the report of a set of pairs.
+    """Return the report of a set of pairs, or of two sets.
 
     Args:
         images, texts: Arrays of n rows and d columns, at least 24 rows, row i paired with row i; or `Pairs`.
+        groups: Who belongs to whom, where row i does not belong to row i; see `pairs.Pairs`. What is noticed
+            there is said in the report.
+        paired: False where nobody belongs to anybody: the report says what it can without pairs. None takes
+            sets of unequal size without groups as such, and says so.
         tau: Temperature of the contrastive loss; CLIP's own is 0.01.
         false_positive_rate: The share of strangers that the thresholds may let pass.
         score: A cosine to be told about: is it high for these embeddings?
-        max_pairs: With more pairs, this many are drawn at random, and every number is theirs.
+        max_pairs: With more images or texts, as many are drawn at random, by whole groups, and every number
+            is theirs.
         seed: Seed of the drawing and of the splits.
 
     Raises:
@@ -139,6 +229,8 @@ def measure(
         >>> report = measure(x + 1, x - 1)
         >>> report.scores["matched pairs"]["mean"] > report.scores["random pairs"]["mean"]
         True
+        >>> measure(x + 1, x[:40] - 1)
+        Report of 60 images and 40 texts without partners, of 8 dimensions: gap 0.706
 
     Taught in chapter your_embeddings.
     """
@@ -146,41 +238,123 @@ def measure(
     max_pairs = checks.whole(max_pairs, "max_pairs", MIN_PAIRS, None, f"at least {MIN_PAIRS} are needed")
     seed = checks.whole(seed, "seed", 0, None, "pass a whole number from 0 on")
     asked = None if score is None else checks.within(score, "score", -1, 1, "pass a cosine, -1 to 1")
-    if not isinstance(images, Pairs):
-        given = ((images, "images"), (texts, "texts"))
-        images, texts = (x if x is None else checks.rows(x, name) for x, name in given)
-    if isinstance(images, Pairs) or np.shape(images) != np.shape(texts):  # refuse before drawing rows
-        images, texts = Pairs.of(images, texts), None
-    elif len(images) > max_pairs:  # looked at, a file's rows block by block, before some are drawn
-        checks.looked_at(images, "images")
-        checks.looked_at(texts, "texts")
-    total = len(images)
-    rng, rows = np.random.default_rng(seed), np.arange(total)
-    if total > max_pairs:
-        rows = np.sort(rng.choice(total, max_pairs, replace=False))
-        if texts is None:
-            images = images.take(rows)
-        else:
-            images, texts = checks.drawn(images, rows), checks.drawn(texts, rows)
-    pairs = Pairs.of(images, texts, min_rows=MIN_PAIRS)
-    steps = output.bar(range(4), "measure")
+    rng = np.random.default_rng(seed)
+    pairs, rows, total, sizes, how = _drawn(images, texts, groups, paired, max_pairs, rng)
+    steps = output.bar(range(5), "measure")
     steps.update()
     table = metrics.gap_report(pairs, tau=tau, seed=seed)
     steps.update()
-    scores = _scores(pairs.images, pairs.texts)
+    chance = gaps_by_chance(pairs, seed)
+    longer = np.count_nonzero(chance >= table.value["modality_gap"] - 1e-12)
+    by_chance = (1 + longer) / (1 + len(chance)), float(np.quantile(chance, 0.95))
+    judged = pairing.judge(pairs, seed)
     steps.update()
-    order = rng.permutation(len(pairs))
-    thresholds = _thresholds(pairs.swapped, order, false_positive_rate)
+    scores = _scores(pairs)
+    steps.update()
+    thresholds = _thresholds(pairs.swapped, rng, false_positive_rate)
     steps.update()
     steps.close()
-    trial = try_corrections(pairs, seed=seed).drop(columns="split").astype({"needs_pairs": float})
-    trial = trial.groupby("correction", sort=False)
-    mean, spread = trial.mean(), trial.std().fillna(0.0)
-    return Report(pairs.images, pairs.texts, rows, total, tau, table, scores, mean, spread, thresholds, asked)
+    mean = spread = None
+    if total:
+        trial = try_corrections(pairs, seed=seed).drop(columns="split").astype({"needs_pairs": float})
+        trial = trial.groupby("correction", sort=False)
+        mean, spread = trial.mean(), trial.std().fillna(0.0)
+    return Report(
+        pairs,
+        *rows,
+        total,
+        sizes,
+        how,
+        tau,
+        table,
+        by_chance,
+        judged,
+        scores,
+        mean,
+        spread,
+        thresholds,
+        asked,
+    )
 
 
-def _thresholds(searches: Pairs, order: np.ndarray, rate: float) -> dict:
+def _drawn(images, texts, groups, paired, most: int, rng) -> tuple:
+    """Return the pairs to measure, which rows they are, how many groups and rows there are, and how known."""
+    if isinstance(images, Pairs):
+        given = Pairs.of(images, texts, groups=groups, paired=False)
+        x, y, codes = given.images, given.texts, given.groups
+        how = "aligned" if codes is None else "groups"
+        if paired is False or not len(given.partners[0]):
+            how = "unpaired"
+    else:
+        if texts is None:
+            Pairs.of(images, texts)  # which says what is missing
+        given, x, y = None, checks.rows(images, "images"), checks.rows(texts, "texts")
+        codes, how = _relation(x, y, groups, paired)
+        if max(len(x), len(y)) > most:  # looked at, a file's rows block by block, before some are drawn
+            checks.looked_at(x, "images")
+            checks.looked_at(y, "texts")
+    n, m = sizes = len(x), len(y)
+    if how in ("unpaired", "unequal"):
+        rows = [_some(size, most, rng) for size in sizes]
+        try:
+            pairs = Pairs.unpaired(*map(checks.drawn, (x, y), rows), min_rows=MIN_PAIRS)
+        except ValueError as error:
+            taken = f"; {n} images and {m} texts without groups are taken as unpaired"
+            raise ValueError(f"{error}{taken if how == 'unequal' else ''}") from error
+        if given is not None:
+            pairs = Pairs.trusted(x[rows[0]], y[rows[1]], pairs.groups)
+        total = 0
+    else:
+        total = n if codes is None else 1 + int(max(map(np.max, codes)))
+        which = _some(total, most, rng) if codes is None else _groups(codes, total, most, rng)
+        rows = [which] * 2 if codes is None else [np.flatnonzero(np.isin(c, which)) for c in codes]
+        if given is not None:
+            pairs = Pairs.of(given.take(which) if len(which) < total else given, min_rows=MIN_PAIRS)
+            return pairs, pairs.rows, total, sizes, how
+        of_rows = None if codes is None else tuple(c[r] for c, r in zip(codes, rows, strict=True))
+        pairs = Pairs.of(*map(checks.drawn, (x, y), rows), groups=of_rows, min_rows=MIN_PAIRS)
+        if len(which) == total:
+            sizes = len(pairs.images), len(pairs.texts)  # equal rows of one group are one
+        how = "aligned" if pairs.groups is None and how == "groups" else how
+    return pairs, [r[kept] for r, kept in zip(rows, pairs.rows, strict=True)], total, sizes, how
+
+
+def _relation(x: np.ndarray, y: np.ndarray, groups, paired) -> tuple:
+    """Return the groups of rows that nobody looked at yet, None for row i with row i, and how it is known."""
+    if paired is False:
+        if groups is not None:
+            raise ValueError("groups say who belongs to whom, and paired=False that nobody does; pass one")
+        return None, "unpaired"
+    if groups is not None:
+        return relation(groups, x, y), "groups"
+    if len(x) != len(y):
+        if paired:
+            Pairs.of(x, y)  # which says what does not fit
+        return None, "unequal"
+    same = noticed(x, y, say=False)
+    return (None, "aligned") if same is None else (relation(same, x, y), "noticed")
+
+
+def _some(size: int, most: int, rng) -> np.ndarray:
+    return np.arange(size) if size <= most else np.sort(rng.choice(size, most, replace=False))
+
+
+def _groups(codes, total: int, most: int, rng) -> np.ndarray:
+    """Return groups, all of them or as many at random as have no more rows of either side than asked for."""
+    sizes = np.stack([np.bincount(c, minlength=total) for c in codes])
+    order = rng.permutation(total) if sizes.sum(axis=1).max() > most else np.arange(total)
+    fits = (np.cumsum(sizes[:, order], axis=1) <= most).all(axis=0)
+    return np.sort(order[: max(int(fits.sum()), MIN_PAIRS)])
+
+
+def _thresholds(searches: Pairs, rng, rate: float) -> dict:
     """Calibrate on one half and measure on the other; texts search images."""
+    if not len(searches.partners[0]):  # strangers are enough for the rate; whom it lets find cannot be told
+        halves = [np.array_split(rng.permutation(len(side)), 2) for side in (searches.images, searches.texts)]
+        fit, test = ((searches.images[q] @ searches.texts[c].T).ravel() for q, c in zip(*halves, strict=True))
+        threshold = of_strangers(fit, rate, "pair", len(halves[1][0]))
+        return {"pair": (threshold, {"false_positive_rate": float(np.mean(test > threshold.value))})}
+    order = rng.permutation(len(searches))
     fit, test = order[: len(order) // 2], order[len(order) // 2 :]
     found = {}
     for per in PER:
@@ -191,19 +365,23 @@ def _thresholds(searches: Pairs, order: np.ndarray, rate: float) -> dict:
     return found
 
 
-def _scores(images: np.ndarray, texts: np.ndarray) -> dict[str, dict[str, float]]:
-    apart = ~np.eye(len(images), dtype=bool)
-    kinds = {
-        "matched pairs": np.einsum("ij,ij->i", images, texts),
-        "random pairs": (images @ texts.T)[apart],
-        "two images": (images @ images.T)[apart],
-        "two texts": (texts @ texts.T)[apart],
+def cosines(pairs: Pairs) -> dict[str, np.ndarray]:
+    """Return the cosines of partners, if there are any, and of strangers across and within the modalities."""
+    x, y, (a, b) = pairs.images, pairs.texts, pairs.codes
+    found = {"matched pairs": partner_cosines(pairs)} if len(pairs.partners[0]) else {}
+    return found | {
+        "random pairs": strangers(x, y, a, b),
+        "two images": strangers(x, x, a, a),
+        "two texts": strangers(y, y, b, b),
     }
+
+
+def _scores(pairs: Pairs) -> dict[str, dict[str, float]]:
     return {
         name: {
             "mean": float(np.mean(values, dtype=float)),
             "low": float(np.quantile(values, 0.05)),
             "high": float(np.quantile(values, 0.95)),
         }
-        for name, values in kinds.items()
+        for name, values in cosines(pairs).items()
     }

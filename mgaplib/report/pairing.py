@@ -1,0 +1,203 @@
+"""Are the pairs right? Better than chance, and each in its place: what the cosines say."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from mgaplib.pairs import Pairs, group_sums, twins
+
+OK, LOOK, WRONG = "ok", "look", "wrong"
+_DRAWS = 999
+_MISFIT = 0.05  # a pair that so many strangers beat does not look like one
+_SURE = 1e-3  # how unlikely a pattern must be by chance before it is named
+_FEW = 5  # misfits in a row of an order; fewer show no order
+_ALIKE = 1e-6  # of 1 - cosine: equal rows, encoded twice
+
+
+@dataclass(frozen=True)
+class Pairing:
+    """What can be said about who belongs to whom.
+
+    Attributes:
+        verdict: "ok", "look" or "wrong".
+        words: Why, in sentences.
+        p_value: How often shuffled groups fit as well; None where there are no pairs.
+        misplaced: Groups that look as if their partners were exchanged, by number.
+        misfits: Estimated share of groups that fit no better than strangers do.
+        repeats: How many images and how many texts equal an earlier one, but for rounding.
+    """
+
+    verdict: str
+    words: list[str]
+    p_value: float | None
+    misplaced: list[int]
+    misfits: float | None
+    repeats: tuple[int, int]
+
+    @property
+    def lost(self) -> bool:
+        """Whether nothing that needs partners can be learnt: there are none, or most are not theirs."""
+        return self.p_value is None or (self.verdict == WRONG and (self.p_value > 0.05 or self.misfits > 0.3))
+
+
+def judge(pairs: Pairs, seed: int = 0) -> Pairing:
+    """Return what the cosines of checked pairs say about the pairing.
+
+    Shuffling says whether it is better than chance. Then the groups that many strangers beat are looked at:
+    whether one shift, the reverse, or a sorting by name puts them right, and whether they find their best
+    partners among one another, which by chance they would as often as they are many.
+
+    Example:
+        >>> rng = np.random.default_rng(0)
+        >>> x = rng.normal(size=(100, 16))
+        >>> y = x + 0.3 * rng.normal(size=x.shape)
+        >>> judge(Pairs(x, y)).verdict
+        'ok'
+        >>> judge(Pairs(x, np.roll(y, 1, axis=0))).words[1]
+        'All of them fit better with the partner of the row 1 further on: one side is shifted.'
+
+    Taught in chapter your_embeddings.
+    """
+    repeats = _repeats(pairs)
+    said, verdict = _of_repeats(repeats), OK if not any(repeats) else LOOK
+    if not len(pairs.partners[0]):
+        return Pairing(verdict, said, None, [], None, repeats)
+    there, scores = _between_groups(pairs)
+    k, rng = len(scores), np.random.default_rng(seed)
+    own, noise = np.diag(scores), scores[~np.eye(k, dtype=bool)].std() or 1.0
+    rows = np.arange(k)
+    shuffled = [scores[rows, rng.permutation(k)].mean() for _ in range(_DRAWS)]
+    p_value = (1 + np.count_nonzero(np.array(shuffled) >= own.mean() - 1e-12)) / (1 + _DRAWS)
+    beaten = ((scores >= own[:, None]).sum(axis=1) + (scores >= own).sum(axis=0) - 2) / (2 * (k - 1))
+    odd = np.flatnonzero(beaten > _MISFIT)
+    misfits = min(2 * float(np.mean(beaten > 0.5)), 1.0)
+    what = "pairs" if pairs.groups is None else "groups"
+    chance = f"none of {_DRAWS} shufflings" if p_value <= 1 / (1 + _DRAWS) else f"{p_value:.0%} of shufflings"
+    better = "better" if p_value < 0.01 else "hardly better" if p_value < 0.05 else "no better"
+    words = [
+        f"The pairing is {better} than chance: {chance} of the {what} fit{'s' * ('none' in chance)} as well."
+    ]
+    order = _order(scores, odd, noise) or _blocks(pairs, odd, noise)
+    misplaced, how = order or _exchanged(scores, odd)
+    if how:
+        verdict = WRONG
+        words.append(f"{_which(there[misplaced], k, order is not None)} {how}.")
+    elif better == "no better":
+        verdict = WRONG
+        words.append(
+            "The rows are shuffled or sorted differently, the two sets have nothing to do with one another, "
+            "or the model never saw pairs."
+        )
+    elif misfits > 0.02:
+        verdict = LOOK
+        words.append(
+            f"About {misfits:.0%} of the {what} fit no better than strangers do: mislabelled, or beyond the "
+            "model."
+        )
+    return Pairing(verdict, words + said, float(p_value), there[misplaced].tolist(), misfits, repeats)
+
+
+def _which(misplaced: np.ndarray, k: int, together: bool) -> str:
+    """Return how many groups are meant, and which: the most of them if they hang together, else the first."""
+    n = len(misplaced)
+    if n > 0.9 * k:
+        return "All of them"
+    if together and n > 8:
+        low, high = np.quantile(misplaced, [0.05, 0.95]).astype(int)
+        return f"{n} of {k}, most of them from number {low} to {high},"
+    return f"{n} of {k} ({', '.join(map(str, misplaced[:8]))}{', ...' * (n > 8)})"
+
+
+def _between_groups(pairs: Pairs) -> tuple[np.ndarray, np.ndarray]:
+    """Return which groups have both sides, and the mean cosines of all with all, rows and columns centred."""
+    sums = [
+        group_sums(z, codes, len(pairs))
+        for z, codes in zip((pairs.images, pairs.texts), pairs.codes, strict=True)
+    ]
+    sizes = [np.bincount(codes, minlength=len(pairs)) for codes in pairs.codes]
+    there = np.flatnonzero(np.minimum(*sizes))
+    x, y = (total[there] / size[there, None] for total, size in zip(sums, sizes, strict=True))
+    # A hub is near everybody; what counts is whether it is nearer to this one.
+    return there, (x - x.mean(axis=0)) @ (y - y.mean(axis=0)).T
+
+
+def _order(scores: np.ndarray, odd: np.ndarray, noise: float) -> tuple[np.ndarray, str] | None:
+    """Return which groups another order would put right, if one does so far beyond chance, and what order."""
+    k = len(scores)
+    if len(odd) < _FEW:
+        return None
+    orders = {
+        f"fit better with the partner of the row {by if by <= k / 2 else k - by} "
+        f"{'further on' if by <= k / 2 else 'before'}: one side is shifted": (np.arange(k) + by) % k
+        for by in range(1, k)
+    }
+    orders["fit better in the reverse order"] = np.arange(k)[::-1]
+    for first in (0, 1):
+        by_name = np.array(sorted(range(k), key=lambda i, first=first: str(i + first)))
+        for order, side in ((by_name, "texts"), (np.argsort(by_name), "images")):
+            orders[
+                f"fit better if the {side} were sorted by name, counted from {first}: 10 comes before 2"
+            ] = order
+    fits = {how: scores[odd, order[odd]].mean() for how, order in orders.items()}
+    how, best = max(fits.items(), key=lambda item: item[1])
+    # Of so many orders the best is a few deviations up by chance, and the own one is no good.
+    if best < 6 * noise / np.sqrt(len(odd)) or best < 2 * scores[odd, odd].mean():
+        return None
+    return odd[scores[odd, orders[how][odd]] > scores[odd, odd]], how
+
+
+def _blocks(pairs: Pairs, odd: np.ndarray, noise: float) -> tuple[np.ndarray, str] | None:
+    """Return whether texts that come as many an image fit if they are read in the other order of two."""
+    if pairs.groups is None or len(odd) < _FEW:
+        return None
+    of_images, of_texts = pairs.groups
+    k, each = len(pairs), len(of_texts) // len(pairs)
+    if not np.array_equal(of_images, np.arange(k)) or set(np.bincount(of_texts, minlength=k)) != {each}:
+        return None
+    x, y = (z - z.mean(axis=0) for z in (pairs.images, pairs.texts))
+    in_turn, together = np.tile(np.arange(k), each), np.repeat(np.arange(k), each)
+    for read, how in (
+        (together, f"{each} of one image after another"),
+        (in_turn, "one of each image in turn"),
+    ):
+        fit = np.einsum("ij,ij->i", x[read], y).mean()
+        if fit > 6 * noise / np.sqrt(k) and fit > 2 * np.einsum("ij,ij->i", x[of_texts], y).mean():
+            return odd, f"fit better if the texts are read as {how}"
+    return None
+
+
+def _exchanged(scores: np.ndarray, odd: np.ndarray) -> tuple[np.ndarray, str]:
+    """Return which odd groups find one another, if more often than chance lets them."""
+    from scipy.stats import binom
+
+    best = np.concatenate([scores[odd].argmax(axis=1), scores[:, odd].argmax(axis=0)])
+    hits = np.isin(best, odd) & (best != np.tile(odd, 2))
+    if len(odd) < 2 or not binom.sf(hits.sum() - 1, len(hits), len(odd) / len(scores)) < _SURE:
+        return odd[:0], ""
+    found = odd[hits[: len(odd)] | hits[len(odd) :]]
+    return found, "find their best partner among one another: they look exchanged"
+
+
+def _repeats(pairs: Pairs) -> tuple[int, int]:
+    """Return how many images and how many texts equal an earlier one, but for rounding."""
+    found = []
+    for rows in (pairs.images, pairs.texts):
+        cosines = rows @ rows.T
+        earlier = np.tril(cosines >= 1 - _ALIKE, -1).any(axis=1)
+        found.append(int(earlier.sum()) if not _collapsed(rows) else len(rows) - len(np.unique(twins(rows))))
+    return tuple(found)
+
+
+def _collapsed(rows: np.ndarray) -> bool:
+    """Return whether all rows are so alike that likeness says nothing."""
+    return float(np.linalg.norm(rows.mean(axis=0, dtype=float))) > 1 - 1e-3
+
+
+def _of_repeats(repeats: tuple[int, int]) -> list[str]:
+    parts = [f"{count} {name}" for count, name in zip(repeats, ("images", "texts"), strict=True) if count]
+    if not parts:
+        return []
+    return [
+        f"{' and '.join(parts)} equal an earlier one: a search cannot tell them apart. If they are one thing "
+        "with several partners, say so with groups."
+    ]
