@@ -52,7 +52,7 @@ def part(row: dict) -> str:
 
 
 def whose(row: dict) -> str:
-    """Return whose claim it is and where it is printed; an empty text for a question about nothing printed."""
+    """Return whose claim it is and where it is printed; nothing for a question about nothing printed."""
     where = row["where"].replace("supplementary", "suppl.").replace("Figure", "Fig.")
     return where if row["source"] == "field" or not where else f"{SOURCES[row['source']].split()[0]}, {where}"
 
