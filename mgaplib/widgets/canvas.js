@@ -1,5 +1,6 @@
 // What the widgets' pictures share: a sharp canvas in the page's colours, axes, lines, points, dragging.
-import { clamp } from "./numbers.js";
+import { clamp, ticks } from "./numbers.js";
+import { FONT } from "./shared.js";
 
 /** Keep a canvas as sharp as the screen and call `draw(context, width, height)` when its size or theme changes. */
 export function sharpCanvas(root, canvas, draw) {
@@ -36,6 +37,49 @@ export function rule(c, x0, y0, x1, y1, stroke, { wide = 1, dash = [] } = {}) {
   c.lineWidth = wide;
   c.stroke();
   c.setLineDash([]);
+}
+
+/**
+ * A chart's frame: lines and numbers at round heights; where things stand in it, and a line that ends at its edges.
+ * @param {CanvasRenderingContext2D} c
+ * @param {object} of
+ * @param {{ left: number, right: number, top: number, bottom: number }} of.box its margins
+ * @param {number} of.width
+ * @param {number} of.height
+ * @param {[number, number]} of.across what it begins and ends with
+ * @param {[number, number]} of.up
+ * @param {number} of.many about how many heights are named
+ * @param {(name: string) => string} of.color
+ */
+export function chart(c, { box, width, height, across, up, many, color }) {
+  const [wide, tall] = [width - box.left - box.right, height - box.top - box.bottom];
+  const x = (value) => box.left + ((value - across[0]) / (across[1] - across[0])) * wide;
+  const y = (value) => height - box.bottom - ((value - up[0]) / (up[1] - up[0])) * tall;
+  c.font = FONT;
+  c.fillStyle = color("soft");
+  c.textAlign = "right";
+  for (const tick of ticks(up[0], up[1], many)) {
+    rule(c, box.left, y(tick), width - box.right, y(tick), color("line"));
+    c.fillText(String(tick), box.left - 7, y(tick) + 4);
+  }
+  return {
+    x,
+    y,
+    /** The height of a value, or the edge beyond which it lies. */
+    within: (value) => y(clamp(value, ...up)),
+    line(values, placeOf, stroke, { wide: lineWidth = 2.2, dash = [] } = {}) {
+      c.save();
+      c.beginPath();
+      c.rect(box.left, box.top - 2, wide, tall + 4);
+      c.clip();
+      c.setLineDash(dash);
+      c.beginPath();
+      for (let k = 0; k < values.length; k++) c.lineTo(x(placeOf(k)), y(values[k]));
+      Object.assign(c, { strokeStyle: stroke, lineWidth, lineJoin: "round" });
+      c.stroke();
+      c.restore();
+    },
+  };
 }
 
 /** A disc with an outline, which keeps it apart from what lies below. */

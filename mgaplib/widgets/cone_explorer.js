@@ -1,11 +1,15 @@
 // The ConeExplorer: how depth and activation squeeze the features of a random network into a cone.
 // Networks are drawn and measured in Python; here their tables are looked up and drawn.
-import { disc, dragAcross, palette, rule, sharpCanvas } from "./canvas.js";
+import { keepInAddress, oneOf } from "./address.js";
+import { chart, disc, dragAcross, palette, rule, sharpCanvas } from "./canvas.js";
 import { ticks, typed, words } from "./numbers.js";
-import { FONT, guarded, make, oncePerFrame, panel, sayer, slider, tileList } from "./shared.js";
+import { FONT, guarded, make, oncePerFrame, panel, sayer, slider, tileList, tryButtons } from "./shared.js";
 
 const NAMES = { relu: "ReLU", leaky_relu: "leaky ReLU", gelu: "GELU" };
 const halfAngle = (length) => (Math.acos(Math.min(Math.max(length, 0), 1)) * 180) / Math.PI;
+
+/** An angle in degrees: two digits that count, however small it is; below what the numbers hold, that it is below. */
+const degrees = (angle) => (angle >= 1 ? words(angle, 1) : angle < 1e-4 ? "under 0.0001" : String(Number(angle.toPrecision(2))));
 
 /** Check what Python sent and read its tables: one block an activation, one row a layer. */
 function readTables(data) {
@@ -61,12 +65,15 @@ function render({ model, root, ends }) {
   const tiles = tileList([
     ["mean_cosine", "Mean cosine", 4],
     ["predicted_cosine", "Predicted cosine", 4],
-    ["half_angle", "Half-angle", 1, "°"],
-    ["predicted_half_angle", "Predicted half-angle", 1, "°"],
+    ["half_angle", "Half-angle", degrees, "°"],
+    ["predicted_half_angle", "Predicted half-angle", degrees, "°"],
   ]);
   const swatch = (style) => make("i", { class: "mgap-dash", style: `border-top: ${style}`, "aria-hidden": "true" });
   const measuredKey = make("span", {}, swatch("2.5px solid var(--mgap-accent)"), "measured");
   const predictedKey = make("span", {}, swatch("2px dashed var(--mgap-ink)"), "predicted");
+  const tries = tryButtons(model, (state) => {
+    for (const [name, value] of Object.entries(state)) set(name, value);
+  });
   root.append(
     make(
       "div",
@@ -74,6 +81,7 @@ function render({ model, root, ends }) {
       layerSlider.row,
       make("label", { class: "mgap-choice" }, "Activation", choice, make("small", {}, `${d.rows} inputs, layers ${d.width} wide`)),
     ),
+    ...tries.elements,
     ...speaker.elements,
     make(
       "div",
@@ -110,8 +118,11 @@ function render({ model, root, ends }) {
   const coneView = sharpCanvas(root, cone, (c, width, height) => {
     const side = Math.min(width * 0.46, height - 78);
     const [x, y] = [width / 2, height - 42];
-    const outline = (degrees, stroke, wide, dash, fill) => {
-      const angle = (degrees * Math.PI) / 180;
+    const drawn = [numbers.half_angle, numbers.predicted_half_angle];
+    let wider = 1; // a needle is drawn wider, and says so
+    while (Math.max(...drawn) * wider < 3 && wider < 1e5) wider *= 10;
+    const outline = (half, stroke, wide, dash, fill) => {
+      const angle = (half * wider * Math.PI) / 180;
       const [across, up] = [side * Math.sin(angle), side * Math.cos(angle)];
       c.setLineDash(dash);
       c.lineWidth = wide;
@@ -144,33 +155,18 @@ function render({ model, root, ends }) {
     c.font = FONT;
     c.fillStyle = color("ink");
     c.textAlign = "center";
-    c.fillText(`half-angle ${words(numbers.half_angle, 1)}°`, x, height - 8);
+    c.fillText(`half-angle ${degrees(numbers.half_angle)}°${wider > 1 ? `, drawn ${wider.toLocaleString("en")} times as wide` : ""}`, x, height - 8);
   });
 
   // --- the mean by layer
   const box = { left: 40, right: 14, top: 10, bottom: 24 };
   const curveView = sharpCanvas(root, curve, (c, width, height) => {
     const low = Math.min(0, ...table.measured, ...table.predicted);
-    const x = (layer) => box.left + (layer / d.depth) * (width - box.left - box.right);
-    const y = (value) => height - box.bottom - ((value - low) / (1 - low)) * (height - box.top - box.bottom);
-    c.font = FONT;
-    c.fillStyle = color("soft");
-    c.textAlign = "right";
-    for (const tick of [0, 0.5, 1]) {
-      rule(c, box.left, y(tick), width - box.right, y(tick), color("line"));
-      c.fillText(String(tick), box.left - 8, y(tick) + 4);
-    }
+    const { x, y, line } = chart(c, { box, width, height, across: [0, d.depth], up: [low, 1], many: 2, color });
     c.textAlign = "center";
     for (const tick of ticks(0, d.depth, 5)) if (Number.isInteger(tick)) c.fillText(String(tick), x(tick), height - 6);
-    const dots = [...table.measured.entries()];
-    c.beginPath();
-    for (const [layer, value] of table.predicted.entries()) c.lineTo(x(layer), y(value));
-    c.setLineDash([5, 4]);
-    c.strokeStyle = color("ink");
-    c.lineWidth = 1.5;
-    c.stroke();
-    c.setLineDash([]);
-    for (const [layer, value] of dots) disc(c, x(layer), y(value), 3, color("accent"), color("face"));
+    line(table.predicted, (k) => k, color("ink"), { wide: 1.5, dash: [5, 4] });
+    for (const [layer, value] of table.measured.entries()) disc(c, x(layer), y(value), 3, color("accent"), color("face"));
     const layer = model.get("layer");
     disc(c, x(layer), y(table.measured[layer]), 7, color("accent"), color("face"));
   });
@@ -179,7 +175,7 @@ function render({ model, root, ends }) {
   function sentence() {
     const [layer, activation] = [model.get("layer"), named(model.get("activation"))];
     const place = layer ? `After ${layer} random ${activation} ${layer === 1 ? "layer" : "layers"}` : "Before the first layer";
-    return `${place} two inputs have a mean cosine of ${words(numbers.mean_cosine, 3)}; an infinitely wide network would give ${words(numbers.predicted_cosine, 3)}. They lie in a cone of half-angle ${words(numbers.half_angle, 0)}°.`;
+    return `${place} two inputs have a mean cosine of ${words(numbers.mean_cosine, 3)}; an infinitely wide network would give ${words(numbers.predicted_cosine, 3)}. They lie in a cone of half-angle ${degrees(numbers.half_angle)}°.`;
   }
   function refresh() {
     const layer = model.get("layer");
@@ -188,22 +184,29 @@ function render({ model, root, ends }) {
     tiles.show(numbers);
     layerSlider.show(layer, layer ? `${layer} of ${d.depth}` : "0, the inputs");
     choice.value = model.get("activation");
+    tries.show();
     model.set("metrics", numbers);
     model.save_changes();
     for (const view of [histogramView, coneView, curveView]) view.redraw();
     const cosine = words(numbers.mean_cosine, 3);
     histogram.setAttribute("aria-label", `Histogram of the cosines between -1 and 1; their mean is ${cosine}`);
-    cone.setAttribute("aria-label", `A cone of half-angle ${words(numbers.half_angle, 1)} degrees, predicted ${words(numbers.predicted_half_angle, 1)}`);
+    cone.setAttribute("aria-label", `A cone of half-angle ${degrees(numbers.half_angle)} degrees, predicted ${degrees(numbers.predicted_half_angle)}`);
     curve.setAttribute("aria-label", `The mean cosine from layer 0 to ${d.depth}: ${words(table.measured[0], 3)} at first, ${words(table.measured[d.depth], 3)} at last, ${cosine} here`);
     speaker.say(sentence());
   }
   const drawing = oncePerFrame(refresh);
-  for (const name of ["layer", "activation"]) model.on(`change:${name}`, drawing.schedule);
+  const moves = ["layer", "activation"];
+  for (const name of moves) model.on(`change:${name}`, drawing.schedule);
+  refresh();
+  const forget = keepInAddress(model, root, "cone", {
+    layer: oneOf(...Array(d.depth + 1).keys()),
+    activation: oneOf(...d.activations),
+  });
   ends.push(() => {
-    for (const name of ["layer", "activation"]) model.off(`change:${name}`, drawing.schedule);
+    for (const name of moves) model.off(`change:${name}`, drawing.schedule);
+    forget();
     for (const part of [drawing, speaker, histogramView, coneView, curveView]) part.end();
   });
-  refresh();
 }
 
 export default { render: guarded(render) };

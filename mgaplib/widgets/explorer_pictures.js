@@ -1,6 +1,6 @@
 // The GapExplorer's two pictures: both modalities along the gap, and the loss at every shift.
-import { disc, lowestPoint, pairLines, pointClouds, rule } from "./canvas.js";
-import { meanOf } from "./landscape_engine.js";
+import { chart, disc, lowestPoint, pairLines, pointClouds, rule } from "./canvas.js";
+import { lossAxis, meanOf } from "./landscape_engine.js";
 import { ticks, words } from "./numbers.js";
 import { FONT } from "./shared.js";
 
@@ -30,54 +30,48 @@ export function drawPairs(c, width, height, { d, color, extent, places, chosen }
   return onScreen;
 }
 
-export const LANDSCAPE = { left: 54, right: 16, top: 14, bottom: 40 }; // the margins of its plot
+export const LANDSCAPE = { left: 50, right: 14 }; // the margins at the sides of both its charts
+const FOOT = 40; // room for the two lines of numbers below them
 
-/** Draw the loss along the shift, the marker at `here` on it, and its lowest point `best`. */
-export function drawLandscape(c, width, height, { d, color, engine, curves, here, best, closed }) {
-  const box = LANDSCAPE;
-  const [low, high] = d.shift_range;
-  const mean = meanOf(curves);
-  const all = [...curves[0], ...curves[1]];
-  const bottom = Math.min(...all, here.loss);
-  const top = Math.max(...all, here.loss);
-  const room = (top - bottom || 1) * 0.06;
-  const x = (shift) => box.left + ((shift - low) / (high - low)) * (width - box.left - box.right);
-  const y = (loss) => height - box.bottom - ((loss - bottom + room) / (top - bottom + 2 * room)) * (height - box.top - box.bottom);
-  c.font = FONT;
-  c.textAlign = "right";
-  c.fillStyle = color("soft");
-  for (const tick of ticks(bottom, top, 5)) {
-    rule(c, box.left, y(tick), width - box.right, y(tick), color("line"));
-    c.fillText(String(tick), box.left - 8, y(tick) + 4);
-  }
+/** Draw the loss along the shift and, below it, what is found; markers at `here`, triangles at the best of each. */
+export function drawLandscape(c, width, height, { d, color, engine, curves, found, here, best, closed, zoom }) {
+  const middle = 14 + (height - FOOT - 14) * 0.58;
+  const across = d.shift_range;
+  const up = lossAxis(d.n, zoom, [...curves[0], ...curves[1], here.loss]);
+  const top = chart(c, { box: { ...LANDSCAPE, top: 16, bottom: height - middle }, width, height, across, up, many: 4, color });
+  const most = Math.max(0.05, ...found.flatMap(({ values }) => [...values]));
+  const low = chart(c, { box: { ...LANDSCAPE, top: middle + 20, bottom: FOOT }, width, height, across, up: [0, most * 1.1], many: 2, color });
+  const { x } = top;
   c.textAlign = "center";
-  for (const tick of ticks(low, high, width < 300 ? 3 : 5)) {
-    c.fillText(words(tick, 1), x(tick), height - box.bottom + 17);
-    c.fillText(words(engine.gap(tick), 2), x(tick), height - box.bottom + 32);
+  for (const tick of ticks(...across, width < 300 ? 3 : 5)) {
+    c.fillText(words(tick, 1), x(tick), height - FOOT + 17);
+    c.fillText(words(engine.gap(tick), 2), x(tick), height - FOOT + 32);
   }
   c.textAlign = "left";
-  c.fillText("shift", 0, height - box.bottom + 17);
-  c.fillText("gap", 0, height - box.bottom + 32);
+  c.fillText("shift", 0, height - FOOT + 17);
+  c.fillText("gap", 0, height - FOOT + 32);
   for (const [shift, label] of [[0, "as trained"], [closed, "closed"]]) {
-    rule(c, x(shift), box.top, x(shift), height - box.bottom, color("soft"), { dash: [3, 4] });
+    rule(c, x(shift), 8, x(shift), height - FOOT, color("soft"), { dash: [3, 4] });
     c.textAlign = shift ? "left" : "right";
-    c.fillText(label, x(shift) + (shift ? 4 : -4), box.top + 4);
+    c.fillText(label, x(shift) + (shift ? 4 : -4), 12);
   }
-  const trace = (line, stroke, wide, dash = []) => {
-    c.setLineDash(dash);
-    c.beginPath();
-    for (let k = 0; k < line.length; k++) c.lineTo(x(engine.curveShift(k)), y(line[k]));
-    c.strokeStyle = stroke;
-    c.lineWidth = wide;
-    c.lineJoin = "round";
-    c.stroke();
-    c.setLineDash([]);
-  };
-  trace(curves[0], d.colors.image, 1.2, [5, 3]);
-  trace(curves[1], d.colors.text, 1.2, [5, 3]);
-  trace(mean, color("ink"), 2.2);
-  lowestPoint(c, x(best.at), y(best.value), color("ink"));
-  disc(c, x(here.shift), y(here.loss), 7, color("accent"), color("face"));
+  if (zoom) {
+    c.textAlign = "left";
+    c.fillText(`zoomed in: ${words(up[1] - up[0], 2)} nats`, LANDSCAPE.left + 4, middle - 5);
+  }
+  const guess = Math.log(d.n);
+  if (guess > up[0] && guess < up[1]) {
+    rule(c, LANDSCAPE.left, top.y(guess), width - LANDSCAPE.right, top.y(guess), color("ink"), { dash: [1, 4] });
+    c.textAlign = "right";
+    c.fillText("a blind guess", width - LANDSCAPE.right, top.y(guess) - 4);
+  }
+  top.line(curves[0], engine.curveShift, d.colors.image, { wide: 1.2, dash: [5, 3] });
+  top.line(curves[1], engine.curveShift, d.colors.text, { wide: 1.2, dash: [5, 3] });
+  top.line(meanOf(curves), engine.curveShift, color("ink"));
+  lowestPoint(c, x(best.at), top.within(best.value), color("ink"));
+  for (const { values, placeOf, stroke, dash } of found) low.line(values, placeOf, stroke, { wide: 1.8, dash });
+  for (const { now, stroke } of found) disc(c, x(here.shift), low.y(now), 4, stroke, color("face"));
+  disc(c, x(here.shift), top.within(here.loss), 7, color("accent"), color("face"));
 }
 
 /** Which point lies nearest to where a pointer is, if one is near: the index of its pair, else -1. */

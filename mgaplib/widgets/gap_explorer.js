@@ -1,11 +1,11 @@
 // The GapExplorer: shift the two modalities along the gap and watch distance, loss and retrieval answer.
 // Everything shown is computed here, from one cross-Gram and the small tables that Python sent once.
-import { between, keepInAddress } from "./address.js";
+import { between, keepInAddress, oneOf, yesOrNo } from "./address.js";
 import { dragAcross, palette, pointAt, sharpCanvas } from "./canvas.js";
 import { LANDSCAPE, drawLandscape, drawPairs, pairAt } from "./explorer_pictures.js";
 import { extentOf, makeLandscape, meanOf, readLandscape } from "./landscape_engine.js";
 import { lowest, nearestStop, words } from "./numbers.js";
-import { dot, foundBy, guarded, make, oncePerFrame, panel, pictures, sayer, slider, tileList, tween } from "./shared.js";
+import { dot, foundBy, guarded, make, oncePerFrame, panel, pictures, sayer, slider, tileList, toggle, tryButtons, tween } from "./shared.js";
 
 const WAYS = [["loss_image_to_text", "image → text"], ["loss_text_to_image", "text → image"]];
 const TILES = [
@@ -35,7 +35,7 @@ function render({ model, root, ends }) {
   let trained;
   let curves;
   let best;
-  let chosen = -1; // the pair that is looked at
+  const chosen = () => (model.get("pair") < n ? model.get("pair") : -1); // the pair that is looked at
   const places = new Float64Array(4 * n);
 
   // --- the parts, from top to bottom
@@ -57,6 +57,11 @@ function render({ model, root, ends }) {
     return button;
   };
   const dash = (style) => make("i", { class: "mgap-dash", style: `border-top: ${style}`, "aria-hidden": "true" });
+  const zoom = toggle("zoom in on the loss", (on) => set("zoom", on));
+  const tries = tryButtons(model, ({ shift = model.get("shift"), ...others }) => {
+    for (const [name, value] of Object.entries(others)) set(name, value);
+    glide(shift);
+  });
   const scatter = make("canvas", { role: "img" });
   const landscape = make("canvas", { role: "img" });
   const tiles = tileList(TILES.filter(([name]) => name in numbers));
@@ -65,9 +70,18 @@ function render({ model, root, ends }) {
     label: "Look at a pair",
     hint: "",
     stops: n + 1,
-    onInput: (stop) => choose(stop - 1),
+    onInput: (stop) => set("pair", stop - 1),
   });
   const pairWords = make("div", { class: "mgap-pair" });
+  const lines = [
+    ["2.5px solid", "both"],
+    [`2px dashed ${d.colors.image}`, "image → text"],
+    [`2px dashed ${d.colors.text}`, "text → image"],
+    ...("zero_shot_accuracy" in numbers ? [["2px dotted var(--mgap-accent)", "zero-shot accuracy"]] : []),
+  ];
+  const title = ["Loss at every shift, R@1 below ", make("span", {}, "▲ lowest")];
+  const answer = panel(landscape, title, lines.map(([style, label]) => make("span", {}, dash(style), label)));
+  answer.classList.add("mgap-first");
   root.append(
     make("div", { class: "mgap-controls" }, shiftSlider.row, tauSlider.row),
     make(
@@ -76,21 +90,16 @@ function render({ model, root, ends }) {
       jump("As trained", () => 0),
       jump("Close the gap", () => closed),
       jump("Lowest loss", () => best.at),
+      jump("Highest R@1", () => mostFound),
+      zoom.label,
     ),
+    ...tries.elements,
     ...speaker.elements,
     make(
       "div",
       { class: "mgap-panels" },
       panel(scatter, [dot(d.colors.image), "images and ", dot(d.colors.text), "texts"], [`${n} pairs, joined; the bar is the gap`]),
-      panel(
-        landscape,
-        ["Loss at every shift ", make("span", {}, "▲ lowest")],
-        [
-          ["2.5px solid", "both"],
-          [`2px dashed ${d.colors.image}`, "image → text"],
-          [`2px dashed ${d.colors.text}`, "text → image"],
-        ].map(([style, label]) => make("span", {}, dash(style), label)),
-      ),
+      answer,
     ),
     tiles.element,
     pairSlider.row,
@@ -98,15 +107,28 @@ function render({ model, root, ends }) {
   );
   if (d.note) root.append(make("p", { class: "mgap-note" }, d.note));
 
+  // --- what is found at every shift; a temperature changes none of it
+  const shares = Array.from({ length: d.stops }, (_, stop) => d.shares(shiftAt(stop)));
+  const found = [
+    { name: "recall_image_to_text", stroke: d.colors.image },
+    { name: "recall_text_to_image", stroke: d.colors.text },
+    { name: "zero_shot_accuracy", dash: [2, 3] },
+  ]
+    .filter(({ name }) => name in numbers)
+    .map((one) => ({ ...one, values: shares.map((share) => share[one.name]), placeOf: shiftAt }));
+  const misses = shares.map((share) => 1 - (share.recall_image_to_text + share.recall_text_to_image) / 2);
+  const mostFound = shiftAt(misses.indexOf(Math.min(...misses)));
+
   // --- the two pictures
   const extent = extentOf(moved, places, [low, low / 2, 0, high / 2, high]);
   let onScreen = () => [0, 0];
   const scatterView = sharpCanvas(root, scatter, (c, width, height) => {
-    onScreen = drawPairs(c, width, height, { d, color, extent, places, chosen });
+    onScreen = drawPairs(c, width, height, { d, color, extent, places, chosen: chosen() });
   });
   const landscapeView = sharpCanvas(root, landscape, (c, width, height) => {
     const here = { shift: model.get("shift"), loss: numbers.loss };
-    drawLandscape(c, width, height, { d, color, engine, curves, here, best, closed });
+    const each = found.map((one) => ({ stroke: color("accent"), ...one, now: numbers[one.name] }));
+    drawLandscape(c, width, height, { d, color, engine, curves, found: each, here, best, closed, zoom: model.get("zoom") });
   });
 
   // --- moving
@@ -123,34 +145,30 @@ function render({ model, root, ends }) {
     stopGliding();
     stopGliding = tween(model.get("shift"), target, (shift) => set("shift", shift));
   }
-  function choose(pair) {
-    chosen = pair;
-    pairSlider.show(pair + 1, pair < 0 ? "none" : `${pair + 1} of ${n}`);
-    describePair();
-    scatterView.redraw();
-  }
-
   const picture = pictures(d.pictures, ends);
   function describePair() {
-    if (chosen < 0) {
+    const pair = chosen();
+    if (pair < 0) {
       pairWords.textContent = "Point at the left picture, or move the slider: a pair and what it finds.";
       return;
     }
-    const before = [0, 1].map((kind) => moved.to(0).neighbours(kind, chosen, 0).rank);
+    const before = [0, 1].map((kind) => moved.to(0).neighbours(kind, pair, 0).rank);
     moved.to(model.get("shift"));
-    pairWords.replaceChildren(...foundBy({ moved, n, captions: d.captions, picture, pair: chosen, before }));
+    pairWords.replaceChildren(...foundBy({ moved, n, captions: d.captions, picture, pair, before }));
   }
 
   function sentence() {
     const [shift, tau] = [model.get("shift"), Number(model.get("tau").toPrecision(3))];
     const place =
       Math.abs(shift) < 0.005 ? "As trained" : Math.abs(shift - closed) < 0.006 ? "Closed" : `Shifted by ${words(shift, 2)}`;
-    const found = (100 * numbers.recall_image_to_text).toFixed(1);
-    const lowest =
-      Math.abs(best.at - shift) < 0.015
-        ? `At temperature ${tau} no other shift has a lower loss.`
-        : `At temperature ${tau} the loss is lowest at shift ${words(best.at, 2)}, a gap of ${words(engine.gap(best.at), 2)}.`;
-    return `${place}: the gap is ${words(numbers.gap, 2)}; ${found} % of the images find their text first among ${n}. ${lowest}`;
+    const hits = (100 * numbers.recall_image_to_text).toFixed(1);
+    const lower = best.end
+      ? `the loss falls to the slider's end, shift ${words(best.at, 2)}, and may fall beyond`
+      : Math.abs(best.at - shift) < 0.0051
+        ? "no other shift has a lower loss"
+        : `the loss is lowest at shift ${words(best.at, 2)}, a gap of ${words(engine.gap(best.at), 2)}`;
+    const recall = misses[stopAt(shift)] - misses[stopAt(mostFound)] < 1e-9 ? "no other finds more" : `most is found at shift ${words(mostFound, 2)}`;
+    return `${place}: the gap is ${words(numbers.gap, 2)}; ${hits} % of the images find their text first among ${n}. At temperature ${tau} ${lower}; ${recall}.`;
   }
 
   function refresh() {
@@ -166,6 +184,9 @@ function render({ model, root, ends }) {
     moved.places(places);
     tiles.show(numbers, trained);
     shiftSlider.show(stopAt(shift), words(shift, 2));
+    zoom.show(model.get("zoom"));
+    tries.show();
+    pairSlider.show(chosen() + 1, chosen() < 0 ? "none" : `${chosen() + 1} of ${n}`);
     tauSlider.show(tauStop(tau), String(Number(tau.toPrecision(3))));
     model.set("metrics", numbers);
     model.save_changes();
@@ -175,7 +196,7 @@ function render({ model, root, ends }) {
     scatter.setAttribute("aria-label", `${n} images and ${n} texts as points; their centroids are ${numbers.gap.toFixed(3)} apart`);
     landscape.setAttribute(
       "aria-label",
-      `The loss from shift ${low} to ${high}: ${numbers.loss.toFixed(3)} here, lowest ${words(best.value, 3)} at shift ${words(best.at, 2)}`,
+      `The loss from shift ${low} to ${high}: ${numbers.loss.toFixed(3)} here, lowest ${words(best.value, 3)} at shift ${words(best.at, 2)}; below it R@1, highest at shift ${words(mostFound, 2)}`,
     );
     performance.clearMeasures("mgap-explorer"); // the browser's own record, for whoever times it: the last one
     performance.measure("mgap-explorer", { start: started, end: performance.now() });
@@ -186,18 +207,25 @@ function render({ model, root, ends }) {
   // --- pointing: the left picture picks a pair, the right one drags the shift
   pointAt(scatter, (event) => {
     const pair = pairAt(event, scatter, n, onScreen);
-    if (pair >= 0 && pair !== chosen) choose(pair);
+    if (pair >= 0) set("pair", pair);
   });
   dragAcross(landscape, LANDSCAPE, (share) => move(shiftAt(Math.round(share * (d.stops - 1)))));
 
-  for (const name of ["shift", "tau"]) model.on(`change:${name}`, drawing.schedule);
+  const moves = ["shift", "tau", "zoom", "pair"];
+  for (const name of moves) model.on(`change:${name}`, drawing.schedule);
+  refresh();
+  const forget = keepInAddress(model, root, "gap", {
+    shift: between(low, high),
+    tau: between(d.taus[0], d.taus.at(-1)),
+    zoom: yesOrNo,
+    pair: oneOf(...Array(n).keys()),
+  });
   ends.push(() => {
-    for (const name of ["shift", "tau"]) model.off(`change:${name}`, drawing.schedule);
+    for (const name of moves) model.off(`change:${name}`, drawing.schedule);
     stopGliding();
+    forget();
     for (const part of [drawing, speaker, scatterView, landscapeView]) part.end();
   });
-  pairSlider.show(0, "none");
-  refresh();
 }
 
 export default { render: guarded(render) };

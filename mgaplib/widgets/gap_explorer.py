@@ -139,6 +139,8 @@ class GapExplorer(BookWidget):
     Attributes:
         shift: Where the modalities are, in gaps, from -1 to 1.5.
         tau: Temperature of the loss, from 0.005 to 1.
+        zoom: Whether the loss axis shows what the curve fills, rather than the same at every temperature.
+        pair: The pair that is looked at, from 0; -1 is none.
         metrics: Numbers by name: gap, loss, loss_image_to_text, loss_text_to_image, recall_image_to_text,
             recall_text_to_image, and zero_shot_accuracy if there are labels.
 
@@ -158,10 +160,12 @@ class GapExplorer(BookWidget):
     """
 
     _esm = front_end("gap_explorer")
-    settings = ("shift", "tau")
+    settings = ("shift", "tau", "zoom", "pair")
 
     shift = traitlets.Float(0.0).tag(sync=True)
     tau = traitlets.Float(0.01).tag(sync=True)
+    zoom = traitlets.Bool(False).tag(sync=True)
+    pair = traitlets.Int(-1).tag(sync=True)
 
     def __init__(
         self,
@@ -229,6 +233,11 @@ class GapExplorer(BookWidget):
             checks.temperature(proposal.value)
         low, high = TAUS[[0, -1]]
         return within(proposal, low, high, f"a temperature from {low:g} to {high:g}")
+
+    @traitlets.validate("pair")
+    def _valid_pair(self, proposal) -> int:
+        last = len(self._land.p) - 1
+        return within(proposal, -1, last, f"0 to {last}, or -1 for none")
 
     @traitlets.observe("shift", "tau")
     def _measure(self, change=None) -> None:

@@ -219,3 +219,18 @@ export function makeLandscape(d) {
 
 /** The loss both ways, from the one of each. */
 export const meanOf = (curves) => curves[0].map((value, k) => (value + curves[1][k]) / 2);
+
+/**
+ * The loss axis: from nothing to beyond a blind guess among n, the same at every temperature; zoomed in, what the
+ * curves fill.
+ * @param {number} n
+ * @param {boolean} zoom
+ * @param {number[]} values all that is drawn
+ * @returns {[number, number]}
+ */
+export function lossAxis(n, zoom, values) {
+  if (!zoom) return [0, 1.25 * Math.log(n)];
+  const [low, high] = [Math.min(...values), Math.max(...values)];
+  const room = (high - low || 1) * 0.08;
+  return [low - room, high + room];
+}

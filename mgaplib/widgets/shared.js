@@ -88,6 +88,13 @@ export function slider({ label, hint, stops, onInput }) {
   };
 }
 
+/** A box to tick, with its words. */
+export function toggle(words, onChange) {
+  const input = make("input", { type: "checkbox" });
+  input.addEventListener("change", () => onChange(input.checked));
+  return { label: make("label", { class: "mgap-toggle" }, input, words), show: (on) => (input.checked = on) };
+}
+
 /**
  * Things to try: buttons that set the widget; `show` marks the one whose settings are the present ones.
  * @param {object} model
@@ -187,7 +194,7 @@ export function foundBy({ moved, n, captions, picture, pair, before }) {
 
 /**
  * The numbers of a widget, each under its title.
- * @param {[name: string, title: string, digits: number, unit?: string, parts?: [name: string, title: string][]][]} specs
+ * @param {[name: string, title: string, digits: number | ((value: number) => string), unit?: string, parts?: [name: string, title: string][]][]} specs
  * `parts` are numbers that stand small below it
  */
 export function tileList(specs) {
@@ -206,12 +213,13 @@ export function tileList(specs) {
     /** Show the numbers, and below them those as trained where there are any. */
     show(numbers, before) {
       for (const [k, [name, , digits, unit = "", parts = []]] of specs.entries()) {
+        const written = (value) => (typeof digits === "function" ? digits(value) : words(value, digits)) + unit;
         for (const shown of [name, ...parts.map(([part]) => part)]) {
-          places.get(shown).textContent = words(numbers[shown], digits) + unit;
+          places.get(shown).textContent = written(numbers[shown]);
           places.get(shown).dataset.value = numbers[shown];
         }
         if (!before) continue;
-        trained[k].textContent = words(before[name], digits) + unit;
+        trained[k].textContent = written(before[name]);
         trained[k].parentElement.hidden = false;
       }
     },

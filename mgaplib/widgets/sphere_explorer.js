@@ -1,8 +1,10 @@
 // The SphereExplorer: six pairs on a globe that can be turned, two captions swapped, and the loss of lifting the texts.
 // Six points need no tables: every number is computed in the browser.
-import { disc, dragAcross, lowestPoint, palette, rule, sharpCanvas } from "./canvas.js";
-import { nearestStop, ticks, words } from "./numbers.js";
-import { FONT, dot, guarded, make, oncePerFrame, panel, sayer, slider, tileList, tween } from "./shared.js";
+import { between, keepInAddress, yesOrNo } from "./address.js";
+import { chart, disc, dragAcross, dragOver, lowestPoint, palette, rule, sharpCanvas } from "./canvas.js";
+import { lossAxis } from "./landscape_engine.js";
+import { nearestStop, words } from "./numbers.js";
+import { FONT, dot, guarded, make, oncePerFrame, panel, sayer, slider, tileList, toggle, tryButtons, tween } from "./shared.js";
 import { DEGREE, STEPS, measureSphere, point } from "./sphere_engine.js";
 
 function render({ model, root, ends }) {
@@ -38,8 +40,12 @@ function render({ model, root, ends }) {
     stops: d.taus.length,
     onInput: (at) => set("tau", d.taus[at]),
   });
-  const swapped = make("input", { type: "checkbox" });
-  swapped.addEventListener("change", () => set("mismatched", swapped.checked));
+  const swapped = toggle("swap the captions of pairs 1 and 2", (on) => set("mismatched", on));
+  const zoom = toggle("zoom in on the loss", (on) => set("zoom", on));
+  const tries = tryButtons(model, ({ elevation = model.get("elevation"), ...others }) => {
+    for (const [name, value] of Object.entries(others)) set(name, value);
+    glide(elevation);
+  });
   const button = (label, act) => {
     const element = make("button", { type: "button" }, label);
     element.addEventListener("click", act);
@@ -58,19 +64,23 @@ function render({ model, root, ends }) {
     ["best_elevation", "Lowest loss at ±", 0, "°"],
     ["best_loss", "Lowest loss", 4],
   ]);
+  const answer = panel(landscape, "Loss at every Δθ", ["▲ lowest; drag to lift the texts"]);
+  answer.classList.add("mgap-first");
   root.append(
     make("div", { class: "mgap-controls" }, elevationSlider.row, tauSlider.row),
     make(
       "div",
       { class: "mgap-buttons" },
-      make("label", { class: "mgap-toggle" }, swapped, "swap the captions of pairs 1 and 2"),
+      swapped.label,
       button("On the equator", () => glide(0)),
       button("Lowest loss", () => glide((model.get("elevation") < 0 ? -1 : 1) * state.numbers.best_elevation)),
       button("Face the pairs", () => {
         Object.assign(view, front);
         globeView.redraw();
       }),
+      zoom.label,
     ),
+    ...tries.elements,
     ...speaker.elements,
     make(
       "div",
@@ -78,7 +88,7 @@ function render({ model, root, ends }) {
       panel(globe, "Six pairs on a sphere", [
         make("span", {}, dot(d.colors.image), "images, ", dot(d.colors.text), "texts; drag or use the arrow keys to turn it"),
       ]),
-      panel(landscape, "Loss at every Δθ", ["▲ lowest; drag to lift the texts"]),
+      answer,
     ),
     tiles.element,
   );
@@ -149,39 +159,32 @@ function render({ model, root, ends }) {
     event.preventDefault();
     turn(...by);
   });
-  globe.addEventListener("pointerdown", (event) => globe.setPointerCapture(event.pointerId));
-  globe.addEventListener("pointermove", (event) => {
-    if (event.buttons) turn(event.movementX * 0.5, event.movementY * 0.5);
-  });
+  dragOver(globe, (event) => turn(event.movementX * 0.5, event.movementY * 0.5));
 
   // --- the loss of lifting the texts, the marker on it, its minima
   const box = { left: 46, right: 14, top: 12, bottom: 26 };
   const landscapeView = sharpCanvas(root, landscape, (c, width, height) => {
     const { curve, numbers } = state;
-    const [bottom, top] = [Math.min(...curve), Math.max(...curve)];
-    const room = (top - bottom || 1) * 0.1;
-    const x = (degrees) => box.left + ((degrees + 90) / STEPS) * (width - box.left - box.right);
-    const y = (loss) => height - box.bottom - ((loss - bottom + room) / (top - bottom + 2 * room)) * (height - box.top - box.bottom);
-    c.font = FONT;
-    c.fillStyle = color("soft");
-    c.textAlign = "right";
-    for (const tick of ticks(bottom, top, 5)) {
-      rule(c, box.left, y(tick), width - box.right, y(tick), color("line"));
-      c.fillText(String(tick), box.left - 6, y(tick) + 4);
-    }
+    const up = lossAxis(6, model.get("zoom"), curve);
+    const { x, y, within, line } = chart(c, { box, width, height, across: [-90, 90], up, many: 5, color });
     c.textAlign = "center";
-    for (const tick of [-90, -45, 0, 45, 90]) c.fillText(`${words(tick, 0)}°`, x(tick), height - 6);
-    rule(c, x(0), box.top, x(0), height - box.bottom, color("soft"), { dash: [3, 4] });
-    c.beginPath();
-    for (const [k, loss] of curve.entries()) c.lineTo(x(k - 90), y(loss));
-    c.strokeStyle = color("ink");
-    c.lineWidth = 2.2;
-    c.lineJoin = "round";
-    c.stroke();
-    for (const side of numbers.best_elevation ? [-1, 1] : [1]) {
-      lowestPoint(c, x(side * numbers.best_elevation), y(numbers.best_loss), color("ink"));
+    for (const tick of [-90, -45, 0, 45, 90]) c.fillText(`${words(tick, 0)}°`, Math.min(x(tick), width - 12), height - 6);
+    const guess = Math.log(6);
+    if (guess > up[0] && guess < up[1]) {
+      rule(c, box.left, y(guess), width - box.right, y(guess), color("ink"), { dash: [1, 4] });
+      c.textAlign = "left";
+      c.fillText("a blind guess", box.left + 4, y(guess) - 4);
     }
-    disc(c, x(model.get("elevation")), y(numbers.loss), 7, color("accent"), color("face"));
+    if (model.get("zoom")) {
+      c.textAlign = "left";
+      c.fillText(`zoomed in: ${words(up[1] - up[0], 2)} nats`, box.left + 4, box.top + 8);
+    }
+    rule(c, x(0), box.top, x(0), height - box.bottom, color("soft"), { dash: [3, 4] });
+    line(curve, (k) => k - 90, color("ink"));
+    for (const side of numbers.best_elevation ? [-1, 1] : [1]) {
+      lowestPoint(c, x(side * numbers.best_elevation), within(numbers.best_loss), color("ink"));
+    }
+    disc(c, x(model.get("elevation")), within(numbers.loss), 7, color("accent"), color("face"));
   });
   dragAcross(landscape, box, (share) => lift(Math.round(share * STEPS) - 90));
 
@@ -208,7 +211,9 @@ function render({ model, root, ends }) {
     tiles.show(state.numbers);
     elevationSlider.show(Math.round(elevation) + 90, `${words(elevation, 0)}°`);
     tauSlider.show(tauStop(tau), named(tau));
-    swapped.checked = mismatched;
+    swapped.show(mismatched);
+    zoom.show(model.get("zoom"));
+    tries.show();
     model.set("metrics", state.numbers);
     model.save_changes();
     globeView.redraw();
@@ -221,13 +226,21 @@ function render({ model, root, ends }) {
     speaker.say(sentence());
   }
   const drawing = oncePerFrame(refresh);
-  for (const name of ["elevation", "tau", "mismatched"]) model.on(`change:${name}`, drawing.schedule);
+  const moves = ["elevation", "tau", "mismatched", "zoom"];
+  for (const name of moves) model.on(`change:${name}`, drawing.schedule);
+  refresh();
+  const forget = keepInAddress(model, root, "sphere", {
+    elevation: between(-90, 90),
+    tau: between(d.taus[0], d.taus.at(-1)),
+    mismatched: yesOrNo,
+    zoom: yesOrNo,
+  });
   ends.push(() => {
-    for (const name of ["elevation", "tau", "mismatched"]) model.off(`change:${name}`, drawing.schedule);
+    for (const name of moves) model.off(`change:${name}`, drawing.schedule);
     stop();
+    forget();
     for (const part of [drawing, speaker, globeView, landscapeView]) part.end();
   });
-  refresh();
 }
 
 export default { render: guarded(render) };

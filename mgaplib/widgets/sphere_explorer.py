@@ -28,6 +28,7 @@ class SphereExplorer(BookWidget):
             authors' code counts downwards; loss and gap are the same on either side.)
         tau: Temperature of the loss, from 0.005 to 1.
         mismatched: Whether the first two texts are swapped.
+        zoom: Whether the loss axis shows what the curve fills, rather than the same at every temperature.
         metrics: Numbers by name: gap, loss, best_elevation (in whole degrees, on either side), best_loss.
 
     Raises:
@@ -42,11 +43,12 @@ class SphereExplorer(BookWidget):
     """
 
     _esm = front_end("sphere_explorer")
-    settings = ("elevation", "tau", "mismatched")
+    settings = ("elevation", "tau", "mismatched", "zoom")
 
     elevation = traitlets.Float(0.0).tag(sync=True)
     tau = traitlets.Float(1 / 35).tag(sync=True)
     mismatched = traitlets.Bool(True).tag(sync=True)
+    zoom = traitlets.Bool(False).tag(sync=True)
 
     def __init__(self, spacing: float = 20.0, **traits):
         if not 0 < spacing <= 60:

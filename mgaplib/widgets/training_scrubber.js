@@ -1,10 +1,13 @@
 // The TrainingScrubber: recorded training runs side by side, played or moved through step by step.
 // The snapshots' coordinates and the records come from Python; here they are looked up and drawn.
-import { disc, dragAcross, pairLines, palette, pointClouds, rule, sharpCanvas } from "./canvas.js";
+import { keepInAddress, oneOf } from "./address.js";
+import { chart, disc, dragAcross, pairLines, palette, pointClouds, rule, sharpCanvas } from "./canvas.js";
 import { nearestStop, ticks, typed, words } from "./numbers.js";
-import { FONT, dot, guarded, make, oncePerFrame, panel, sayer, slider, tileList } from "./shared.js";
+import { FONT, dot, guarded, make, oncePerFrame, panel, sayer, slider, tileList, tryButtons } from "./shared.js";
 
 const FRAME_MS = 450;
+const BOX = { left: 40, right: 14, top: 10, bottom: 24 }; // the margins of the charts
+const CURVES = [["gap", "Gap through training"], ["recall", "R@1 through training, both ways"]];
 
 /** Check what Python sent and read the points: for each run and step the images, then the texts, as x and y. */
 function readPoints(d) {
@@ -27,6 +30,7 @@ function render({ model, root, ends }) {
   root.classList.add("mgap-scrubber");
   const color = palette(root);
   const last = d.steps.length - 1;
+  const total = d.steps[last] - d.steps[0];
   const now = () => Math.max(d.steps.indexOf(model.get("step")), 0);
   let timer = 0;
   const go = (at) => {
@@ -49,20 +53,33 @@ function render({ model, root, ends }) {
   const runs = d.runs.map((run, k) => {
     const canvas = make("canvas", { role: "img" });
     const tiles = tileList([["gap", "Gap", 3], ["tau", "τ", 3], ["loss", "Loss", 2]]);
-    const part = panel(canvas, run.name, [make("span", {}, dot(run.color), "its curve below")]);
+    const part = panel(canvas, run.name, [make("span", {}, dot(run.color), "its curve")]);
     part.append(tiles.element);
     part.dataset.run = run.name;
     return { run, canvas, tiles, part, view: sharpCanvas(root, canvas, (c, width, height) => drawRun(c, width, height, k)) };
   });
-  const curve = make("canvas", { role: "img", class: "mgap-low" });
+  const curves = CURVES.filter(([name]) => d.runs[0].curves[name]).map(([name, title]) => {
+    const canvas = make("canvas", { role: "img", class: "mgap-low" });
+    const view = sharpCanvas(root, canvas, (c, width, height) => drawCurves(c, width, height, name));
+    dragAcross(canvas, BOX, (share) => {
+      pause();
+      go(nearestStop(d.steps, d.steps[0] + share * total));
+    });
+    return { name, title, canvas, view, part: panel(canvas, title, ["drag to choose the step"]) };
+  });
+  const tries = tryButtons(model, ({ step }) => {
+    pause();
+    go(d.steps.indexOf(step));
+  });
   const some = d.n < d.pool ? `${d.n} of ${d.pool} validation pairs are drawn; the numbers are those of all.` : `${d.n} validation pairs.`;
   root.append(
     make("div", { class: "mgap-controls" }, stepSlider.row),
     make("div", { class: "mgap-buttons" }, playing),
+    ...tries.elements,
     ...speaker.elements,
+    make("div", { class: "mgap-curves" }, ...curves.map(({ part }) => part)),
     make("p", { class: "mgap-line" }, make("span", {}, dot(d.colors.image), "images"), make("span", {}, dot(d.colors.text), "texts"), "→ along the run's mean gap, ↑ across it"),
     make("div", { class: "mgap-runs" }, ...runs.map(({ part }) => part)),
-    panel(curve, "Gap through training", ["drag to choose the step"]),
     make("p", { class: "mgap-note" }, `${some} The loss is that of one training batch.`),
   );
 
@@ -77,39 +94,17 @@ function render({ model, root, ends }) {
     pointClouds(c, d.n, at, d.colors, color, { point: 1.7, centroid: 5.5 });
   }
 
-  // --- the gaps through training
-  const box = { left: 40, right: 14, top: 10, bottom: 24 };
-  const total = d.steps[last] - d.steps[0];
-  const curveView = sharpCanvas(root, curve, (c, width, height) => {
-    const top = Math.max(...d.runs.flatMap(({ gaps }) => gaps)) * 1.05 || 1;
-    const x = (step) => box.left + ((step - d.steps[0]) / total) * (width - box.left - box.right);
-    const y = (gap) => height - box.bottom - (gap / top) * (height - box.top - box.bottom);
-    c.font = FONT;
-    c.fillStyle = color("soft");
-    c.textAlign = "right";
-    for (const tick of ticks(0, top, 4)) {
-      rule(c, box.left, y(tick), width - box.right, y(tick), color("line"));
-      c.fillText(String(tick), box.left - 8, y(tick) + 4);
-    }
+  // --- a number of all runs through training, on one scale from nothing
+  function drawCurves(c, width, height, name) {
+    const top = Math.max(...d.runs.flatMap(({ curves: all }) => all[name])) * 1.05 || 1;
+    const { x, y, line } = chart(c, { box: BOX, width, height, across: [d.steps[0], d.steps[last]], up: [0, top], many: 4, color });
     c.textAlign = "center";
     for (const tick of ticks(d.steps[0], d.steps[last], 4)) c.fillText(String(tick), Math.min(x(tick), width - 16), height - 6);
-    rule(c, x(d.steps[now()]), box.top, x(d.steps[now()]), height - box.bottom, color("soft"), { dash: [3, 4] });
-    for (const { run } of runs) {
-      c.beginPath();
-      for (const [k, step] of run.recorded.entries()) {
-        if (step >= d.steps[0] && step <= d.steps[last]) c.lineTo(x(step), y(run.gaps[k]));
-      }
-      c.strokeStyle = run.color;
-      c.lineWidth = 2.2;
-      c.lineJoin = "round";
-      c.stroke();
-    }
-    for (const { run } of runs) disc(c, x(d.steps[now()]), y(run.gap[now()]), 6, run.color, color("face"));
-  });
-  dragAcross(curve, box, (share) => {
-    pause();
-    go(nearestStop(d.steps, d.steps[0] + share * total));
-  });
+    const here = d.steps[now()];
+    rule(c, x(here), BOX.top, x(here), height - BOX.bottom, color("soft"), { dash: [3, 4] });
+    for (const { run } of runs) line(run.curves[name], (k) => run.recorded[k], run.color);
+    for (const { run } of runs) disc(c, x(here), y(run.curves[name][run.recorded.indexOf(here)]), 6, run.color, color("face"));
+  }
 
   // --- playing: only when asked, and one picture after another, with no motion between them
   function pause() {
@@ -135,20 +130,26 @@ function render({ model, root, ends }) {
       view.redraw();
     }
     stepSlider.show(at, `${d.steps[at]} of ${d.steps[last]}`);
-    curve.setAttribute("aria-label", `The gap through training: ${d.runs.map((run) => `${run.name} ${words(run.gap[at], 2)}`).join(", ")} at step ${d.steps[at]}`);
-    curveView.redraw();
+    for (const { name, title, canvas, view } of curves) {
+      const values = d.runs.map((run) => `${run.name} ${words(run.curves[name][run.recorded.indexOf(d.steps[at])], 2)}`);
+      canvas.setAttribute("aria-label", `${title}: ${values.join(", ")} at step ${d.steps[at]}`);
+      view.redraw();
+    }
+    tries.show();
     model.set("metrics", Object.fromEntries(d.runs.map(({ name, gap, tau, loss }) => [name, { gap: gap[at], tau: tau[at], loss: loss[at] }])));
     model.save_changes();
     speaker.say(`Step ${d.steps[at]}. Gap: ${d.runs.map((run) => `${words(run.gap[at], 2)} (${run.name})`).join(", ")}.`);
   }
   const drawing = oncePerFrame(refresh);
   model.on("change:step", drawing.schedule);
+  refresh();
+  const forget = keepInAddress(model, root, "training", { step: oneOf(...d.steps) });
   ends.push(() => {
     model.off("change:step", drawing.schedule);
     clearInterval(timer);
-    for (const part of [drawing, speaker, curveView, ...runs.map(({ view }) => view)]) part.end();
+    forget();
+    for (const part of [drawing, speaker, ...curves.map(({ view }) => view), ...runs.map(({ view }) => view)]) part.end();
   });
-  refresh();
 }
 
 export default { render: guarded(render) };

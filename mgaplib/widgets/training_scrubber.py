@@ -8,11 +8,14 @@ from mgaplib.book import plots
 from mgaplib.widgets.base import BookWidget, front_end, png
 
 _SHOWN = ("gap", "tau", "loss")
+_WAYS = ("image_to_text", "text_to_image")  # the recalls of a record
 _SCALE = 32767  # a coordinate of a unit vector, as a 16-bit integer
 
 
 class TrainingScrubber(BookWidget):
     """A slider through training; each run's embeddings, gap, temperature and loss follow.
+
+    Its gap, and its R@1 where every run recorded it, are drawn through training, each on one scale.
 
     Each run is seen in one plane, the same at every step: along its mean gap, and along the first principal
     component of all its snapshots orthogonal to it. In a kernel `step` can be read and set, and `metrics`
@@ -59,6 +62,8 @@ class TrainingScrubber(BookWidget):
         if n > max_pairs:
             rows = np.sort(np.random.default_rng(0).choice(n, max_pairs, replace=False))
         self._points = {name: _plane(snapshots)[:, :, rows] for name, snapshots in frames.items()}
+        every = [record for records in self._records.values() for record in records.values()]
+        recall = ("recall",) if all("recall" in record for record in every) else ()
         colors = [plots.OTHERS[k % len(plots.OTHERS)] for k in range(len(frames))]
         data = {
             "n": len(rows),
@@ -72,7 +77,9 @@ class TrainingScrubber(BookWidget):
                     "name": name,
                     "color": color,
                     "recorded": list(records),
-                    "gaps": [record["gap"] for record in records.values()],
+                    "curves": {
+                        what: [record[what] for record in records.values()] for what in ("gap", *recall)
+                    },
                     **{what: [records[step][what] for step in steps] for what in _SHOWN},
                 }
                 for color, (name, records) in zip(colors, self._records.items(), strict=True)
@@ -118,7 +125,12 @@ class TrainingScrubber(BookWidget):
 
 def _records(name: str, history) -> dict[int, dict[str, float]]:
     """Return a run's records by their step, plain numbers only."""
-    records = {int(r["step"]): {what: float(r[what]) for what in _SHOWN} for r in history.records}
+    records = {}
+    for record in history.records:
+        shown = {what: float(record[what]) for what in _SHOWN}
+        if all(way in record for way in _WAYS):
+            shown["recall"] = sum(float(record[way]) for way in _WAYS) / 2
+        records[int(record["step"])] = shown
     missing = sorted(set(history.snapshots) - set(records))
     if missing:
         raise ValueError(f"run {name!r} has a snapshot but no record of step {missing[0]}")

@@ -19,7 +19,7 @@ def sphere_numbers(shown) -> dict[str, float]:
     elevation = float(shown.said("Texts off").rstrip("°"))
     upper, _, lower = shown.said("Temperature").partition("/")
     tau = float(upper) / float(lower or 1)
-    mismatched = shown.root.get_by_role("checkbox").is_checked()
+    mismatched = shown.root.get_by_role("checkbox", name="swap").is_checked()
     pairs = sphere.six_pairs(elevation, mismatched=mismatched)
     curve = sphere.loss_curve(lambda e: sphere.six_pairs(e, mismatched=mismatched), range(91), tau)
     return {
@@ -88,7 +88,7 @@ def test_sphere_tells_a_screen_reader_what_it_shows(show):
     shown = Shown(show(SphereExplorer()), "mgap-sphere")
     status = shown.root.get_by_role("status")
     expect(status).to_contain_text("Two captions are swapped")
-    shown.root.get_by_role("checkbox").click()
+    shown.root.get_by_role("checkbox", name="swap").click()
     expect(status).to_contain_text("All captions are right")
     assert "lowest" in shown.root.get_by_role("img").get_attribute("aria-label")
 
@@ -162,13 +162,16 @@ def test_cone_whose_tables_are_cut_says_so_in_its_place(show):
 NASTY = "<img src=x onerror=document.body.dataset.hacked=1>"
 
 
-def run(seed, steps=(0, 5, 10, 15)):
+def run(seed, steps=(0, 5, 10, 15), recall=False):
     rng, history = np.random.default_rng(seed), History(pool=12)
     for step in steps:
         images, texts = (rng.normal(size=(12, 4)) + sign * np.eye(4)[0] for sign in (2, -2))
         history.snapshots[step] = images, texts
         gap = metrics.modality_gap(images, texts)
-        history.records.append({"step": step, "gap": gap, "tau": 0.01 * (seed + 1), "loss": 4.0 / (step + 1)})
+        found = dict.fromkeys(("image_to_text", "text_to_image"), step / 20) if recall else {}
+        history.records.append(
+            {"step": step, "gap": gap, "tau": 0.01 * (seed + 1), "loss": 4.0 / (step + 1), **found}
+        )
     return history
 
 
@@ -225,7 +228,7 @@ def test_scrubber_plays_only_when_asked_and_stops_at_the_end(show, motion):
 
 def test_scrubber_answers_touch_on_a_dark_phone(show):
     shown = Shown(show(scrubbing(), **PHONE), "mgap-scrubber")
-    box = shown.canvas(2)
+    box = shown.canvas(0)
     shown.page.touchscreen.tap(box["x"] + box["width"] * 0.7, box["y"] + 50)
     shown.settle()
     assert shown.said("Step of training") == "10 of 15"
@@ -236,7 +239,9 @@ def test_scrubber_tells_a_screen_reader_what_it_shows(show):
     shown = Shown(show(scrubbing()), "mgap-scrubber")
     shown.press("Step of training", "ArrowRight")
     expect(shown.root.get_by_role("status")).to_contain_text("Step 5. Gap:")
-    assert "cold, step 5" in shown.root.get_by_role("img").first.get_attribute("aria-label")
+    pictures = [picture.get_attribute("aria-label") for picture in shown.root.get_by_role("img").all()]
+    assert pictures[0].startswith("Gap through training: cold")
+    assert "cold, step 5" in pictures[1]
 
 
 def test_a_removed_scrubber_stops_playing(show):
@@ -245,6 +250,119 @@ def test_a_removed_scrubber_stops_playing(show):
     page.evaluate("document.querySelector('.static-widget').remove()")
     page.clock.run_for(5000)  # what still ran would fail on the page
     assert page.locator(".mgap-scrubber").count() == 1
+
+
+def test_scrubber_draws_recall_beside_the_gap_where_every_run_recorded_it(show):
+    page = show(
+        TrainingScrubber({"a": run(0, recall=True), "b": run(1, recall=True)}),
+        TrainingScrubber({"a": run(0, recall=True), "b": run(1)}),
+    )
+    first, second = page.locator(".mgap-scrubber").all()
+    first.get_by_role("slider").press("End")
+    label = "R@1 through training, both ways: a 0.75, b 0.75 at step 15"
+    expect(first.get_by_role("img").nth(1)).to_have_attribute("aria-label", label)
+    assert "R@1 through training" not in second.inner_text()
+
+
+# --- what all of them do
+
+KINDS = {
+    "sphere": (lambda **o: SphereExplorer(**o), "Texts off", {"elevation": 53.0, "zoom": True}, "53°"),
+    "cone": (lambda **o: narrowing(**o), "Depth", {"layer": 2, "activation": "tanh"}, "2 of 6"),
+    "scrubber": (
+        lambda **o: TrainingScrubber({"a": run(0), "b": run(1)}, **o),
+        "Step of",
+        {"step": 10},
+        "10 of 15",
+    ),
+}
+HASHES = {
+    "sphere": "#sphere.elevation=53&sphere.zoom=true",
+    "cone": "#cone.layer=2&cone.activation=tanh",
+    "scrubber": "#training.step=10",
+}
+
+
+@pytest.fixture(params=KINDS)
+def kind(request):
+    return request.param
+
+
+def test_a_try_sets_it_and_the_address_says_so_and_brings_it_back(show, kind):
+    build, label, state, said = KINDS[kind]
+    page = show(build(tries=[("Try this", state)]))
+    shown = Shown(page, f"mgap-{kind}")
+    button = shown.root.get_by_role("button", name="Try this")
+    button.click()
+    page.clock.run_for(300)
+    shown.settle()
+    assert shown.said(label) == said
+    expect(button).to_have_attribute("aria-pressed", "true")
+    assert page.evaluate("location.hash") == HASHES[kind]
+    page.reload()
+    assert Shown(page, f"mgap-{kind}").said(label) == said
+    page.evaluate("location.hash = 'limits'")  # an anchor is no state: what was set stays
+    assert Shown(page, f"mgap-{kind}").said(label) == said
+
+
+def test_the_visible_sentence_goes_with_the_frame_and_the_live_region_waits(show, kind):
+    build, label, _, _ = KINDS[kind]
+    shown = Shown(show(build()), f"mgap-{kind}")
+    seen, heard = shown.root.locator(".mgap-status"), shown.root.get_by_role("status")
+    shown.page.clock.run_for(500)
+    shown.page.clock.pause_at(shown.page.evaluate("Date.now()") + 60_000)
+    before = heard.inner_text()
+    assert before == seen.inner_text()
+    shown.slider(label).press("End")
+    shown.page.clock.run_for(50)  # a few frames
+    assert seen.inner_text() != before == heard.inner_text()
+    shown.page.clock.run_for(500)
+    assert heard.inner_text() == seen.inner_text()
+
+
+def test_a_swipe_over_a_curve_scrolls_or_moves_but_never_both(show, kind):
+    build, label, _, _ = KINDS[kind]
+    shown = Shown(show(build(), build(), **PHONE), f"mgap-{kind}")
+    curve, across = {"sphere": (1, 120), "cone": (2, -120), "scrubber": (0, 120)}[kind]
+    shown.canvas(curve)
+    place, said = shown.page.evaluate("scrollY"), shown.said(label)
+    shown.swipe(curve, along=-150)
+    assert shown.page.evaluate("scrollY") > place and shown.said(label) == said
+    shown.canvas(curve)
+    place = shown.page.evaluate("scrollY")
+    shown.swipe(curve, across=across)
+    assert shown.page.evaluate("scrollY") == place and shown.said(label) != said
+
+
+def test_slider_and_answer_share_a_phones_screen(show, kind):
+    build, label, state, _ = KINDS[kind]
+    shown = Shown(show(build(tries=[("Try this", state)]), **PHONE), f"mgap-{kind}")
+    last = {"sphere": 1, "cone": 1, "scrubber": 1}[kind]
+    slider, answer = shown.slider(label).bounding_box(), shown.root.locator("canvas").nth(last).bounding_box()
+    assert answer["y"] + answer["height"] - slider["y"] < 760  # a header stands above
+
+
+@pytest.mark.parametrize("options", [{}, PHONE], ids=["light", "dark phone"])
+def test_axe_finds_nothing(show, kind, options):
+    build, _, state, _ = KINDS[kind]
+    shown = Shown(show(build(tries=[("Try this", state)]), **options), f"mgap-{kind}")
+    assert shown.violations() == []
+
+
+def test_a_needle_says_how_wide_it_is_and_how_much_wider_it_is_drawn(show):
+    explorer = ConeExplorer(["relu"], depth=25, width=64, layer=25)
+    shown = Shown(show(explorer), "mgap-cone")
+    angle = explorer.metrics["half_angle"]
+    assert angle < 0.2
+    text = shown.root.locator("[data-metric=half_angle]").inner_text()
+    assert float(text.rstrip("°")) == pytest.approx(angle, rel=0.05)
+
+
+def test_sphere_keeps_the_scale_of_its_loss_at_every_temperature_unless_zoomed(show):
+    shown = Shown(show(SphereExplorer(tau=1.0)), "mgap-sphere")
+    flat = shown.drawn(1)
+    shown.root.get_by_label("zoom in on the loss").click()
+    assert shown.drawn(1) != flat
 
 
 # --- on the book's own pages

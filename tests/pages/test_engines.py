@@ -176,6 +176,15 @@ def test_a_share_is_that_of_the_step_which_was_last_passed(compute):
     assert found == [3, 3, 5, 5, 7, 7]
 
 
+def test_the_loss_axis_is_the_same_for_all_curves_unless_zoomed(compute):
+    axes = compute(
+        "landscape_engine",
+        "return [[6.05, 6.15], [1, 12]].map(v => [m.lossAxis(500, false, v), m.lossAxis(500, true, v)])",
+    )
+    assert axes[0][0] == axes[1][0] == [0, pytest.approx(1.25 * np.log(500))]
+    assert axes[0][1] == pytest.approx([6.042, 6.158]) and axes[1][1][0] < 1 < 12 < axes[1][1][1]
+
+
 # --- one table of cosines
 
 

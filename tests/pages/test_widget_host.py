@@ -161,7 +161,7 @@ def test_the_explorer_lives_here_too_and_reads_captions_as_text(show, saved, exp
     page = show(saved, [explorer.model_id, explorer.model_id])
     first, second = page.locator(".mgap").all()
     first.get_by_role("slider", name="Look at a pair").press("ArrowRight")
-    assert NASTY in first.inner_text()
+    expect(first).to_contain_text(NASTY)
     assert page.evaluate("document.body.dataset.hacked") is None
     assert page.locator(".mgap img").count() == 0
     for view in (first, second):  # Python's numbers, digit for digit as shown

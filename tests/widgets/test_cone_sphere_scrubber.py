@@ -15,7 +15,7 @@ from mgaplib import cone, metrics
 from mgaplib.cone import kernels
 from mgaplib.dynamics import sphere
 from mgaplib.training import History
-from mgaplib.widgets import ConeExplorer, SphereExplorer, TrainingScrubber
+from mgaplib.widgets import ConeExplorer, GapExplorer, SphereExplorer, TrainingScrubber
 
 
 def saved_size(widget) -> int:
@@ -43,6 +43,47 @@ def test_an_old_ipywidgets_that_shows_itself_does_not_lose_the_picture(monkeypat
     monkeypatch.setattr(Widget, "_ipython_display_", lambda self, **kwargs: shown.append(self), raising=False)
     bundle, _ = DisplayFormatter().format(SphereExplorer())
     assert shown == [] and {"image/png", "application/vnd.jupyter.widget-view+json"} <= set(bundle)
+
+
+TRIED = {
+    "gap": (
+        lambda **o: GapExplorer(*np.random.default_rng(0).normal(size=(2, 9, 4)), **o),
+        {"shift": 0.5, "pair": 8},
+    ),
+    "cone": (lambda **o: ConeExplorer(["relu"], depth=3, width=32, **o), {"layer": 3}),
+    "sphere": (lambda **o: SphereExplorer(**o), {"elevation": 40.0, "mismatched": False}),
+    "scrubber": (lambda **o: TrainingScrubber({"a": draw_history()}, **o), {"step": 5}),
+}
+
+
+@pytest.mark.parametrize("kind", TRIED)
+def test_a_try_is_checked_sent_and_changes_nothing_by_itself(kind):
+    build, state = TRIED[kind]
+    widget, plain = build(tries=[("Try", state)], name="first"), build()
+    assert widget.tries == [{"label": "Try", "state": state}] and widget.name == "first"
+    assert all(getattr(widget, name) == getattr(plain, name) for name in widget.settings)
+    assert widget.metrics == plain.metrics
+
+
+@pytest.mark.parametrize(
+    "kind, state, error, words",
+    [
+        ("gap", {"shift": 9.0}, traitlets.TraitError, "shift is 9.0; pass -1 to 1.5"),
+        ("gap", {"pair": 9}, traitlets.TraitError, "pair is 9; pass 0 to 8"),
+        ("cone", {"depth": 1}, ValueError, "unknown setting in tries 'depth'"),
+        ("sphere", {"elevaton": 1.0}, ValueError, "did you mean 'elevation'"),
+        ("scrubber", {"step": 7}, traitlets.TraitError, "step is 7; pass one of"),
+        ("scrubber", 5, ValueError, "pass pairs of a label and a dict"),
+    ],
+)
+def test_a_try_that_makes_no_sense_is_named(kind, state, error, words):
+    with pytest.raises(error, match=words):
+        TRIED[kind][0](tries=[("Try", state)])
+
+
+def test_a_name_that_would_not_stand_in_an_address_is_refused():
+    with pytest.raises(traitlets.TraitError, match="letters, digits"):
+        SphereExplorer(name="two words")
 
 
 # --- SphereExplorer
@@ -105,7 +146,7 @@ def test_sphere_spacings_that_make_no_sense_are_named(spacing):
 
 
 def test_sphere_is_small_self_contained_and_has_a_picture(globe):
-    assert saved_size(globe) < 60_000
+    assert saved_size(globe) < 70_000
     assert_front_end_is_self_contained(globe)
     assert_shows_a_picture(globe)
 
