@@ -6,6 +6,7 @@ makes no sense or a file cannot be read or written.
 
 import argparse
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -60,6 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--model", metavar="NAME", help="open_clip architecture for --pairs, such as ViT-B-32")
     add("--pretrained", metavar="TAG", help="its weights: a tag of open_clip or a checkpoint")
+    add("--unpaired", action="store_true", help="nobody belongs to anybody: leave out what needs pairs")
     add("--score", type=float, help="a cosine of yours: is it high?")
     add("--rate", type=float, default=0.01, help="false-positive rate of the thresholds (0.01)")
     report.set_defaults(run=_report)
@@ -70,6 +72,13 @@ def _parser() -> argparse.ArgumentParser:
     compare.set_defaults(run=_compare)
     for command in (report, compare):
         command.add_argument("--tau", type=float, help="temperature of the loss (the model's own, else 0.01)")
+        command.add_argument(
+            "--groups",
+            metavar="FILE",
+            action="append",
+            help="who belongs to whom: a label a line for aligned rows, or the number of each text's image; "
+            "given twice, labels of the images and of the texts; 'equal' takes equal rows as one",
+        )
         command.add_argument("--json", action="store_true", help="print JSON")
         command.add_argument("--max-pairs", type=int, default=2000, help="measure at most as many (2000)")
         command.add_argument("--seed", type=int, default=0, help="of the drawing and the splits (0)")
@@ -89,10 +98,12 @@ def _report(options) -> None:
     if several:
         found, extras = _several(options), {}
     else:
-        images, texts, extras, tau = _pairs(options)
+        images, texts, groups, extras, tau = _pairs(options)
         found = measure(
             images,
             texts,
+            groups=groups,
+            paired=False if options.unpaired else None,
             tau=tau if options.tau is None else options.tau,
             false_positive_rate=options.rate,
             score=options.score,
@@ -114,9 +125,10 @@ def _several(options):
     from mgaplib.metrics.several import distinct_names
     from mgaplib.report.several import measure_several
 
-    if options.pairs is not None or options.score is not None or options.tau is not None:
+    if (options.pairs, options.score, options.tau, options.groups) != (None,) * 4 or options.unpaired:
         raise ValueError(
-            "--pairs, --score and --tau are of two modalities: leave them out, or name two files"
+            "--pairs, --score, --tau, --groups and --unpaired are of two modalities: leave them out, or name "
+            "two files"
         )
     files = [name for name in (options.images, options.texts, *options.more) if name is not None]
     names = [Path(name).stem for name in files] if options.names is None else options.names.split(",")
@@ -174,13 +186,17 @@ def _check_output(options) -> None:
 
 
 def _pairs(options) -> tuple:
-    """Return images, texts, what belongs to each pair, and the temperature."""
+    """Return images, texts, who belongs to whom, what belongs to each pair, and the temperature."""
+    if options.unpaired and options.groups is not None:
+        raise ValueError("--groups says who belongs to whom, and --unpaired that nobody does; pass one")
+    groups = _groups(options.groups)
     if options.pairs is None:
         if options.model or options.pretrained:
             raise ValueError("--model embeds a folder: name it with --pairs FOLDER")
         if options.images is None:
             raise ValueError("name the files of the images and texts, or a folder with --pairs and --model")
-        return *embeddings.read_pairs(options.images, options.texts), {}, 0.01
+        images, texts = embeddings.read_pairs(options.images, options.texts, aligned=False)
+        return images, texts, groups, {}, 0.01
     if options.images is not None:
         raise ValueError("pass either files or --pairs, not both")
     if options.model is None:
@@ -197,9 +213,28 @@ def _pairs(options) -> tuple:
     return (
         folder.images,
         folder.texts,
+        groups,
         {"captions": folder.captions, "thumbnails": folder.thumbnails},
         folder.tau,
     )
+
+
+def _groups(files: list[str] | None):
+    """Return what `--groups` says."""
+    if files is None or files == ["equal"]:
+        return files and files[0]
+    if len(files) > 2:
+        raise ValueError(
+            f"--groups was given {len(files)} times; once, or twice: of the images, of the texts"
+        )
+    labels = [embeddings.read_labels(file) for file in files]
+    if (
+        len(labels) == 1
+        and labels[0].dtype.kind == "U"
+        and all(re.fullmatch("0|[1-9][0-9]*", label) for label in labels[0])
+    ):
+        labels[0] = labels[0].astype(int)  # which may be the numbers of rows
+    return labels[0] if len(labels) == 1 else tuple(labels)
 
 
 def _compare(options) -> None:
@@ -207,7 +242,7 @@ def _compare(options) -> None:
     import pandas as pd
 
     from mgaplib import metrics
-    from mgaplib.pairs import Pairs
+    from mgaplib.report.report import RELATIONS, drawn
 
     checks.whole(options.max_pairs, "--max-pairs", 4, None, "at least 4 are needed")
     checks.whole(options.seed, "--seed", 0, None, "pass a whole number from 0 on")
@@ -222,21 +257,25 @@ def _compare(options) -> None:
     places = [[_place(file) for file in files] for files in chosen]
     if places[0] == places[1]:
         raise ValueError(f"A and B are both {' '.join(chosen[0])}; pass two sets")
-    sets = {" ".join(files): embeddings.read_pairs(*files) for files in chosen}
+    rng, groups, sets, found = np.random.default_rng(options.seed), _groups(options.groups), {}, {}
+    for files in chosen:
+        both = embeddings.read_pairs(*files, aligned=groups is None)
+        sets[" ".join(files)] = drawn(*both, groups, True, options.max_pairs, rng, least=4)
     # Recall falls with the pool, and a gap of few pairs is too long: only equal numbers can be compared.
-    n = min(options.max_pairs, *(len(images) for images, _ in sets.values()))
-    rng, found = np.random.default_rng(options.seed), {}
-    for name, both in sets.items():
-        rows = np.sort(rng.choice(len(both[0]), n, replace=False))
-        pairs = Pairs.of(*(checks.drawn(side, rows) for side in both), min_rows=4)
-        found[name] = metrics.gap_report(pairs, tau=tau, seed=options.seed).value
+    n = min(len(pairs) for pairs, *_ in sets.values())
+    for name, (pairs, *_) in sets.items():
+        some = pairs.take(np.sort(rng.choice(len(pairs), n, replace=False))) if len(pairs) > n else pairs
+        found[name] = metrics.gap_report(some, tau=tau, seed=options.seed).value
+    known = [how for *_, how in sets.values()]
+    what = "pairs" if known == ["aligned"] * 2 else "groups"
     table = pd.DataFrame(found)
     first, second = sets
     table["difference"] = table[second] - table[first]
     if options.json:
-        output.say(json.dumps({"pairs": n, "metrics": table.to_dict(orient="index")}, indent=1))
+        output.say(json.dumps({what: n, "metrics": table.to_dict(orient="index")}, indent=1))
     else:
-        output.say(f"{n} pairs of each\n{table.round(4).to_string()}")
+        said = dict.fromkeys(RELATIONS[how] for how in known if RELATIONS[how])
+        output.say("\n".join([f"{n} {what} of each", *said, table.round(4).to_string()]))
 
 
 def _place(file: str) -> str:

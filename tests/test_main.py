@@ -267,3 +267,91 @@ def test_too_little_memory_says_what_to_lower(files, capsys, monkeypatch):
     monkeypatch.setattr(report.metrics, "gap_report", fail)
     assert main(["report", *files, "--max-pairs", "70"]) == 2
     assert "Unable to allocate 29.8 GiB; lower --max-pairs, which is 70" in capsys.readouterr().err
+
+
+# ---- who belongs to whom
+
+
+@pytest.fixture
+def captions(files, tmp_path):
+    """The images, three texts each, and every way of saying so in a file."""
+    images, texts = map(np.load, files)
+    rng = np.random.default_rng(1)
+    three = np.repeat(texts, 3, axis=0) + 0.1 * rng.normal(size=(240, 8)).astype(np.float32)
+    of_texts = np.repeat(np.arange(80), 3)
+    np.save(tmp_path / "three.npy", three)
+    np.save(tmp_path / "again.npy", np.repeat(images, 3, axis=0))
+    np.save(tmp_path / "numbers.npy", of_texts)
+    (tmp_path / "numbers.txt").write_text("\n".join(map(str, of_texts)) + "\n")
+    (tmp_path / "of_images.txt").write_text("".join(f"{i}.jpg\n" for i in range(80)))
+    (tmp_path / "table.csv").write_text("image,caption\n" + "".join(f'{i}.jpg,"a, b"\n' for i in of_texts))
+    (tmp_path / "table.tsv").write_text("caption\timage\n" + "".join(f"a, b\t{i}.jpg\n" for i in of_texts))
+    return lambda name: str(tmp_path / name)
+
+
+def test_groups_are_read_from_any_file(files, captions, capsys):
+    images, three, again = files[0], captions("three.npy"), captions("again.npy")
+    found = []
+    for command in (
+        [images, three, "--groups", captions("numbers.txt")],
+        [images, three, "--groups", captions("numbers.npy")],
+        [images, three, "--groups", captions("of_images.txt"), "--groups", captions("table.csv::image")],
+        [again, three, "--groups", captions("table.tsv::image")],
+        [again, three, "--groups", "equal"],
+        [again, three],
+    ):
+        assert main(["report", *command, "--json"]) == 0, command
+        out, err = capsys.readouterr()
+        assert not err
+        found.append(json.loads(out))
+    for one in found:
+        assert (one["pairs"], one["images"], one["texts"]) == (80, 80, 240)
+        assert one["metrics"] == pytest.approx(found[0]["metrics"])
+    assert {one["relation"] for one in found} == {"groups", "noticed"}
+    assert main(["report", again, three]) == 0
+    assert "Equal rows are taken as one" in capsys.readouterr().out
+
+
+def test_unpaired_sets_are_reported_without_pairs(files, captions, capsys, tmp_path):
+    page = tmp_path / "out.html"
+    assert main(["report", files[0], captions("three.npy"), "-o", str(page)]) == 0
+    assert "80 images and 240 texts without partners" in capsys.readouterr().out
+    assert "taken as unpaired" in page.read_text(encoding="utf-8")
+    assert main(["report", *files, "--unpaired", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["relation"] == "unpaired" and "alignment" not in found["metrics"]
+
+
+def test_two_models_are_compared_by_group(files, captions, capsys, tmp_path):
+    images, three = np.load(files[0]), np.load(captions("three.npy"))
+    for name, noise in (("a", 0.0), ("b", 0.5)):
+        texts = three + noise * np.random.default_rng(2).normal(size=three.shape)
+        np.savez(tmp_path / f"{name}.npz", images=images, texts=texts)
+    sets = [captions("a.npz"), captions("b.npz")]
+    assert main(["compare", *sets, "--groups", captions("numbers.txt"), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["groups"] == 80
+    recall = found["metrics"]["recall_at_1 (image to text)"]
+    assert recall[sets[0]] > recall[sets[1]]
+    assert main(["compare", *sets]) == 2
+    assert "paired" in capsys.readouterr().err
+
+
+def test_groups_that_make_no_sense_are_named(files, captions, capsys, tmp_path):
+    (tmp_path / "gap.txt").write_text("a\n\nb\n")
+    (tmp_path / "short.txt").write_text("a\nb\n")
+    (tmp_path / "bytes.txt").write_bytes(b"\xff\xfe\x00")
+    np.save(tmp_path / "two.npy", np.zeros((3, 2), int))
+    numbers = captions("numbers.txt")
+    for options, words in (
+        (["--groups", captions("gap.txt")], "line 2 of"),
+        (["--groups", captions("short.txt")], "groups has 2 labels for the 80 rows of images"),
+        (["--groups", captions("bytes.txt")], "no text in UTF-8"),
+        (["--groups", captions("two.npy")], "has shape (3, 2); labels are one a row"),
+        (["--groups", captions("nothing.txt")], "there is no file"),
+        (["--groups", captions("table.csv::imag")], "did you mean 'image'"),
+        (["--groups", numbers, "--unpaired"], "pass one"),
+        (["--groups", numbers] * 1 + ["--groups", numbers, "--groups", numbers], "was given 3 times"),
+    ):
+        assert main(["report", *files, *options]) == 2, options
+        assert words in capsys.readouterr().err, options

@@ -5,6 +5,7 @@ any others, fitted attributes with a trailing underscore. All but ReAlign are on
 modality, then a scaling of the rows to unit length; they differ in what the map may do and must know.
 """
 
+import json
 from dataclasses import dataclass, fields
 from typing import ClassVar
 
@@ -80,6 +81,34 @@ class Correction:
     def get_params(self, deep: bool = True) -> dict:
         """Return the parameters, as scikit-learn's `clone` expects."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return all there is to it as plain arrays, for a file; `from_arrays` takes them back."""
+        self._check_fitted()
+        about = {"way": type(self).__name__, "parameters": self.get_params()}
+        learnt = {name: np.asarray(value) for name, value in vars(self).items() if name.endswith("_")}
+        return {"about": np.array(json.dumps(about)), **learnt}
+
+    @classmethod
+    def from_arrays(cls, arrays: dict[str, np.ndarray]) -> "Correction":
+        """Return what `arrays` was called of.
+
+        Raises:
+            ValueError: If the arrays are no correction's.
+        """
+        kinds, found = [cls], None
+        for kind in kinds:
+            kinds += kind.__subclasses__()
+        try:
+            about = json.loads(str(arrays["about"]))
+            found = {kind.__name__: kind for kind in kinds}[about["way"]](**about["parameters"])
+            for name in arrays.keys() - {"about"}:
+                setattr(found, name, arrays[name] if arrays[name].ndim else arrays[name].item())
+            found._check_parameters()
+            found._check_fitted()
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise ValueError("these arrays are no correction of vectors; save it again") from error
+        return found
 
     def _transform(self, rows, name: str) -> np.ndarray:
         self._check_fitted()

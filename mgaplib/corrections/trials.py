@@ -1,19 +1,23 @@
 """Try every correction on one half of the pairs, judge it on the other: which helps, and what it costs."""
 
 import time
+from functools import partial
 
 import numpy as np
 
-from mgaplib import metrics, output
+from mgaplib import checks, metrics, output
 from mgaplib.corrections.hubness import NNN, Modality, ScoreCalibration
-from mgaplib.corrections.means import Centring, ProjectedShift, ReAlign, Shift
+from mgaplib.corrections.means import Centring, Correction, ProjectedShift, ReAlign, Shift
 from mgaplib.corrections.rescaling import DropDimensions, Procrustes, Standardisation, Whitening
 from mgaplib.metrics.retrieval import hit_chance
 from mgaplib.pairs import Pairs, belonging
 
 NOTHING = "nothing"
 BY_MODALITY = "NNN by modality"
-_WAYS = (Centring, DropDimensions, Procrustes, ProjectedShift, ReAlign, Shift, Standardisation, Whitening)
+RIDGE = "Procrustes, ridge"
+_WAYS = {way.__name__: way for way in (Centring, DropDimensions, Procrustes)}
+_WAYS[RIDGE] = partial(Procrustes, ridge=10.0)  # turns as far as a few hundred pairs can vouch for
+_WAYS |= {way.__name__: way for way in (ProjectedShift, ReAlign, Shift, Standardisation, Whitening)}
 #: What calibrates scores, made of the calibration pairs; and whether it needs to know who belongs to whom.
 _SCORES = {
     "Modality": (lambda fit: Modality(), False),
@@ -56,26 +60,22 @@ def try_corrections(images, texts=None, splits: int = 3, seed: int = 0, *, group
     pairs = Pairs.of(images, texts, groups=groups, notice=True, min_rows=8)
     if splits < 1:
         raise ValueError(f"splits is {splits!r}; pass at least 1")
-    vectors = {way.__name__: way for way in _WAYS}
     rng, rows = np.random.default_rng(seed), []
     halves = [np.array_split(rng.permutation(len(pairs)), 2) for _ in range(splits)]
-    todo = [(name, split) for name in (NOTHING, *vectors, *_SCORES) for split in range(splits)]
+    todo = [(name, split) for name in (NOTHING, *_WAYS, *_SCORES) for split in range(splits)]
     for name, split in output.bar(todo, "try corrections"):
         fit, test = map(pairs.take, halves[split])
         judged, scores, needs_pairs, seconds = test, ScoreCalibration().fit(fit), False, 0.0
         try:
-            if name in vectors:
-                way = vectors[name]().fit(fit)
+            if name in _WAYS:
+                way = made(name, fit).fit(fit)
                 start = time.perf_counter()
                 moved = way.transform(test)
                 seconds = time.perf_counter() - start
-                judged, needs_pairs = (
-                    Pairs.trusted(*moved, test.groups),
-                    way.paired,
-                )  # all of `_WAYS` give unit rows
+                judged = Pairs.trusted(*moved, test.groups)  # all of `_WAYS` give unit rows
+                needs_pairs = way.paired
             elif name in _SCORES:
-                make, needs_pairs = _SCORES[name]
-                scores = make(fit).fit(fit)
+                scores, needs_pairs = made(name, fit).fit(fit), _SCORES[name][1]
                 start = time.perf_counter()
                 for kind, documents in (("image", test.images), ("text", test.texts)):
                     scores.extend(documents, kind, "text")
@@ -86,6 +86,12 @@ def try_corrections(images, texts=None, splits: int = 3, seed: int = 0, *, group
                      **_judge(judged, scores), "needs_pairs": needs_pairs,
                      "microseconds": 1e6 * seconds / (len(test.images) + len(test.texts))})  # fmt: skip
     return pd.DataFrame(rows)
+
+
+def made(name: str, pairs: Pairs) -> Correction | ScoreCalibration:
+    """Return, not fitted, what the trial calls by this name, its knobs turned on calibration pairs."""
+    checks.known(name, (*_WAYS, *_SCORES), "correction")
+    return _WAYS[name]() if name in _WAYS else _SCORES[name][0](pairs)
 
 
 def _judge(pairs: Pairs, scores: ScoreCalibration) -> dict[str, float]:

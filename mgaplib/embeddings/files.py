@@ -4,6 +4,7 @@ A file ends in one of `SUFFIXES`, all but .safetensors also with .gz behind it; 
 `FILE::NAME` picks one array of several.
 """
 
+import csv
 import gzip
 import io
 import json
@@ -53,13 +54,16 @@ def read_embeddings(path: str | Path) -> np.ndarray:
     return _checked(file, arrays, _named(file, name, arrays) if name else next(iter(arrays)))
 
 
-def read_pairs(images: str | Path, texts: str | Path | None = None) -> tuple[np.ndarray, np.ndarray]:
+def read_pairs(
+    images: str | Path, texts: str | Path | None = None, *, aligned: bool = True
+) -> tuple[np.ndarray, np.ndarray]:
     """Return the embeddings of both modalities, row i of one paired with row i of the other.
 
     Args:
         images: The file of the images; or, with no other, one that holds both under names such as `images`
             and `texts`, or as an array of shape (2, n, d).
         texts: The file of the texts.
+        aligned: Whether both must have as many rows; groups may say who belongs to whom, or nobody does.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -79,12 +83,59 @@ def read_pairs(images: str | Path, texts: str | Path | None = None) -> tuple[np.
         x, y = read_embeddings(images), read_embeddings(texts)
     else:
         x, y = _both(str(images))
-    if x.shape != y.shape:
+    if x.shape[aligned ^ 1 :] != y.shape[aligned ^ 1 :]:
         raise ValueError(
             f"{images} has shape {x.shape} and {texts or images} {y.shape}; row i of one is paired with "
             "row i of the other, so pass as many rows and columns of each"
         )
     return x, y
+
+
+def read_labels(path: str | Path) -> np.ndarray:
+    """Return a label for each row of embeddings, which says who belongs to whom.
+
+    Args:
+        path: A text file of one label a line, a .npy file of one dimension, or a column of a table, as
+            `FILE.csv::COLUMN`; the commas of a .tsv file are tabs.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is no UTF-8, has no such column, or a row has no label; the line is named.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     _ = Path(folder, "groups.txt").write_text("a.jpg\\na.jpg\\nb.jpg\\n")
+        ...     read_labels(Path(folder, "groups.txt")).tolist()
+        ['a.jpg', 'a.jpg', 'b.jpg']
+
+    Taught in chapter your_embeddings.
+    """
+    file, _, name = str(path).partition("::")
+    if not Path(file).is_file():
+        raise FileNotFoundError(f"there is no file {file!r}")
+    if file.lower().endswith(".npy"):
+        labels = np.load(file, allow_pickle=False)
+        if labels.ndim != 1:
+            raise ValueError(f"{file} has shape {labels.shape}; labels are one a row, of one dimension")
+        return labels
+    try:
+        with open(file, newline="", encoding="utf-8-sig") as lines:
+            if not name:
+                found = [line.strip() for line in lines]
+                start = 1
+            else:
+                table = csv.DictReader(
+                    lines, delimiter="\t" if file.lower().endswith(".tsv") else ",", strict=True
+                )
+                columns = list(table.fieldnames or [])
+                name = _named(file, name, dict.fromkeys(columns))
+                found, start = [(row[name] or "").strip() for row in table], 2
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ValueError(f"{file} is no text in UTF-8 of one label a line: {error}") from error
+    if "" in found:
+        raise ValueError(f"line {found.index('') + start} of {file} has no label; give each row one")
+    return np.array(found)
 
 
 def _both(file: str) -> list[np.ndarray]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from mgaplib import __version__
 from mgaplib.book import plots
-from mgaplib.corrections.trials import BY_MODALITY, NOTHING
+from mgaplib.corrections.trials import NOTHING
 from mgaplib.landscape import ShiftLandscape
 from mgaplib.pairs import Pairs
 from mgaplib.report import reading
@@ -263,7 +263,8 @@ def _corrections(report) -> str:
         lines.append(f"<tr><td>{name}</td>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
     return _wide(f"<table>{head}{''.join(lines)}</table>", "Corrections") + (
         "<p>Fitted on one half of the pairs, judged on the other; mean and standard deviation over three "
-        "random halves. The pool of R@1 is the held-out half.</p>" + _pre(snippet(report.best))
+        "random halves. The pool of R@1 is the held-out half.</p>"
+        + _pre(snippet(report.best, report.data.groups is not None))
     )
 
 
@@ -271,32 +272,18 @@ def _pre(code: str) -> str:
     return f'<pre tabindex="0">{_text(code)}</pre>' if code else ""
 
 
-def snippet(name: str | None) -> str:
+def snippet(name: str | None, groups: bool = False) -> str:
     """Return code that does what the trial calls by this name, or "" for nothing."""
-    scores = {
-        "Modality": "corrections.Modality()",
-        "NNN": "corrections.NNN.chosen(images, texts)",
-        BY_MODALITY: "corrections.NNN.chosen(images, texts, by_modality=True)",
-    }
-    if name in scores:
-        return (
-            "from mgaplib import corrections\n"
-            "from mgaplib.search import Corrector, MixedIndex\n\n"
-            "# images, texts: pairs of yours that calibrate, none of which is in the index\n"
-            f"scores = {scores[name]}\n"
-            "corrector = Corrector.fit(image=images, text=texts, scores=scores, centre=False, paired=True)\n"
-            'index = MixedIndex(corrector).add(new_images, "image").add(new_texts, "text")\n'
-            'found = index.search(queries, "text")\n'
-            'index.save("index.npz")'
-        )
+    if name in (None, NOTHING):
+        return ""
+    relation = ", groups=groups" if groups else ""
     return (
-        ""
-        if name in (None, NOTHING)
-        else (
-            "from mgaplib import corrections\n\n"
-            f"correction = corrections.{name}().fit(images, texts)   # pairs of yours that calibrate\n"
-            "comparable = correction.transform_images(new_images), correction.transform_texts(new_texts)"
-        )
+        "from mgaplib.search import Corrector, MixedIndex\n\n"
+        "# images, texts: pairs of yours that calibrate, none of which is in the index\n"
+        f'corrector = Corrector.fit(image=images, text=texts{relation}, method="{name}")\n'
+        'index = MixedIndex(corrector).add(new_images, "image").add(new_texts, "text")\n'
+        'found = index.search(queries, "text")\n'
+        'index.save("index.npz")'
     )
 
 

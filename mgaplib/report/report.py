@@ -239,7 +239,7 @@ def measure(
     seed = checks.whole(seed, "seed", 0, None, "pass a whole number from 0 on")
     asked = None if score is None else checks.within(score, "score", -1, 1, "pass a cosine, -1 to 1")
     rng = np.random.default_rng(seed)
-    pairs, rows, total, sizes, how = _drawn(images, texts, groups, paired, max_pairs, rng)
+    pairs, rows, total, sizes, how = drawn(images, texts, groups, paired, max_pairs, rng)
     steps = output.bar(range(5), "measure")
     steps.update()
     table = metrics.gap_report(pairs, tau=tau, seed=seed)
@@ -277,7 +277,7 @@ def measure(
     )
 
 
-def _drawn(images, texts, groups, paired, most: int, rng) -> tuple:
+def drawn(images, texts, groups, paired, most: int, rng, least: int = MIN_PAIRS) -> tuple:
     """Return the pairs to measure, which rows they are, how many groups and rows there are, and how known."""
     if isinstance(images, Pairs):
         given = Pairs.of(images, texts, groups=groups, paired=False)
@@ -297,7 +297,7 @@ def _drawn(images, texts, groups, paired, most: int, rng) -> tuple:
     if how in ("unpaired", "unequal"):
         rows = [_some(size, most, rng) for size in sizes]
         try:
-            pairs = Pairs.unpaired(*map(checks.drawn, (x, y), rows), min_rows=MIN_PAIRS)
+            pairs = Pairs.unpaired(*map(checks.drawn, (x, y), rows), min_rows=least)
         except ValueError as error:
             taken = f"; {n} images and {m} texts without groups are taken as unpaired"
             raise ValueError(f"{error}{taken if how == 'unequal' else ''}") from error
@@ -306,13 +306,13 @@ def _drawn(images, texts, groups, paired, most: int, rng) -> tuple:
         total = 0
     else:
         total = n if codes is None else 1 + int(max(map(np.max, codes)))
-        which = _some(total, most, rng) if codes is None else _groups(codes, total, most, rng)
+        which = _some(total, most, rng) if codes is None else _groups(codes, total, most, rng, least)
         rows = [which] * 2 if codes is None else [np.flatnonzero(np.isin(c, which)) for c in codes]
         if given is not None:
-            pairs = Pairs.of(given.take(which) if len(which) < total else given, min_rows=MIN_PAIRS)
+            pairs = Pairs.of(given.take(which) if len(which) < total else given, min_rows=least)
             return pairs, pairs.rows, total, sizes, how
         of_rows = None if codes is None else tuple(c[r] for c, r in zip(codes, rows, strict=True))
-        pairs = Pairs.of(*map(checks.drawn, (x, y), rows), groups=of_rows, min_rows=MIN_PAIRS)
+        pairs = Pairs.of(*map(checks.drawn, (x, y), rows), groups=of_rows, min_rows=least)
         if len(which) == total:
             sizes = len(pairs.images), len(pairs.texts)  # equal rows of one group are one
         how = "aligned" if pairs.groups is None and how == "groups" else how
@@ -339,12 +339,12 @@ def _some(size: int, most: int, rng) -> np.ndarray:
     return np.arange(size) if size <= most else np.sort(rng.choice(size, most, replace=False))
 
 
-def _groups(codes, total: int, most: int, rng) -> np.ndarray:
+def _groups(codes, total: int, most: int, rng, least: int) -> np.ndarray:
     """Return groups, all of them or as many at random as have no more rows of either side than asked for."""
     sizes = np.stack([np.bincount(c, minlength=total) for c in codes])
     order = rng.permutation(total) if sizes.sum(axis=1).max() > most else np.arange(total)
     fits = (np.cumsum(sizes[:, order], axis=1) <= most).all(axis=0)
-    return np.sort(order[: max(int(fits.sum()), MIN_PAIRS)])
+    return np.sort(order[: max(int(fits.sum()), least)])
 
 
 def _thresholds(searches: Pairs, rng, rate: float) -> dict:

@@ -8,11 +8,14 @@ import numpy as np
 
 from mgaplib import checks
 from mgaplib.corrections.hubness import ScoreCalibration
-from mgaplib.corrections.means import unit_rows
+from mgaplib.corrections.means import Correction, unit_rows
+from mgaplib.corrections.trials import made
 from mgaplib.output import write_whole
+from mgaplib.pairs import Pairs
 
 _FORMAT = 1  # of a saved corrector
-_SCORES = "scores_"
+_SCORES, _MOVES = "scores_", "moves_"
+_ROLES = {"image": None, "text": None}.keys()
 BOTH = "both"  #: The kind of a document that has an image and a text.
 
 
@@ -27,6 +30,8 @@ class Corrector:
     Args:
         means: For each role, the mean of its unit vectors: d numbers.
         scores: A fitted calibration of the scores of vectors so moved, of `mgaplib.corrections`, or None.
+        moves: A fitted correction of `mgaplib.corrections` that moves the roles "image" and "text" in the
+            place of the means, or None.
 
     Raises:
         TypeError, ValueError: If means or, in a method, vectors make no sense (`mgaplib.checks`), they
@@ -40,7 +45,12 @@ class Corrector:
     Source: Li et al. 2025 (GR-CLIP). Taught in chapter mixed_search.
     """
 
-    def __init__(self, means: dict[str, np.ndarray], scores: ScoreCalibration | None = None):
+    def __init__(
+        self,
+        means: dict[str, np.ndarray],
+        scores: ScoreCalibration | None = None,
+        moves: Correction | None = None,
+    ):
         if not means:
             raise ValueError("no role is given; pass some, as in Corrector.fit(image=images, text=texts)")
         self.means = {}
@@ -55,16 +65,23 @@ class Corrector:
         if len(lengths) > 1:
             raise ValueError(f"the roles have {sorted(lengths)} columns; embed them with one model")
         self.dimensions = lengths.pop()
-        self.scores = scores
+        self.scores, self.moves = scores, moves
+        if moves is not None and self.means.keys() != _ROLES:
+            raise ValueError(f"moves is for image and text alone, not for {', '.join(self.means)}")
 
     def __repr__(self) -> str:
+        moves = "" if self.moves is None else f", moved by {self.moves}"
         scores = "" if self.scores is None else f", scores by {self.scores}"
-        return f"Corrector of {self.dimensions} dimensions for the roles {', '.join(self.means)}{scores}"
+        return (
+            f"Corrector of {self.dimensions} dimensions for the roles {', '.join(self.means)}{moves}{scores}"
+        )
 
     @classmethod
     def fit(
         cls,
         *,
+        method: str | None = None,
+        groups=None,
         centre: bool = True,
         scores: ScoreCalibration | None = None,
         paired: bool = False,
@@ -73,12 +90,18 @@ class Corrector:
         """Return the corrector of calibration embeddings; they need be neither paired nor equally many.
 
         Args:
+            method: What `corrections.try_corrections` calls by this name, of vectors or of scores, for the
+                roles "image" and "text" alone; the other options are then its own. None for the means.
+            groups: With a method, who belongs to whom, where row i does not belong to row i; see
+                `pairs.Pairs`.
             centre: Whether to subtract the means; calibrated scores alone may do as well.
             scores: What calibrates the scores, such as `corrections.Modality()`.
             paired: Whether row i of all roles belong together. Then documents that have an image and a text,
                 fused half and half, get calibrated scores as well.
             **calibration: For each role, an array of d columns: `image=`, `text=`, `query=`, or any name.
         """
+        if method is not None:
+            return cls._by(method, groups, calibration)
         rows = {role: checks.embeddings(z, role) for role, z in calibration.items()}
         found = cls({role: z.mean(axis=0, dtype=float) * bool(centre) for role, z in rows.items()})
         if scores is not None:
@@ -87,6 +110,20 @@ class Corrector:
                 moved[BOTH] = found.fuse(image=rows["image"], text=rows["text"])
             found.scores = replace(scores).fit(paired=paired, **moved)
         return found
+
+    @classmethod
+    def _by(cls, method: str, groups, calibration: dict) -> "Corrector":
+        if calibration.keys() != _ROLES:
+            raise ValueError("a method is for two roles: pass image=images, text=texts, or leave method out")
+        pairs = Pairs.of(
+            calibration["image"], calibration["text"], groups=groups, paired=False, names=("image", "text")
+        )
+        way = made(method, pairs)
+        if isinstance(way, ScoreCalibration):
+            pairs = pairs.one_each()
+            return cls.fit(scores=way, centre=False, paired=True, image=pairs.images, text=pairs.texts)
+        way.fit(pairs)
+        return cls({"image": way.image_mean_, "text": way.text_mean_}, moves=way)
 
     def documents(self, rows, kind: str, role: str) -> np.ndarray:
         """Return documents of one kind as an inner-product index wants them, for the queries of one role.
@@ -117,12 +154,15 @@ class Corrector:
             role: One of the roles fitted.
         """
         rows = self._rows(rows, role)
+        if self.moves is not None:
+            return (self.moves.transform_images if role == "image" else self.moves.transform_texts)(rows)
         return unit_rows(rows - self.means[role], role).astype(rows.dtype, copy=False)
 
     def fuse(self, weight: float = 0.5, **rows) -> np.ndarray:
         """Return one vector for each document that has both an image and a text.
 
-        `a t + (1 - a) i` minus the same mixture of the means, scaled to unit length.
+        `a t + (1 - a) i` minus the same mixture of the means, scaled to unit length; with a method, the same
+        mixture of what it moves them to.
 
         Args:
             weight: The share a of the second, from 0 to 1; another is a ValueError.
@@ -136,8 +176,8 @@ class Corrector:
             raise ValueError(
                 f"{first} has shape {x.shape} and {second} {y.shape}; pass both of each document"
             )
-        mean = (1 - weight) * self.means[first] + weight * self.means[second]
-        fused = unit_rows((1 - weight) * x + weight * y - mean, f"{first} and {second}")
+        moved = (self._moved(rows, role) for rows, role in ((x, first), (y, second)))
+        fused = unit_rows(np.tensordot((1 - weight, weight), list(moved), axes=1), f"{first} and {second}")
         return fused.astype(x.dtype, copy=False)
 
     def save(self, path: str | Path) -> None:
@@ -169,18 +209,31 @@ class Corrector:
         """Return all there is to it as plain arrays, for a file; `from_arrays` takes them back."""
         scores = {} if self.scores is None else self.scores.arrays()
         means = {f"mean_{role}": mean for role, mean in self.means.items()}
-        return {"format": np.array(_FORMAT), **means, **{_SCORES + name: z for name, z in scores.items()}}
+        moves = {} if self.moves is None else self.moves.arrays()
+        parts = {_SCORES + name: z for name, z in scores.items()} | {_MOVES + n: z for n, z in moves.items()}
+        return {"format": np.array(_FORMAT), **means, **parts}
 
     @classmethod
     def from_arrays(cls, arrays: dict[str, np.ndarray], path: str | Path = "this") -> "Corrector":
         """Return what `arrays` was called of; a ValueError names the path if they are no corrector's."""
-        means, scores = (
+        means, scores, moves = (
             {name.removeprefix(prefix): z for name, z in arrays.items() if name.startswith(prefix)}
-            for prefix in ("mean_", _SCORES)
+            for prefix in ("mean_", _SCORES, _MOVES)
         )
-        if arrays.get("format") != _FORMAT or len(means) + len(scores) + 1 != len(arrays):
+        if arrays.get("format") != _FORMAT or len(means) + len(scores) + len(moves) + 1 != len(arrays):
             raise ValueError(f"{path} is no corrector that this version can read")
-        return cls(means, ScoreCalibration.from_arrays(scores) if scores else None)
+        return cls(
+            means,
+            ScoreCalibration.from_arrays(scores) if scores else None,
+            Correction.from_arrays(moves) if moves else None,
+        )
+
+    def _moved(self, rows: np.ndarray, role: str) -> np.ndarray:
+        """Return where rows go before they are scaled to unit length again."""
+        if self.moves is None:
+            return rows - self.means[role]
+        move = self.moves._move_images if role == "image" else self.moves._move_texts
+        return move(rows.astype(float, copy=False))
 
     def _rows(self, rows, role: str) -> np.ndarray:
         checks.known(role, self.means, "role")

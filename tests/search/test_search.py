@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mgaplib import corrections, metrics
-from mgaplib.corrections import NNN, Modality
+from mgaplib.corrections import NNN, Modality, trials
 from mgaplib.search import Corrector, MixedIndex
 
 
@@ -271,3 +271,33 @@ def test_nobody_is_advised_to_unpickle_a_corrector(tmp_path):
     with pytest.raises(ValueError, match="damaged; save it again") as told:
         Corrector.load(tmp_path / "means.npz")
     assert "pickle" not in str(told.value)
+
+
+@pytest.mark.parametrize("method", [*trials._WAYS, *trials._SCORES])
+def test_a_method_does_what_the_trial_did(method, tmp_path):
+    x, y = (z + 0.5 * np.random.default_rng(i).normal(size=z.shape) for i, z in enumerate(pairs(80, 6)))
+    trial = corrections.try_corrections(x, y, splits=1, seed=3).set_index("correction")
+    fit, test = np.array_split(np.random.default_rng(3).permutation(80), 2)
+    corrector = Corrector.fit(image=x[fit], text=y[fit], method=method)
+    corrector.save(tmp_path / "c.npz")
+    for found in (corrector, Corrector.load(tmp_path / "c.npz")):
+        queries, documents = found.queries(y[test], "text"), found.documents(x[test], "image", "text")
+        recall = np.mean((queries @ documents.T).argmax(axis=1) == np.arange(40))
+        assert recall == pytest.approx(trial.recall_text_to_image[method])
+    index = MixedIndex(found).add(x[test], "image").add_both(x[fit], y[fit])
+    assert index.search(y[test], "text", k=1).documents.shape == (40, 1)
+    if found.moves is not None:
+        np.testing.assert_allclose(corrector.fuse(0, image=x, text=y), corrector.transform(x, "image"))
+    whole = Corrector.fit(image=x[fit], text=y[fit], method=method, groups=range(40))
+    np.testing.assert_allclose(whole.queries(y[test], "text"), corrector.queries(y[test], "text"))
+
+
+def test_a_method_is_of_two_roles_and_known():
+    x, y = pairs()
+    with pytest.raises(ValueError, match="did you mean 'Procrustes'"):
+        Corrector.fit(image=x, text=y, method="Procrutes")
+    with pytest.raises(ValueError, match="for two roles"):
+        Corrector.fit(image=x, text=y, query=y, method="Centring")
+    with pytest.raises(ValueError, match="say with groups="):
+        Corrector.fit(image=x[:30], text=y, method="Procrustes")
+    assert Corrector.fit(image=x[:30], text=y, method="Centring").moves.paired is False
