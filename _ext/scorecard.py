@@ -13,9 +13,11 @@ from docutils.parsers.rst import Directive
 from jupyter_cache import get_cache
 from myst_nb.sphinx_ import NbMetadataCollector
 from scorecard_rows import (
+    PARTS,
     SECTIONS,
     STATUSES,
     changes,
+    in_short,
     missing,
     on_both_worlds,
     order,
@@ -23,10 +25,11 @@ from scorecard_rows import (
     printed_twice,
     read_claims,
     section,
+    whose,
 )
 from sphinx.util import logging
 
-from mgaplib.book.claims import by_world
+from mgaplib.book.claims import anchor, by_world
 
 LOGGER = logging.getLogger(__name__)
 #: Changes of the label alone, for which no reason need be given.
@@ -41,14 +44,22 @@ PACKAGES = ["numpy", "scipy", "torch", "open_clip_torch", "umap-learn", "jupyter
 
 
 class scorecard(nodes.General, nodes.Element):
-    """Where a table of claims, the filters or the changes go once every chapter has been read."""
+    """Where a list of claims, the picture, the filters or the changes go once every chapter has been read."""
+
+
+class fold(nodes.General, nodes.Element):
+    """What unfolds under its head, without a script."""
+
+
+class fold_head(nodes.General, nodes.TextElement):
+    """What is seen of a fold before it is opened."""
 
 
 class ScorecardDirective(Directive):
     required_arguments = 1
 
     def run(self):
-        shown = [*SECTIONS, "filters", "worlds", "changed"]
+        shown = [*SECTIONS, "picture", "filters", "worlds", "changed"]
         if self.arguments[0] not in shown:
             raise self.error(f"{self.arguments[0]} is none of {', '.join(shown)}")
         return [scorecard(show=self.arguments[0])]
@@ -79,46 +90,101 @@ def slug(words: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", words.lower())
 
 
-def cell(content, classes=(), label="") -> nodes.entry:
-    """Return a cell; its label, the column's name, shows where a phone makes a card of the row."""
-    inside = content if isinstance(content, list) else [nodes.Text(str(content))]
-    if label:
-        inside = [nodes.inline("", label + ": ", classes=["scorecard-label"]), *inside]
-    return nodes.entry("", nodes.paragraph("", "", *inside), classes=list(classes))
+def pieces(id: str) -> list[str]:
+    """Return an id in pieces between which a line may break: after a dot or underscore, not in a word."""
+    return re.findall(r"[^._]+[._]*", id)
 
 
-def checks_cell(row: dict, label: str) -> nodes.entry:
-    """Return the cell that lists each check: the answer, what was asked, and what was found."""
-    found = cell([], label=label)
-    if row["checks"]:
-        found += nodes.bullet_list("")
+def id_nodes(id: str) -> list[nodes.Node]:
+    found = []
+    for piece in pieces(id):
+        found += [nodes.raw("", "<wbr>", format="html"), nodes.Text(piece)]
+    return found[1:]
+
+
+def letter(status: str) -> str:
+    """Return a verdict's coloured letter; the verdict itself stands beside it, for those who see none."""
+    big, small = STATUSES[status][0], f"<small>{STATUSES[status][1:]}</small>" * (len(STATUSES[status]) > 1)
+    return f'<b class="mgap-letter verdict-{slug(status)}" aria-hidden="true">{big}{small}</b>'
+
+
+def picture(rows: list[dict]) -> nodes.raw:
+    """Return every claim as one cell, part by part: our id, whose claim it is and where, and its verdict."""
+    found = []
+    for name, title in PARTS.items():
+        cells = [
+            f'<li><a href="#{anchor(row["id"])}" data-claim="{anchor(row["id"])}"'
+            f' class="verdict-{slug(row["status"])}" title="{html.escape(row["statement"])}">'
+            f"{letter(row['status'])}<span><strong>{'<wbr>'.join(pieces(row['id']))}</strong>"
+            f' <span class="mgap-where">{html.escape(in_short(row))}</span>'
+            f' <span class="visually-hidden">{row["status"]}</span></span></a></li>'
+            for row in rows
+            if part(row) == name
+        ]
+        if cells:
+            found.append(f"<h3>{title}</h3><ul>{''.join(cells)}</ul>")
+    seen = {row["status"] for row in rows}
+    legend = "".join(f"<li>{letter(word)} {word}</li>" for word in STATUSES if word in seen)
+    text = f'<div class="mgap-picture">{"".join(found)}<ul class="mgap-legend">{legend}</ul></div>'
+    return nodes.raw("", text, format="html")
+
+
+def fact(name: str, *told: nodes.Node) -> nodes.definition_list_item:
+    inside = [nodes.paragraph("", "", *told)] if told and isinstance(told[0], nodes.Text) else told
+    return nodes.definition_list_item("", nodes.term("", name), nodes.definition("", *inside))
+
+
+def checks_list(row: dict) -> nodes.bullet_list:
+    """Return a line for each check: the answer, what was asked, and what was found."""
+    found = nodes.bullet_list("")
     for check in row["checks"]:
         world = f"{check['world']}: " if check["world"] else ""
         asked = f" {world}{check['words']}" + (f": {check['found']}" if check["found"] else "")
         line = nodes.paragraph("", "", nodes.strong("", check["answer"] + ":"), nodes.Text(asked))
-        found[-1] += nodes.list_item("", line, classes=["answer-" + check["answer"]])
+        found += nodes.list_item("", line, classes=["answer-" + check["answer"]])
     return found
 
 
-def link_to(app, fromdoc: str, row: dict) -> nodes.reference:
-    address = app.builder.get_relative_uri(fromdoc, row["chapter"])
-    return nodes.reference("", row["id"], internal=True, refuri=address)
+def link_to(app, fromdoc: str, row: dict, words: str) -> nodes.reference:
+    """Return a link to the claim's own place on its chapter's page."""
+    address = f"{app.builder.get_relative_uri(fromdoc, row['chapter'])}#{anchor(row['id'])}"
+    return nodes.reference("", words, internal=True, refuri=address)
 
 
-def table_row(app, fromdoc: str, row: dict) -> nodes.row:
-    _, heads = SECTIONS[section(row)]
-    name = [link_to(app, fromdoc, row)]
+def claim(app, fromdoc: str, row: dict) -> fold:
+    """Return a claim as a line that unfolds."""
+    kind, told = "verdict-" + slug(row["status"]), []
+    name = nodes.inline("", "", nodes.strong("", "", *id_nodes(row["id"])), classes=["mgap-id"])
     if row["where"]:
-        name += [nodes.Text(" "), nodes.inline("", row["where"], classes=["scorecard-where"])]
-    paper = ("no number" if row["kind"] == "claim" else "–") if row["paper"] is None else row["paper"]
-    kind = "verdict-" + slug(row["status"])
-    verdict = [nodes.strong("", row["status"] + by_world(row) + "."), nodes.Text(" " + row["note"])]
-    line = nodes.row("", cell(name), cell(row["statement"]), cell(paper, label=heads[2]))
-    line += [cell(row["here"], label=heads[3]), checks_cell(row, heads[4]), cell(row["data"], label=heads[5])]
-    line += cell(verdict, [kind], heads[6])
-    line["ids"] = ["claim-" + slug(row["id"])]
-    line["classes"] = ["part-" + part(row), "kind-" + section(row), kind]
-    return line
+        name += [nodes.Text(" "), nodes.inline("", whose(row), classes=["mgap-where"])]
+    head = fold_head("", "", nodes.raw("", letter(row["status"]), format="html"), name)
+    head += nodes.inline("", row["statement"], classes=["mgap-statement"])
+    head += nodes.inline("", row["status"] + by_world(row), classes=["mgap-verdict"])
+    paper, here, shown_by = SECTIONS[section(row)][1]
+    if row["paper"] is not None or row["kind"] == "claim":
+        told.append(fact(paper, nodes.Text("no number" if row["paper"] is None else str(row["paper"]))))
+    told.append(fact(here, nodes.Text(f"{row['here']} ({row['data']})")))
+    if row["checks"]:
+        told.append(fact(shown_by, checks_list(row)))
+    if row["note"]:
+        told.append(fact("note", nodes.Text(row["note"])))
+    chapter = app.env.titles[row["chapter"]].astext()
+    told.append(fact("shown in", nodes.paragraph("", "", link_to(app, fromdoc, row, chapter))))
+    # The anchor lies inside: a browser unfolds what holds the place that an address names.
+    inside = nodes.container("", nodes.definition_list("", *told), ids=[anchor(row["id"])])
+    found = fold("", head, inside, classes=["mgap-row", kind])
+    found["part"], found["kind"], found["verdict"] = part(row), section(row), slug(row["status"])
+    return found
+
+
+def visit_fold(self, node):
+    data = {f"data-{name}": node[name] for name in ("part", "kind", "verdict")}
+    self.body.append(self.starttag(node, "details", **data))
+
+
+def cell(content) -> nodes.entry:
+    inside = content if isinstance(content, list) else [nodes.Text(str(content))]
+    return nodes.entry("", nodes.paragraph("", "", *inside))
 
 
 def table(head: list, lines: list, *classes: str) -> nodes.table:
@@ -130,11 +196,12 @@ def table(head: list, lines: list, *classes: str) -> nodes.table:
 
 
 def filters(rows: list[dict]) -> nodes.raw:
-    """Return the controls that choose rows; hidden until their script runs."""
+    """Return the controls that choose claims; hidden until their script runs."""
     found = {row["status"] for row in rows}
+    parts, kinds = set(map(part, rows)), set(map(section, rows))
     choices = {
-        "part": {name: name for name in sorted(set(map(part, rows)))},
-        "kind": {name: title for name, (title, _) in SECTIONS.items()},
+        "part": {name: title for name, title in PARTS.items() if name in parts},
+        "kind": {name: title for name, (title, _) in SECTIONS.items() if name in kinds},
         "verdict": {slug(status): status for status in STATUSES if status in found},
     }
     selects = "".join(
@@ -143,7 +210,7 @@ def filters(rows: list[dict]) -> nodes.raw:
         + "</select></label>"
         for name, values in choices.items()
     )
-    text = f"""<form class="scorecard-filters" aria-label="Which rows to show" hidden>
+    text = f"""<form class="scorecard-filters" aria-label="Which claims to show" hidden>
 {selects}<button type="reset">show all</button><output aria-live="polite"></output></form>"""
     return nodes.raw("", text, format="html")
 
@@ -155,7 +222,7 @@ def changed(app, fromdoc: str) -> list[nodes.Node]:
     lines = []
     for change in found["verdicts"]:
         row = rows.get(change["id"])
-        name = [link_to(app, fromdoc, row)] if row else change["id"]
+        name = [link_to(app, fromdoc, row, row["id"])] if row else change["id"]
         told = [name, change["before"], change["now"] or "no row of its own", change["why"]]
         lines.append(nodes.row("", *map(cell, told)))
     shown = [table(["id", "before", "now", "why"], lines, "scorecard-changes")] if lines else []
@@ -166,25 +233,25 @@ def changed(app, fromdoc: str) -> list[nodes.Node]:
 
 
 def draw(app, doctree, fromdoc):
-    """Replace each placeholder by its table, the filters or the changes."""
+    """Replace each placeholder by its list, the picture, the filters or the changes."""
     rows = app.env.mgaplib_claims
     for place in list(doctree.findall(scorecard)):
         show = place["show"]
-        if show == "filters":
-            place.replace_self(filters(rows))
+        if show in ("filters", "picture"):
+            place.replace_self({"filters": filters, "picture": picture}[show](rows))
         elif show == "worlds":
             place.replace_self(nodes.paragraph("", "", nodes.Text(on_both_worlds(rows))))
         elif show == "changed":
             place.replace_self(changed(app, fromdoc))
         else:
-            lines = [table_row(app, fromdoc, row) for row in rows if section(row) == show]
+            lines = [claim(app, fromdoc, row) for row in rows if section(row) == show]
             none = nodes.paragraph("", "", nodes.Text("None."))
-            place.replace_self(table(SECTIONS[show][1], lines, "scorecard") if lines else none)
+            place.replace_self(lines or none)
 
 
 def add_script(app, pagename, templatename, context, doctree):
     """Put the filters' script on the page that has them, and on no other."""
-    if doctree and any("scorecard" in found["classes"] for found in doctree.findall(nodes.table)):
+    if doctree and any(doctree.findall(fold)):
         app.add_js_file(None, body=SCRIPT.read_text(encoding="utf-8"), type="module")
 
 
@@ -210,7 +277,10 @@ def write(app, exception):
         "versions": {name: importlib.metadata.version(name) for name in PACKAGES},
         "seconds": seconds_per_chapter(app.env),
     }
-    claims = [{**row, "link": app.builder.get_target_uri(row["chapter"])} for row in app.env.mgaplib_claims]
+    claims = [
+        {**row, "link": f"{app.builder.get_target_uri(row['chapter'])}#{anchor(row['id'])}"}
+        for row in app.env.mgaplib_claims
+    ]
     card = {"claims": claims, "changes": app.env.mgaplib_changes, "built": built}
     text = json.dumps(card, indent=1, ensure_ascii=False)
     (Path(app.outdir) / "scorecard.json").write_text(text + "\n", encoding="utf-8")
@@ -220,6 +290,14 @@ def setup(app):
     app.add_config_value("scorecard_required", [], "env", [list])
     app.add_config_value("scorecard_before", "", "env", [str])
     app.add_node(scorecard)
+    app.add_node(fold, html=(visit_fold, lambda self, node: self.body.append("</details>\n")))
+    app.add_node(
+        fold_head,
+        html=(
+            lambda self, node: self.body.append(self.starttag(node, "summary", "")),
+            lambda self, node: self.body.append("</summary>\n"),
+        ),
+    )
     app.add_directive("scorecard", ScorecardDirective)
     app.connect("env-updated", gather)
     app.connect("doctree-resolved", draw)

@@ -5,20 +5,32 @@ import re
 import jupytext
 
 SOURCES = {"liang2022": "Liang et al. 2022", "yaras2025": "Yaras et al. 2025", "field": "the field"}
-STATUSES = ["holds", "partly", "fails", "undecided", "not tested here"]
-STATUSES += [f"{word} on an analogue" for word in ("holds", "partly", "not reproduced", "undecided")]
-STATUSES += ["answered", "slip in print"]
-COLUMNS = ["claim", "statement", "paper", "here", "checks", "data", "verdict"]
-#: The tables, each with its name among the filters and its columns: claims by source, then the rest.
-SECTIONS = {source: (f"claims of {name}", COLUMNS) for source, name in SOURCES.items()}
-SECTIONS["questions"] = (
-    "our questions",
-    ["id", "question", "paper", "here", "checks", "data", "answer"],
-)
-SECTIONS["slips"] = (
-    "slips in print",
-    ["id", "what is wrong", "printed", "right", "shown by", "data", "what it is"],
-)
+#: What can become of a row, each with its letter; a small a says that the data are an analogue.
+STATUSES = {
+    "holds": "H",
+    "partly": "P",
+    "fails": "F",
+    "undecided": "U",
+    "not tested here": "–",
+    "holds on an analogue": "Ha",
+    "partly on an analogue": "Pa",
+    "not reproduced on an analogue": "Na",
+    "undecided on an analogue": "Ua",
+    "answered": "A",
+    "slip in print": "S",
+}
+#: The lists, each with its name among the filters and what it calls a row's paper, here and checks.
+SECTIONS = {source: (f"claims of {name}", ("paper", "here", "checks")) for source, name in SOURCES.items()}
+SECTIONS["questions"] = ("our questions", ("paper", "here", "checks"))
+SECTIONS["slips"] = ("slips in print", ("printed", "right", "shown by"))
+#: The parts of the book, in its order.
+PARTS = {
+    "start": "The front page",
+    "cone": "The cone effect",
+    "dynamics": "Contrastive dynamics",
+    "mitigation": "Mitigation",
+    "practice": "Practice",
+}
 FAMILIES = ["E", "F", "Lemma", "Thm", "AppC", "X"]
 
 
@@ -37,6 +49,21 @@ def part(row: dict) -> str:
     """Return the part of the book that a chapter stands in; the front page is the start."""
     folders = row["chapter"].split("/")[1:-1]
     return folders[0] if folders else "start"
+
+
+def whose(row: dict) -> str:
+    """Return whose claim it is and where it is printed; empty for a question about nothing printed."""
+    where = row["where"].replace("supplementary", "suppl.").replace("Figure", "Fig.")
+    return where if row["source"] == "field" or not where else f"{SOURCES[row['source']].split()[0]}, {where}"
+
+
+def in_short(row: dict) -> str:
+    """Return the same in few words, for a cell of the picture."""
+    if row["kind"] == "question":
+        return "our question"
+    if row["source"] == "field":
+        return row["where"].split(",")[0]
+    return re.split(r" \(| and |, ", whose(row).replace(", ", " ", 1))[0]
 
 
 def missing(required: list[str], rows: list[dict]) -> list[str]:

@@ -36,7 +36,7 @@ claims.record("E%d.slip", source="liang2022", where="section 2", kind="slip", st
 claims.glue("page-four", 4.0)
 ```
 """
-SECTIONS = ["filters", "liang2022", "yaras2025", "field", "questions", "slips", "changed"]
+SECTIONS = ["picture", "filters", "liang2022", "yaras2025", "field", "questions", "slips", "changed"]
 
 
 def claim(number=5, five=5, where="3"):
@@ -55,7 +55,7 @@ def require(book, ids, before=None):
 @pytest.fixture
 def book(tmp_path):
     """A folder with the book's own configuration and extensions, and three small pages."""
-    for name in ("_ext", "_static"):
+    for name in ("_ext", "_static", "docs"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
     require(tmp_path, [])
     (tmp_path / "requirements.txt").write_text("one==1\n")
@@ -113,7 +113,10 @@ def test_a_claim_reaches_the_scorecard_and_nothing_leaves_the_house(book):
     ]
     assert card["changes"]["new"] == ["E5", "E5.slip", "X.sum"]
     assert {row["chapter"] for row in card["claims"]} == {"chapters/page"}
-    assert all((html / row["link"]).is_file() for row in card["claims"])
+    for row in card["claims"]:
+        address, anchor = row["link"].split("#")
+        assert f'id="{anchor}"' in (html / address).read_text()
+        assert f'id="{anchor}"' in (html / "chapters/scorecard.html").read_text()
     assert card["built"]["seconds"].keys() == {"chapters/page"}
     page = (html / "chapters/page.html").read_text()
     assert "Four is" in page and re.search(r"Four is\s*<[^>]*>?4\.0|Four is 4\.0", page)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from mgaplib.book.evidence import Check, exact, same, trend
 from mgaplib.checks import known
 
-__all__ = ["Check", "exact", "glue", "record", "same", "trend"]
+__all__ = ["Check", "anchor", "exact", "glue", "record", "same", "trend"]
 
 _IDS = re.compile(
     r"(E([1-9]|1[0-3])[a-z]?|F([12]|[4-9]|1[0-2])|Thm[12]|Lemma3\.1|Thm3\.[23]|AppC)(\.[a-z0-9_]+)?|X\.[a-z0-9_]+"
@@ -153,7 +153,7 @@ def _show(row: dict) -> None:
         for check in row["checks"]
     )
     card = (
-        f'<div class="mgap-claim" data-status="{row["status"]}">'
+        f'<div class="mgap-claim" id="{anchor(row["id"])}" data-status="{row["status"]}">'
         f"<p><strong>{head}.</strong> {html.escape(row['statement'])}</p><dl>{listed}</dl>"
         f"{f'<ul>{found}</ul>' if found else ''}</div>"
     )
@@ -164,6 +164,18 @@ def by_world(row: dict) -> str:
     """Return what the checks of each world give, in brackets, where a row has two; for the page, too."""
     found = ", ".join(f"{verdict} on {world}" for world, verdict in row.get("worlds", {}).items())
     return f" ({found})" if found else ""
+
+
+def anchor(id: str) -> str:
+    """Return where a claim stands on its chapter's page and on the scorecard: what follows # in an address.
+
+    Example:
+        >>> anchor("E2.real")
+        'claim-e2-real'
+
+    Taught in chapter scorecard.
+    """
+    return "claim-" + re.sub(r"[^a-z0-9]+", "-", id.lower())
 
 
 def _facts(row: dict) -> dict[str, str | float]:
