@@ -91,7 +91,7 @@ def slug(words: str) -> str:
 
 
 def pieces(id: str) -> list[str]:
-    """Return an id in pieces between which a line may break: after a dot or an underscore only."""
+    """Return an id in pieces between which a line may break: after a dot or underscore, not in a word."""
     return re.findall(r"[^._]+[._]*", id)
 
 

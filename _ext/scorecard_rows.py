@@ -52,7 +52,7 @@ def part(row: dict) -> str:
 
 
 def whose(row: dict) -> str:
-    """Return whose claim it is and where it is printed; nothing for a question about nothing printed."""
+    """Return whose claim it is and where it is printed; empty for a question about nothing printed."""
     where = row["where"].replace("supplementary", "suppl.").replace("Figure", "Fig.")
     return where if row["source"] == "field" or not where else f"{SOURCES[row['source']].split()[0]}, {where}"
 
@@ -61,6 +61,8 @@ def in_short(row: dict) -> str:
     """Return the same in few words, for a cell of the picture."""
     if row["kind"] == "question":
         return "our question"
+    if row["source"] == "field":
+        return row["where"].split(",")[0]
     return re.split(r" \(| and |, ", whose(row).replace(", ", " ", 1))[0]
 
 

@@ -83,6 +83,24 @@ def test_claims_of_both_worlds_are_counted_by_world():
     assert scorecard.on_both_worlds(rows[:1]) == "No claim was tested on both worlds."
 
 
+@pytest.mark.parametrize(
+    ("where", "source", "kind", "short"),
+    [
+        ("supplementary Figure 6, real inputs", "liang2022", "claim", "Liang suppl. Fig. 6"),
+        ("Figure 3 (b-d), released code", "liang2022", "slip", "Liang Fig. 3"),
+        ("Theorem 3.2", "yaras2025", "claim", "Yaras Theorem 3.2"),
+        ("Eslami and de Melo 2025, abstract", "field", "claim", "Eslami and de Melo 2025"),
+        ("Table 1", "yaras2025", "question", "our question"),
+    ],
+)
+def test_a_cell_of_the_picture_says_in_short_whose_claim_it_is(where, source, kind, short):
+    assert scorecard.in_short(row(where=where, source=source, kind=kind)) == short
+
+
+def test_every_verdict_has_a_letter_of_its_own():
+    assert len(set(scorecard.STATUSES.values())) == len(scorecard.STATUSES)
+
+
 def test_what_did_not_change_is_not_listed():
     found, wrong = scorecard.changes([row()], {"E5": {"verdict": "holds"}})
     assert wrong == [] and not any(found.values())

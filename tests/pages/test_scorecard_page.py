@@ -1,4 +1,4 @@
-"""The scorecard in a real browser: the picture, lists that unfold, filters, addresses, no script at all."""
+"""The scorecard in a real browser: its picture, the lists that unfold, filters, addresses, no scripts."""
 
 import json
 import re
