@@ -9,16 +9,17 @@ _ROWS = 512  # rows of scores held at once, so that memory stays O(n)
 _TIE = 1e-12  # two float64 cosines of the same pair of directions differ by rounding alone
 
 
-def knn_mixing(images, texts=None, k: int = 20) -> float:
+def knn_mixing(images, texts=None, k: int = 20, *, groups=None) -> float:
     """Return the share of the `k` nearest neighbours that are of the other modality: its mean over all rows.
 
     All rows of both modalities are one pool, from which each row itself is left out. 0: nobody's neighbours
-    are of the other modality; two samples of one cloud read n / (2n - 1), about one half. Neighbours that tie
-    for the last places share them.
+    are of the other modality; two samples of one cloud, n rows of each, read n / (2n - 1), about one half.
+    Neighbours that tie for the last places share them.
 
     Args:
-        images, texts: Arrays of n rows and d columns, row i paired with row i; or `Pairs`.
+        images, texts: Arrays of n and of m rows and d columns, which need no partners; or `Pairs`.
         k: How many neighbours count, from 1 to all other rows.
+        groups: Who belongs to whom; here it says only which rows stand there twice. See `pairs.Pairs`.
 
     Raises:
         TypeError, ValueError: If the embeddings make no sense (`mgaplib.checks`), or `k` does not.
@@ -31,7 +32,7 @@ def knn_mixing(images, texts=None, k: int = 20) -> float:
     Source: Yu et al. 2026 (ReAlign), appendix D.3; Schilling 1986 for the statistic, one minus this.
     Taught in chapter notation.
     """
-    pairs = Pairs.of(images, texts)
+    pairs = Pairs.of(images, texts, groups=groups, paired=False)
     pool = np.concatenate([pairs.images, pairs.texts]).astype(float, copy=False)
     first = len(pairs.images)
     others = len(pool) - 1
@@ -49,7 +50,7 @@ def knn_mixing(images, texts=None, k: int = 20) -> float:
     return float(total / k / len(pool))
 
 
-def frechet_distance(images, texts=None) -> float:
+def frechet_distance(images, texts=None, *, groups=None) -> float:
     """Return the distance of two Gaussians that are fitted to the modalities, from 0 to 2.
 
     `sqrt(|g|^2 + tr(Sx + Sy - 2 (Sx Sy)^(1/2)))`, with the gap g and the covariances: never shorter than the
@@ -57,7 +58,8 @@ def frechet_distance(images, texts=None) -> float:
     too far: compare it at one n only.
 
     Args:
-        images, texts: Arrays of n rows and d columns, row i paired with row i; or `Pairs`.
+        images, texts: Arrays of n and of m rows and d columns, which need no partners; or `Pairs`.
+        groups: Who belongs to whom; here it says only which rows stand there twice. See `pairs.Pairs`.
 
     Raises:
         TypeError, ValueError: If the embeddings make no sense; see `mgaplib.checks`.
@@ -71,7 +73,7 @@ def frechet_distance(images, texts=None) -> float:
     Source: Dowson and Landau 1982; Heusel et al. 2017 (FID) between two sets of features, here the two
     modalities, as in Role et al. 2025. Taught in chapter notation.
     """
-    x, y = _centred(images, texts)
+    x, y = _centred(images, texts, groups)
     gap = x[0] - y[0]
     roots = [np.linalg.qr(rows / np.sqrt(len(rows)), mode="r") for _, rows in (x, y)]
     # The trace of (Sx Sy)^(1/2) is the sum of the singular values of the roots' product.
@@ -80,14 +82,15 @@ def frechet_distance(images, texts=None) -> float:
     return float(np.sqrt(gap @ gap + max(spread - 2 * shared, 0.0)))
 
 
-def covariance_gap(images, texts=None) -> float:
+def covariance_gap(images, texts=None, *, groups=None) -> float:
     """Return how far the modalities' covariances differ, wherever their centroids lie: from 0 to 1.
 
     `|Sx - Sy| / (|Sx| + |Sy|)` in Frobenius' norm: 0 for clouds of one shape and direction, 1 where one has
     no spread, and 1 / sqrt(2) where they are alike but fill subspaces at right angles.
 
     Args:
-        images, texts: Arrays of n rows and d columns, row i paired with row i; or `Pairs`.
+        images, texts: Arrays of n and of m rows and d columns, which need no partners; or `Pairs`.
+        groups: Who belongs to whom; here it says only which rows stand there twice. See `pairs.Pairs`.
 
     Raises:
         TypeError, ValueError: If the embeddings make no sense (`mgaplib.checks`), or each modality is one
@@ -101,7 +104,7 @@ def covariance_gap(images, texts=None) -> float:
     Source: The eight-metric protocol of anuidy/modality_gap_reorganization_by_diff_learning_method (2026),
     section 3.2, on unit rows. Taught in chapter notation.
     """
-    (_, x), (_, y) = _centred(images, texts)
+    (_, x), (_, y) = _centred(images, texts, groups)
     within = [float(np.linalg.norm(rows.T @ rows) / len(rows)) for rows in (x, y)]
     if sum(within) <= np.finfo(np.float32).eps ** 2:
         raise ValueError("all rows of images are the same, and all of texts; covariances need a spread")
@@ -147,8 +150,8 @@ def norm_imbalance(images, texts) -> float:
     return float(abs(np.log(lengths[0] / lengths[1])))
 
 
-def _centred(images, texts) -> list[tuple[np.ndarray, np.ndarray]]:
+def _centred(images, texts, groups) -> list[tuple[np.ndarray, np.ndarray]]:
     """Return each modality's centroid, and its rows in float64 without it."""
-    pairs = Pairs.of(images, texts)
+    pairs = Pairs.of(images, texts, groups=groups, paired=False)
     centres = [(centroid(rows), rows) for rows in (pairs.images, pairs.texts)]
     return [(centre, rows - centre) for centre, rows in centres]

@@ -8,6 +8,7 @@ from mgaplib.pairs import Pairs
 DIRECTIONS = ("both", "image_to_text", "text_to_image")
 _ROWS = 512  # rows of scores held at once, so that memory stays O(n)
 _CELLS = 4_000_000  # numbers of gathered rows held at once
+_COUNTED = 1024, 64  # rows multiplied at once, and rows counted while they are in the cache
 _TIE = 1e-12  # two float64 cosines of the same pair of directions differ by rounding alone
 
 
@@ -50,14 +51,10 @@ def hits(pairs: Pairs, ks) -> np.ndarray:
 
     Queries without a partner are left out, as in `best_partners`.
     """
-    rows, best, tied = best_partners(pairs)
-    candidates = pairs.texts.astype(float, copy=False)
-    found, ks = [], np.array(ks)[:, None]
-    for start in range(0, len(rows), _ROWS):
-        some = slice(start, start + _ROWS)
-        scores = pairs.images[rows[some]].astype(float, copy=False) @ candidates.T
-        found.append(hit_chance(scores, best[some], ks, _TIE, tied[some]))
-    return np.concatenate(found, axis=1)
+    rows, best, partners = best_partners(pairs)
+    queries = pairs.images if pairs.groups is None else pairs.images[rows]
+    better, tied = ahead(queries, pairs.texts, best, max(ks))
+    return np.stack([chance_of_any(k - better, tied, partners) for k in ks])
 
 
 def best_partners(pairs: Pairs) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -75,12 +72,56 @@ def best_partners(pairs: Pairs) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def partner_cosines(pairs: Pairs) -> np.ndarray:
     """Return the cosine of every pair in float64, in the order of `Pairs.partners`."""
     queries, candidates = pairs.partners
-    found, step = [], max(_CELLS // pairs.shape[1], 1)
+    found, step = [], max(_CELLS // 40 // pairs.shape[1], 1)  # few enough to stay in the cache
     for start in range(0, len(queries), step):
         some = slice(start, start + step)
         x, y = (side[rows[some]] for side, rows in ((pairs.images, queries), (pairs.texts, candidates)))
         found.append(np.einsum("ij,ij->i", x.astype(float, copy=False), y.astype(float, copy=False)))
     return np.concatenate(found)
+
+
+def ahead(
+    queries: np.ndarray, candidates: np.ndarray, own: np.ndarray, most: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return how many candidates score above each query's `own`, and how many tie with it, itself included.
+
+    Both as in float64, from one product in the rows' own precision: where that cannot tell a candidate from
+    `own`, which is in float64, its cosine is computed anew. A query with `most` or more above it is settled:
+    it is said to tie with all.
+    """
+    kind = np.result_type(queries, candidates)
+    queries, candidates = queries.astype(kind, copy=False), candidates.astype(kind, copy=False)
+    # No sum of d products of unit rows is farther off, in whatever order it is made; rounded outwards.
+    margin = max(1.05 * queries.shape[1] * np.finfo(kind).eps / 2, _TIE)
+    high, low = ((own + sign * margin).astype(kind)[:, None] for sign in (1, -1))
+    if kind != own.dtype:
+        high, low = np.nextafter(high, np.inf, dtype=kind), np.nextafter(low, -np.inf, dtype=kind)
+    better, tied = np.empty(len(queries), int), np.full(len(queries), len(candidates))
+    for start in range(0, len(queries), _COUNTED[0]):
+        block = queries[start : start + _COUNTED[0]] @ candidates.T
+        for first in range(0, len(block), _COUNTED[1]):
+            scores = block[first : first + _COUNTED[1]]
+            here = slice(start + first, start + first + len(scores))
+            above, near = scores > high[here], scores >= low[here]
+            better[here] = np.count_nonzero(above, axis=1)
+            level = np.count_nonzero(near, axis=1) - better[here]
+            unsettled = better[here] < most
+            tied[here][unsettled] = level[unsettled]
+            if kind == own.dtype:
+                continue
+            unsure = np.flatnonzero(unsettled & (level > 1))
+            i, j = np.nonzero(near[unsure] & ~above[unsure])
+            unsure += here.start
+            if len(i) * queries.shape[1] > _CELLS:  # nearly all are alike
+                exact = (queries[unsure].astype(float) @ candidates.T.astype(float))[i, j]
+            else:
+                exact = np.einsum("ij,ij->i", queries[unsure[i]].astype(float), candidates[j].astype(float))
+            rows = unsure[i]
+            over = exact > own[rows] + _TIE
+            np.add.at(better, rows[over], 1)
+            tied[unsure] = 0
+            np.add.at(tied, rows[~over & (exact >= own[rows] - _TIE)], 1)
+    return better, tied
 
 
 def hit_chance(scores: np.ndarray, own: np.ndarray, k, tie: float, partners=1) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Hubness is the skew of how often candidates are found."""
+"""Hubness is the skew of how often candidates are found; ranks are as in float64, however alike the rows."""
 
 import numpy as np
 import pytest
@@ -7,6 +7,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from mgaplib import metrics
+from mgaplib.metrics import retrieval
+from mgaplib.pairs import Pairs
 
 
 @settings(max_examples=30, deadline=None)
@@ -38,3 +40,50 @@ def test_bad_input():
         metrics.hubness(np.where(scores, np.nan, 0))
     with pytest.raises(TypeError, match="floating"):
         metrics.hubness(np.eye(4, dtype=int))
+
+
+def slowly_ahead(queries, candidates, own):
+    scores = queries.astype(float) @ candidates.astype(float).T
+    better = (scores > own[:, None] + 1e-12).sum(axis=1)
+    return better, (scores >= own[:, None] - 1e-12).sum(axis=1) - better
+
+
+@pytest.mark.parametrize("kind", ["float32", "float64"])
+@pytest.mark.parametrize("spread", [1.0, 1e-3, 1e-6, 0.0])  # down to what float32 cannot tell apart
+@pytest.mark.parametrize("copies", [1, 3])
+@pytest.mark.parametrize("most", [1, 5, 1000])
+def test_ranks_from_one_product_are_those_of_float64(monkeypatch, kind, spread, copies, most):
+    monkeypatch.setattr(retrieval, "_COUNTED", (50, 16))
+    rng = np.random.default_rng(0)
+    middle, meaning = rng.normal(size=12), rng.normal(size=(130, 12))
+    x, y = (middle * (spread < 1) + spread * (meaning + rng.normal(size=(130, 12))) for _ in range(2))
+    y[:129] = np.repeat(y[:129:copies], copies, axis=0)
+    x, y = ((z / np.linalg.norm(z, axis=1, keepdims=True)).astype(kind) for z in (x, y))
+    own = np.einsum("ij,ij->i", x.astype(float), y.astype(float))
+    better, tied = retrieval.ahead(x, y, own, most)
+    expected, level = slowly_ahead(x, y, own)
+    settled = better >= most
+    assert (expected[settled] >= most).all()
+    np.testing.assert_array_equal(better[~settled], expected[~settled])
+    np.testing.assert_array_equal(tied[~settled], level[~settled])
+    chance = np.clip((most - better) / tied, 0, 1)
+    np.testing.assert_allclose(chance, np.clip((most - expected) / level, 0, 1), atol=1e-12)
+
+
+def test_recall_of_any_partner_is_that_of_float64_in_either_precision(monkeypatch):
+    monkeypatch.setattr(retrieval, "_COUNTED", (50, 16))
+    rng = np.random.default_rng(1)
+    meaning = rng.normal(size=(40, 8))
+    groups = np.repeat(np.arange(40), 3)
+    texts = meaning[groups] + rng.normal(size=(120, 8))
+    texts[1::6] = texts[::6]  # captions that stand there twice, and so tie
+    for kind in ("float32", "float64"):
+        x, y = (z.astype(kind) for z in (meaning, texts))
+        pairs = Pairs(x, y, groups=(np.arange(40), groups))
+        for sides in (pairs, pairs.swapped):
+            found = retrieval.hits(sides, (1, 2, 7))
+            scores = sides.images.astype(float) @ sides.texts.astype(float).T
+            rows, best, partners = retrieval.best_partners(sides)
+            for row, k in zip(found, (1, 2, 7), strict=True):
+                slow = retrieval.hit_chance(scores[rows], best, k, 1e-12, partners)
+                np.testing.assert_allclose(row, slow, atol=1e-12)
