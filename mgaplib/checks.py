@@ -198,8 +198,8 @@ def drawn(array: np.ndarray, chosen: np.ndarray) -> np.ndarray:
         chosen: The numbers of the rows.
     """
     found = np.empty((len(chosen), *array.shape[1:]), array.dtype)
-    for start in range(0, len(chosen), 256):  # the system maps some 64 kB around each of them
-        found[start : start + 256] = array[chosen[start : start + 256]]
+    for start in range(0, len(chosen), 64):  # the system maps some 64 kB around each of them
+        found[start : start + 64] = array[chosen[start : start + 64]]
         _release(array)
     return found
 

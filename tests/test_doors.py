@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import mgaplib
-from mgaplib import corrections, search
+from mgaplib import cone, corrections, search
 
 RNG = np.random.default_rng(0)
 MEANING = RNG.normal(size=(40, 6))
@@ -42,7 +42,7 @@ ELSEWHERE = (
     "models.", "worlds.", "training.losses", "training.swapping", "training.temperature", "GapMonitor",
     "Pairs.take",
     "trusted", "Pairs.of", "centroid", "Flow", "Embeddings", "read_pairs", "Report", "zeroshot.prompts",
-    "class_embeddings", "initialisation_share", "describe_cones", "Correction.", "checks.", "Benchmark",
+    "class_embeddings", "Correction.", "initialisation_share", "describe_cones", "checks.", "Benchmark",
     "fairface_table", "choose_shift", "fuse", ".learn", ".extend", ".penalties",
 )  # fmt: skip
 
@@ -165,3 +165,9 @@ def test_an_index_is_fused_of_rows_in_any_form():
     wanted = MADE["Corrector"].fuse(image=X, text=Y)
     for form in FORMS.values():
         np.testing.assert_allclose(MADE["Corrector"].fuse(image=form(X), text=form(Y)), wanted)
+
+
+def test_features_of_several_initialisations_may_be_tensors():
+    features = RNG.normal(size=(3, 5, 6))
+    for form in (lambda a: torch.tensor(a, requires_grad=True), lambda a: [torch.tensor(part) for part in a]):
+        assert cone.initialisation_share(form(features)) == cone.initialisation_share(features)

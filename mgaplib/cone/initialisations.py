@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from mgaplib import checks
+
 
 def initialisation_share(features) -> float:
     """Return the share of the features' variance that the random initialisation decides.
@@ -87,7 +89,7 @@ def describe_cones(features, components: int = 50) -> dict[str, list[float]]:
 
 
 def _check(features) -> np.ndarray:
-    h = np.asarray(features, dtype=np.float64)
+    h = checks.array(features, "features").astype(np.float64)
     if h.ndim != 3 or h.shape[0] < 2 or h.shape[1] < 2:
         raise ValueError(
             f"features has shape {h.shape}; pass (initialisations, inputs, coordinates) with at least two "

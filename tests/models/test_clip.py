@@ -219,14 +219,100 @@ def test_a_foreign_model_needs_its_tokenizer():
         models.wrap(models.load_clip("RN50", image_size=64).model)
 
 
-def test_progress_is_shown_on_standard_output_only_where_it_is_wanted(mini, monkeypatch, capfd):
-    monkeypatch.setenv("MGAPLIB_STATIC", "1")
-    mini.encode_texts(["a"])
-    assert capfd.readouterr() == ("", "")
-    monkeypatch.delenv("MGAPLIB_STATIC")
-    mini.encode_texts(["a"])
-    out, err = capfd.readouterr()
-    assert "encode texts" in out and err == ""
+def test_progress_is_shown_on_a_terminal_only_and_where_it_is_wanted(mini, monkeypatch, capfd):
+    for static, terminal in (("1", True), ("", False), ("", True)):
+        monkeypatch.setenv("MGAPLIB_STATIC", static)
+        monkeypatch.setattr(sys.stderr, "isatty", lambda terminal=terminal: terminal, raising=False)
+        mini.encode_texts(["a"])
+        out, err = capfd.readouterr()
+        assert out == "" and ("encode texts" in err) == (not static and terminal)
+
+
+FOREIGN = {
+    "{'model': ...}": lambda weights: {"model": weights, "epoch": 3},
+    "{'model_state_dict': ...}": lambda weights: {"model_state_dict": weights, "optimizer": {"lr": 0.1}},
+    "DeepSpeed's": lambda weights: {"module": weights, "global_step": 3},
+    "Lightning's": lambda weights: {
+        "pytorch-lightning_version": "2.4",
+        "state_dict": {f"model.{name}": value for name, value in weights.items()} | {"metric": torch.ones(2)},
+    },
+    "a compiled module's": lambda weights: {f"_orig_mod.{name}": value for name, value in weights.items()},
+}
+
+
+@pytest.mark.parametrize("kind", FOREIGN)
+@pytest.mark.parametrize("safe", [False, True])
+def test_a_foreign_checkpoint_is_named_and_the_call_reads_it(tmp_path, monkeypatch, kind, safe):
+    from safetensors.torch import save_file
+
+    model = models.mini_clip(seed=5)
+    checkpoint = FOREIGN[kind](model.state_dict())
+    if safe and not all(isinstance(value, torch.Tensor) for value in checkpoint.values()):
+        pytest.skip("safetensors holds tensors only")
+    path = tmp_path / ("a.safetensors" if safe else "a.pt")
+    save_file(checkpoint, path) if safe else torch.save(checkpoint, path)
+    with pytest.raises(
+        ValueError, match=r"a\.\w+' (keeps its weights under|is Lightning's|is another)"
+    ) as told:
+        models.load_clip("MiniCLIP", path)
+    follow(told, monkeypatch, tmp_path)
+    same = models.load_clip("MiniCLIP", tmp_path / "weights.pt").model.state_dict()
+    assert all(torch.equal(same[name], value) for name, value in model.state_dict().items())
+
+
+def follow(told, monkeypatch, folder):
+    """Do what an error advises: its lines after the first."""
+    import safetensors.torch
+
+    monkeypatch.chdir(folder)
+    exec(str(told.value).partition("\n")[2], {"torch": torch, "safetensors": safetensors})
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_torchscript_archive_is_named_and_the_call_reads_it(tmp_path, monkeypatch):
+    class Traced(torch.nn.Module):
+        def __init__(self, model):
+            super().__init__()
+            self.__dict__["_modules"] = dict(model.named_children())
+            self.logit_scale, self.positional_embedding = model.logit_scale, model.positional_embedding
+            self.text_projection = model.text_projection
+            self.register_buffer("context_length", torch.tensor(16))  # as OpenAI's have
+
+        def forward(self, x):
+            return x * self.logit_scale
+
+    model = models.mini_clip(seed=5)
+    torch.jit.trace(Traced(model), torch.ones(1)).save(tmp_path / "a.pt")
+    with pytest.raises(ValueError, match="a.pt' is a TorchScript archive") as told:
+        models.load_clip("MiniCLIP", tmp_path / "a.pt")
+    follow(told, monkeypatch, tmp_path)
+    assert "logit_scale" in torch.load(tmp_path / "weights.pt") and "context_length" not in torch.load(
+        tmp_path / "weights.pt"
+    )
+
+
+def test_what_only_trust_can_load_says_so(tmp_path, monkeypatch):
+    import argparse
+
+    model = models.mini_clip(seed=5)
+    torch.save({"state_dict": model.state_dict(), "args": argparse.Namespace(lr=1)}, tmp_path / "a.pt")
+    with pytest.raises(ValueError, match="holds more than plain weights.*if you trust it") as told:
+        models.load_clip("MiniCLIP", tmp_path / "a.pt")
+    follow(told, monkeypatch, tmp_path)
+    assert models.load_clip("MiniCLIP", tmp_path / "weights.pt").tau == pytest.approx(0.07)
+
+
+def test_hugging_faces_weights_and_folders_are_named(tmp_path):
+    torch.save(
+        {"vision_model.embeddings.weight": torch.ones(2), "logit_scale": torch.ones(1)}, tmp_path / "a.bin"
+    )
+    with pytest.raises(ValueError, match="transformers.*AutoModel.from_pretrained"):
+        models.load_clip("ViT-B-32", tmp_path / "a.bin")
+    with pytest.raises(OSError, match="is a folder.*transformers.AutoModel.from_pretrained"):
+        models.load_clip("ViT-B-32", str(tmp_path) + "/")
+    (tmp_path / "open_clip_config.json").write_text("{}")
+    with pytest.raises(OSError, match=r"load_clip\('local-dir:"):
+        models.load_clip("ViT-B-32", str(tmp_path))
 
 
 @pytest.mark.parametrize("name", ["page.pt", "page.safetensors"])
