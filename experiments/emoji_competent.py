@@ -24,7 +24,7 @@ def run(shift: int, seed: int) -> dict:
 
 if __name__ == "__main__":
     about = (
-        f"The competent emoji MiniCLIP ({RECIPE.config.steps} steps of 128, tau 0.01, {OPTIONS['width']} wide, "
+        f"The emoji MiniCLIP ({RECIPE.config.steps} steps of 128, tau 0.01, {OPTIONS['width']} wide, "
         f"{OPTIONS['image_size']} px); training pictures still, or moved by up to 2 pixels each time."
     )
     _record.main(__file__, about, [{"shift": 0}, {"shift": 2}], run, seeds=range(3))
