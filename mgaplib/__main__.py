@@ -213,7 +213,7 @@ def _pairs(options) -> tuple:
     return (
         folder.images,
         folder.texts,
-        groups,
+        folder.groups if groups is None and not options.unpaired else groups,
         {"captions": folder.captions, "thumbnails": folder.thumbnails},
         folder.tau,
     )

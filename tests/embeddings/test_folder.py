@@ -227,3 +227,33 @@ def test_of_moving_pictures_the_first_is_taken_and_palettes_become_colours(tmp_p
     for name in ("a.gif", "a.webp", "a.png"):
         picture = upright(tmp_path / name)
         assert picture.mode == "RGB" and picture.getpixel((3, 3)) == (255, 0, 0), name
+
+
+def test_a_report_counts_any_caption_of_a_picture(tmp_path, capsys):
+    world = shapeworld.draw(26, size=24)
+    for row, picture in enumerate(world.images):
+        Image.fromarray(picture).save(tmp_path / f"{row}.png")
+    lines = [
+        f"{row}.png,{caption} {end}"
+        for row, caption in enumerate(world.captions)
+        for end in ("", "red", "small")
+    ]
+    (tmp_path / "captions.csv").write_text("\n".join(["image,caption", *lines]))
+    page = tmp_path / "page.html"
+    command = [
+        "report",
+        "--pairs",
+        str(tmp_path),
+        "--model",
+        "MiniCLIP-24",
+        "--rate",
+        "0.05",
+        "-o",
+        str(page),
+    ]
+    assert main([*command, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["pairs"] == 26  # groups, and not the 78 rows
+    assert main(command) == 0
+    assert "26 images and 78 texts in 26 groups" in capsys.readouterr().out
+    assert world.captions[3] in page.read_text(encoding="utf-8")
