@@ -35,7 +35,7 @@ const KNOBS = {
   lr: { label: "Learning rate", stops: [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5], say: decimals },
   seed: { label: "Seed", stops: Array.from({ length: 100 }, (_, seed) => seed), say: String },
 };
-const IN_SIGHT = ["tau", "temperature", "d", "wrong", "swap", "loss"];
+const IN_SIGHT = ["tau", "temperature", "d", "wrong"];
 const STARTS = { free: ["apart", "together", "cones"], parallel: ["independent", "matched"] };
 
 const spoken = (name, value) => KNOBS[name].say?.(value) ?? KNOBS[name].options[value];
