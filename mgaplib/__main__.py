@@ -213,7 +213,7 @@ def _pairs(options) -> tuple:
     return (
         folder.images,
         folder.texts,
-        folder.groups if groups is None and not options.unpaired else groups,
+        (None if options.unpaired else folder.groups) if groups is None else groups,
         {"captions": folder.captions, "thumbnails": folder.thumbnails},
         folder.tau,
     )

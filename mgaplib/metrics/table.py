@@ -13,7 +13,7 @@ from mgaplib.metrics.gap import (
     score_gap,
     separations,
 )
-from mgaplib.metrics.intervals import of_mean, of_share, resampled, wilson
+from mgaplib.metrics.intervals import of_mean, of_share, of_uniformity, resampled, wilson
 from mgaplib.metrics.retrieval import best_partners, chance_of_any, hits, losses
 from mgaplib.metrics.spread import effective_rank_of, even_uniformity_w2, uniformity_of, uniformity_w2
 from mgaplib.pairs import Pairs
@@ -133,6 +133,9 @@ def _geometry(pairs: Pairs, seed: int) -> tuple[list[tuple], dict]:
     ]
     ends = resampled(pairs, seed)
     ends |= {f"{name} (unbiased)": ends[name] for name in ("modality_gap", "gap_share") if name in ends}
+    for name, side, codes in (("images", x, of_images), ("texts", y, of_texts)):
+        low, high = of_uniformity(side, codes)
+        ends[f"uniformity ({name})"] = max(low, -4 * len(side) / (len(side) - 1)), min(high, 0.0)
     return rows, ends | {"linear_separability": wilson(separability, min(held_out, len(pairs)))}
 
 

@@ -183,7 +183,7 @@ def _few(report) -> Pairs:
 def _landscape(report) -> str:
     pairs = _few(report)
     try:
-        land = ShiftLandscape(pairs)
+        land = ShiftLandscape(pairs, dtype="float32")  # far finer than a line is wide
         taus = sorted({report.tau, *_TAUS})
         losses = land.loss(_SHIFTS, taus).T
     except ValueError as error:  # coinciding centroids, or a row on the way of the shift
@@ -264,7 +264,7 @@ def _corrections(report) -> str:
     return _wide(f"<table>{head}{''.join(lines)}</table>", "Corrections") + (
         "<p>Fitted on one half of the pairs, judged on the other; mean and standard deviation over three "
         "random halves. The pool of R@1 is the held-out half.</p>"
-        + _pre(snippet(report.best, report.data.groups is not None))
+        + _pre(snippet(report.best, {"groups": "groups", "noticed": '"equal"'}.get(report.relation, "")))
     )
 
 
@@ -272,11 +272,11 @@ def _pre(code: str) -> str:
     return f'<pre tabindex="0">{_text(code)}</pre>' if code else ""
 
 
-def snippet(name: str | None, groups: bool = False) -> str:
+def snippet(name: str | None, groups: str = "") -> str:
     """Return code that does what the trial calls by this name, or "" for nothing."""
     if name in (None, NOTHING):
         return ""
-    relation = ", groups=groups" if groups else ""
+    relation = f", groups={groups}" if groups else ""
     return (
         "from mgaplib.search import Corrector, MixedIndex\n\n"
         "# images, texts: pairs of yours that calibrate, none of which is in the index\n"
@@ -292,12 +292,12 @@ def _metrics(report) -> str:
     lines = [
         f"<tr><td>{_text(name)}</td><td>{row['value']:.4g}</td><td>{_interval(row)}</td>"
         f"<td>{_verdict(verdicts[name][0])}</td>"
-        f'<td class="words">{_text(row["unit"])}</td>'
-        f'<td class="words">{_text(row["range"])}</td><td class="words">{_text(row["meaning"])}'
+        f'<td class="words">{_text(row["unit"])}, {_text(row["range"])}</td>'
+        f'<td class="words">{_text(row["meaning"])}'
         f"{_why(verdicts[name][1])}</td></tr>"
         for name, row in report.metrics.iterrows()
     ]
-    words = "".join(f'<th class="words">{name}</th>' for name in ("unit", "range", "meaning"))
+    words = "".join(f'<th class="words">{name}</th>' for name in ("unit, range", "meaning"))
     head = f"<tr><th>metric</th><th>value</th><th>95 % interval</th><th>verdict</th>{words}</tr>"
     return _wide(f"<table>{head}{''.join(lines)}</table>", "Metrics")
 

@@ -128,7 +128,8 @@ class GapExplorer(BookWidget):
     `tau` can be read and set, and `metrics` holds the numbers at that setting.
 
     Args:
-        images, texts: Arrays of n rows and d columns, row i paired with row i.
+        images, texts: Arrays of n rows and d columns, row i paired with row i; or `Pairs`, of which the first
+            image and the first text of each group are shown.
         labels: Class of each image, integers from 0, for zero-shot accuracy.
         class_embeddings: Text embedding of each class, d columns; given with `labels`.
         captions: A text for each pair, shown where a reader points at it.
@@ -180,6 +181,13 @@ class GapExplorer(BookWidget):
         **traits,
     ):
         pairs = Pairs.of(images, texts)
+        note = ""
+        if pairs.groups is not None:
+            pairs, note = pairs.one_each(), "The first image and the first text of each group. "
+            of_images, of_texts = pairs.rows
+            captions = None if captions is None else [captions[row] for row in of_texts]
+            pictures = None if pictures is None else np.asarray(pictures)[of_images]
+            labels = None if labels is None else np.asarray(labels)[of_images]
         total, d = pairs.shape
         if (labels is None) != (class_embeddings is None):
             raise ValueError("labels and class_embeddings belong together: pass both or neither")
@@ -195,14 +203,13 @@ class GapExplorer(BookWidget):
             labels = _labels(labels, total, len(class_embeddings))
         captions = None if captions is None else captions_of(captions, total)
         pictures = None if pictures is None else pictures_of(pictures, total)
-        note = ""
         if total > max_pairs:
             rows = np.sort(np.random.default_rng(0).choice(total, max_pairs, replace=False))
             pairs = pairs.take(rows)
             labels = None if labels is None else labels[rows]
             captions = None if captions is None else [captions[row] for row in rows]
             pictures = None if pictures is None else pictures[rows]
-            note = f"{max_pairs} of {total} pairs, drawn at random; every number here is theirs."
+            note += f"{max_pairs} of {total} pairs, drawn at random; every number here is theirs."
         self._land = land = ShiftLandscape(pairs, dtype="float64")
         self._matches = recalls(land)
         if labels is not None:

@@ -10,7 +10,7 @@ from scipy.stats import wasserstein_distance
 
 from mgaplib import embeddings, metrics
 from mgaplib.landscape import ShiftLandscape, shift
-from mgaplib.metrics import intervals, retrieval
+from mgaplib.metrics import intervals, retrieval, spread
 from mgaplib.pairs import Pairs
 
 
@@ -343,3 +343,18 @@ def test_an_interval_of_recall_holds_the_mean_of_many_sets():
         low, high = intervals.of_share(chances, codes)
         inside += low <= middle <= high
     assert inside / 120 > 0.88
+
+
+def test_an_interval_of_uniformity_against_its_spread_over_many_sets():
+    values, inside = [], []
+    for seed in range(80):
+        rng, codes = np.random.default_rng(seed), np.repeat(range(30), 3)
+        y = unit(rng.normal(size=(30, 6))[codes] + 0.8 * rng.normal(size=(90, 6)) + np.eye(6)[0])
+        values.append(spread.uniformity_of(y, codes=codes))
+        inside.append(intervals.of_uniformity(y, codes))
+    middle = np.mean(values)
+    assert np.mean([low <= middle <= high for low, high in inside]) > 0.85
+    assert np.mean([high - low for low, high in inside]) == pytest.approx(3.92 * np.std(values), rel=0.5)
+    once = intervals.of_uniformity(y[::3], None)
+    copies = intervals.of_uniformity(np.repeat(y[::3], 4, axis=0), np.repeat(range(30), 4))
+    assert copies == pytest.approx(once)
