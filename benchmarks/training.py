@@ -18,7 +18,7 @@ import torch
 
 from mgaplib import models
 from mgaplib.models import open_clip
-from mgaplib.training import TrainConfig, train
+from mgaplib.training import GapMonitor, TrainConfig, measure, train
 from mgaplib.worlds import shapeworld
 
 STEPS, BATCH, PAIRS, PICTURES = 120, 128, 4096, 20_000
@@ -104,6 +104,25 @@ def open_clip_schedule(optimizer, config: TrainConfig) -> Callable[[int], None]:
     return at
 
 
+def monitoring(name: str) -> dict:
+    """Time a step that is monitored, one measured by `training.measure`, and the step alone."""
+    options = models.MINI[name]
+    model, loss, monitor = models.mini_clip(**options), open_clip.ClipLoss(), GapMonitor()
+    batch = shapeworld.draw(BATCH, size=options["image_size"]).to_torch(models.wrap(model))[:]
+
+    def steps(also: Callable) -> Callable:
+        def work():
+            for _ in range(STEPS // 4):
+                out = model(*batch)
+                loss(*out).backward()
+                also(*(part.detach() for part in out[:2]))
+
+        return work
+
+    times = in_turns([steps(monitor.update), steps(measure), steps(lambda *_: None)])
+    return row(f"a step of {name} under GapMonitor", *(t / (STEPS // 4) for t in times))
+
+
 def drawing() -> dict:
     """Time a whole world, its pictures one by one, and one distance for every pixel."""
     share = 500  # the slow way is timed on a share and scaled up
@@ -124,5 +143,5 @@ def drawing() -> dict:
 
 
 if __name__ == "__main__":
-    for line in (training("MiniCLIP-24"), training("MiniCLIP"), drawing()):
+    for line in (training("MiniCLIP-24"), training("MiniCLIP"), monitoring("MiniCLIP-24"), drawing()):
         print(json.dumps(line), flush=True)
