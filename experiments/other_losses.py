@@ -1,13 +1,13 @@
 """Do other losses order the gaps as the published models do? Six losses, each at three temperatures.
 
-Published, 100 pairs of COCO (Humer et al. 2024): twelve ResNet-50s of one family, here those of CC after 31
-epochs, and two trainings of one recipe with and without the consistencies.
+Published, 100 pairs of COCO (Humer et al. 2024): four ResNet-50s that differ in loss and retrieval only, here
+those of CC after 31 epochs, and OpenAI's CLIP beside CyCLIP, which differ in their data too.
 
     InfoNCE .504   InfoLOOB .213   Hopfield + InfoNCE .431   CLOOB .227      CLIP .814   CyCLIP .873
 
-So three orders are asked for: InfoLOOB below InfoNCE, CLOOB below Hopfield + InfoNCE, CyCLIP not below CLIP.
-Every loss is trained as its paper does ("own"), and all at the two fixed temperatures that the papers arrive
-at, 1/30 (CLOOB) and 1/100 (where CLIP's learning ends), so that only the loss differs.
+So three orders are asked for: InfoLOOB below InfoNCE, CLOOB below Hopfield + InfoNCE, CyCLIP not below InfoNCE.
+Every loss is trained as its paper does ("own"), and all at two fixed temperatures, 1/30 (CLOOB's) and 1/100
+(where CLIP's and CyCLIP's learning ends), so that only the loss differs.
 
 | loss | tau in its paper | else |
 |---|---|---|

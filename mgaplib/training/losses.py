@@ -90,7 +90,7 @@ def in_modal_term(images: torch.Tensor, texts: torch.Tensor) -> torch.Tensor:
         >>> in_modal_term(torch.eye(2), torch.tensor([[1.0, 0.0], [1.0, 0.0]]))
         tensor(1.)
 
-    Source: Goel et al. 2022 (CyCLIP), section 2.2, the in-modal consistency. Taught in chapter explanations.
+    Source: Goel et al. 2022 (CyCLIP), the in-modal consistency. Taught in chapter explanations.
     """
     _check_rows(images=images, texts=texts)
     return (images @ images.T - texts @ texts.T).pow(2).sum() / len(images)
@@ -111,8 +111,7 @@ def cross_modal_term(images: torch.Tensor, texts: torch.Tensor) -> torch.Tensor:
         >>> cross_modal_term(torch.eye(2), torch.tensor([[1.0, 0.0], [1.0, 0.0]]))
         tensor(1.)
 
-    Source: Goel et al. 2022 (CyCLIP), section 2.2, the cross-modal consistency.
-    Taught in chapter explanations.
+    Source: Goel et al. 2022 (CyCLIP), the cross-modal consistency. Taught in chapter explanations.
     """
     _check_rows(images=images, texts=texts)
     across = images @ texts.T
