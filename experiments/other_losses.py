@@ -5,7 +5,8 @@ those of CC after 31 epochs, and OpenAI's CLIP beside CyCLIP, which differ in th
 
     InfoNCE .504   InfoLOOB .213   Hopfield + InfoNCE .431   CLOOB .227      CLIP .814   CyCLIP .873
 
-So three orders are asked for: InfoLOOB below InfoNCE, CLOOB below Hopfield + InfoNCE, CyCLIP not below InfoNCE.
+So three orders are asked for: InfoLOOB below InfoNCE, CLOOB below Hopfield + InfoNCE, CyCLIP not below
+InfoNCE.
 Every loss is trained as its paper does ("own"), and all at two fixed temperatures, 1/30 (CLOOB's) and 1/100
 (where CLIP's and CyCLIP's learning ends), so that only the loss differs.
 
