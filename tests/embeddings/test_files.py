@@ -4,6 +4,7 @@ import gzip
 import json
 import pickle
 
+import h5py
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -41,7 +42,7 @@ def write(path, array):
             "\n".join(json.dumps({"id": i, "images": row}) for i, row in enumerate(array.tolist()))
         )
     else:
-        with pytest.importorskip("h5py").File(path, "w") as file:
+        with h5py.File(path, "w") as file:
             file["ids"], file["group/images"] = np.arange(len(array)), array
 
 

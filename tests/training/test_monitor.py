@@ -5,6 +5,7 @@ import inspect
 import numpy as np
 import pytest
 import torch
+import torchmetrics
 from test_temperature import adamw, model_at, open_clip_epoch, open_clip_scheduler
 from torch import distributed
 
@@ -170,7 +171,6 @@ def test_two_processes_compute_what_one_does(tmp_path):
 
 
 def test_in_torchmetrics_own_collection():
-    torchmetrics = pytest.importorskip("torchmetrics")
     collection = torchmetrics.MetricCollection([torchmetric(5)])
     for images, texts in batches():
         collection.update(images, texts)
