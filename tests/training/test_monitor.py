@@ -5,7 +5,6 @@ import inspect
 import numpy as np
 import pytest
 import torch
-import torchmetrics
 from test_temperature import adamw, model_at, open_clip_epoch, open_clip_scheduler
 from torch import distributed
 
@@ -171,6 +170,8 @@ def test_two_processes_compute_what_one_does(tmp_path):
 
 
 def test_in_torchmetrics_own_collection():
+    import torchmetrics  # once open_clip is there: its torchvision needs what mgaplib does for it
+
     collection = torchmetrics.MetricCollection([torchmetric(5)])
     for images, texts in batches():
         collection.update(images, texts)
