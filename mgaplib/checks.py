@@ -159,17 +159,17 @@ def looked_at(array: np.ndarray, name: str, *, min_rows: int = 2, directions: bo
     """
     if len(array) < min_rows:
         raise ValueError(f"{name} has {len(array)} rows; at least {min_rows} are needed")
-    norms = _each_row(array, lambda block: np.sqrt(np.einsum("ij,ij->i", block, block)))
+    norms = each_row(array, lambda block: np.sqrt(np.einsum("ij,ij->i", block, block)))
     # A NaN or infinite value shows in its row's length, so ordinary input is read only once here.
     if _usual(norms):
         return norms
-    finite = _each_row(array, lambda block: np.isfinite(block).all(axis=1))
+    finite = each_row(array, lambda block: np.isfinite(block).all(axis=1))
     if not finite.all():
         raise ValueError(
             f"{name} has a NaN or infinite value in row {int(np.argmin(finite))} "
             f"({int((~finite).sum())} such rows); drop those rows from both modalities"
         )
-    peak = _each_row(array, lambda block: np.abs(block).max(axis=1, initial=0))
+    peak = each_row(array, lambda block: np.abs(block).max(axis=1, initial=0))
     if directions and not peak.all():
         row = int(np.argmin(peak))
         raise ValueError(f"{name} has a zero row ({row}), with no direction; drop it from both modalities")
@@ -180,7 +180,8 @@ def _usual(norms: np.ndarray) -> bool:
     return bool(np.isfinite(norms).all() and norms.min(initial=1) > _TINY)
 
 
-def _each_row(array: np.ndarray, function: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+def each_row(array: np.ndarray, function: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """Return what a function makes of each row, given them block by block; no more of a file is held."""
     found = []
     with np.errstate(over="ignore", invalid="ignore"):
         for start in range(0, len(array), _BLOCK):

@@ -88,9 +88,10 @@ class Published:
             retry_if_failed=0,
         )
         kept, host = Path(cache.abspath, file), self.url.split("/")[2]
-        if kept.is_file() and self._is(file, content := kept.read_bytes()):
+        reason = _unusable(kept)
+        if not reason and kept.is_file() and self._is(file, content := kept.read_bytes()):
             return content, ""
-        reason = _unusable(kept) or _unreachable.get(host) or _unreachable.get(self.url)
+        reason = reason or _unreachable.get(host) or _unreachable.get(self.url)
         if reason:
             return None, reason
         logger = pooch.get_logger()
@@ -99,7 +100,7 @@ class Published:
         try:
             for last in (False, True):
                 try:
-                    path = cache.fetch(file, downloader=pooch.HTTPDownloader(timeout=_TIMEOUT))
+                    path = cache.fetch(file, downloader=_download)
                     return Path(path).read_bytes(), ""
                 except (ValueError, requests.exceptions.ChunkedEncodingError) as error:
                     if last:  # for the second time the hash differs, or the file was cut short
@@ -109,14 +110,44 @@ class Published:
                         ) from error
         except requests.exceptions.RequestException as error:
             code = getattr(error.response, "status_code", None)
-            reason = f"{host} answers {code}" if code else f"{host} cannot be reached"
+            reason = f"{host} answers {code}" if code else f"{host} {_why(error)}"
             _unreachable[self.url if code else host] = reason
             return None, reason
+        except OSError as error:
+            if error.errno is None:
+                raise  # of its own
+            return None, f"{host} cannot be asked ({error.strerror})"
         finally:
             logger.setLevel(level)
 
     def _is(self, file: str, content: bytes) -> bool:
         return hashlib.sha256(content).hexdigest() == self.sha256[file]
+
+
+class _Blocked(requests.exceptions.RequestException):
+    """A web page came in a file's place."""
+
+
+def _download(url: str, output_file, pooch_: pooch.Pooch) -> None:
+    """Download as pooch does, but tell the page by which a network says that it lets nothing through."""
+    pooch.HTTPDownloader(timeout=_TIMEOUT)(url, output_file, pooch_)
+    with open(output_file, "rb") as file:
+        if file.read(64).lstrip().startswith(b"<"):
+            raise _Blocked
+
+
+def _why(error: requests.exceptions.RequestException) -> str:
+    """Say why a host does not answer."""
+    if isinstance(error, _Blocked):
+        return "answers with a web page in the file's place, as a network does that blocks it"
+    if isinstance(error, requests.exceptions.SSLError):
+        return (
+            "shows a certificate that is not known here, as a proxy with its own does; name the proxy's "
+            "certificates in REQUESTS_CA_BUNDLE"
+        )
+    if isinstance(error, requests.exceptions.ProxyError):
+        return "cannot be reached through the proxy that HTTPS_PROXY or HTTP_PROXY names"
+    return "cannot be reached"
 
 
 def _seen_from(path: str) -> str:

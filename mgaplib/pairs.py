@@ -292,8 +292,9 @@ def twins(rows: np.ndarray) -> np.ndarray:
 
     Taught in chapter your_embeddings.
     """
-    first: dict[bytes | int, int] = {}
-    return np.array([first.setdefault(hash(row.tobytes()), i) for i, row in enumerate(rows)], dtype=int)
+    hashes = checks.each_row(rows, lambda block: np.array([hash(row.tobytes()) for row in block]))
+    _, first, which = np.unique(hashes, return_index=True, return_inverse=True)
+    return first[which]
 
 
 def noticed(images: np.ndarray, texts: np.ndarray, names=("images", "texts"), *, say: bool = True):
@@ -304,7 +305,8 @@ def noticed(images: np.ndarray, texts: np.ndarray, names=("images", "texts"), *,
     """
     n = len(images)
     for side, name, other in zip((images, texts), names, reversed(names), strict=True):
-        if 2 * len(np.unique(side[:, 0])) > n:  # a glance at one column clears most
+        glance = checks.each_row(side, lambda block: block[:, 0].copy())
+        if 2 * len(np.unique(glance)) > n:  # one column clears most
             continue
         same = twins(side)
         distinct = len(np.unique(same))

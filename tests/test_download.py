@@ -1,9 +1,15 @@
 """Published files from a mirror, the cache or the network, and what happens without any."""
 
 import hashlib
+import http.server
+import re
 import socket
+import ssl
+import subprocess
+import threading
 
 import pytest
+import requests
 
 from mgaplib import download
 
@@ -40,6 +46,9 @@ BAD = {
     "cut short": answer(GOOD[:-40], length=len(GOOD)),
     "another page": answer(b"<html>Please log in</html>"),
 }
+
+
+PAGE = BAD.pop("another page")
 
 
 @pytest.mark.parametrize("bad", BAD.values(), ids=BAD)
@@ -165,3 +174,57 @@ def test_a_cache_that_cannot_be_used_is_named(nobody, empty_cache, kind):
     content, reason = published(nobody).read(FILE)
     assert content is None
     assert str(empty_cache) in reason and ("MGAPLIB_CACHE" in reason or "remove it" in reason)
+
+
+def test_a_cache_that_cannot_even_be_looked_into_is_named(serve, empty_cache, monkeypatch):
+    url, asked = serve(answer(GOOD))
+    monkeypatch.setenv("MGAPLIB_CACHE", str(empty_cache / ("a" * 300)))
+    content, reason = published(url).read(FILE)
+    assert content is None and "name another in MGAPLIB_CACHE" in reason and not asked
+
+
+def test_a_page_in_the_files_place_is_called_one(serve, empty_cache):
+    url, asked = serve(PAGE)
+    content, reason = published(url).read(FILE)
+    assert content is None and "answers with a web page in the file's place" in reason
+    assert published(url).read(FILE) == (None, reason)
+    assert len(asked) == 1 and files(empty_cache) == []
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (requests.exceptions.SSLError("self-signed certificate"), "certificates in REQUESTS_CA_BUNDLE"),
+        (requests.exceptions.ProxyError("no route"), "through the proxy that HTTPS_PROXY"),
+        (requests.exceptions.ConnectTimeout("slow"), "cannot be reached"),
+        (OSError(2, "No such file or directory", "bundle.pem"), "cannot be asked .No such file"),
+        (OSError(28, "No space left on device"), "cannot be asked .No space left"),
+    ],
+)
+def test_why_a_host_does_not_answer_is_said(nobody, monkeypatch, error, words):
+    def refuse(*_, **__):
+        raise error
+
+    monkeypatch.setattr(download.pooch, "HTTPDownloader", lambda **_: refuse)
+    content, reason = published(nobody).read(FILE)
+    assert content is None and re.search(words, reason)
+
+
+def test_a_proxy_with_its_own_certificate_is_named(empty_cache, tmp_path, monkeypatch):
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    made = subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost",
+         "-keyout", key, "-out", certificate], capture_output=True,
+    )  # fmt: skip
+    if made.returncode:
+        pytest.skip("openssl makes no certificate here")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    server = http.server.HTTPServer(("127.0.0.1", 0), http.server.SimpleHTTPRequestHandler)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    server.handle_error = lambda *_: None
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    content, reason = published(f"https://127.0.0.1:{server.server_port}/").read(FILE)
+    server.shutdown()
+    server.server_close()
+    assert content is None and "REQUESTS_CA_BUNDLE" in reason
