@@ -3,6 +3,7 @@
 import numpy as np
 
 from mgaplib import checks, metrics
+from mgaplib.pairs import Pairs
 
 
 def points(polar, azimuth) -> np.ndarray:
@@ -104,4 +105,7 @@ def loss_curve(pairs, positions, tau: float) -> np.ndarray:
 
     Source: Liang et al. 2022, Figure 3 (f, g). Taught in chapter mismatched_pairs.
     """
-    return np.array([metrics.contrastive_loss(*pairs(position), tau) for position in positions])
+    # At a pole all texts are one point; that row i belongs to row i is known all the same.
+    return np.array(
+        [metrics.contrastive_loss(Pairs.of(*pairs(position)), None, tau) for position in positions]
+    )

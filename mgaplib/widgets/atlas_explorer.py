@@ -145,13 +145,15 @@ def _pairs(name: str, model) -> Pairs:
     """Return a model's pairs, however they were given."""
     try:
         if isinstance(model, Pairs):
-            pairs = Pairs.of(model)
+            pairs = model
         elif isinstance(model, tuple | list) and len(model) == 2:
-            pairs = Pairs(*model)
+            pairs = Pairs.of(*model)
         else:
             pairs = Pairs.trusted(*embeddings_from_gram(model))
     except (TypeError, ValueError) as error:
         raise type(error)(f"model {name!r}: {error}") from error
+    if pairs.groups is not None:
+        raise ValueError(f"model {name!r} has groups, no rows beside rows; pass its pairs.one_each()")
     if len(pairs) > _MOST:
         raise ValueError(
             f"model {name!r} has {len(pairs)} pairs; pass at most {_MOST}, Pairs.take draws some"
@@ -219,7 +221,7 @@ def _levels(cosines: np.ndarray, kind: str) -> dict:
 
 
 def _numbers(pairs: Pairs, shift: float) -> dict[str, float]:
-    moved = Pairs(*landscape.shift(pairs, None, shift))
+    moved = Pairs.of(*landscape.shift(pairs, None, shift))
     return {
         "gap": metrics.modality_gap(moved),
         "relative_modality_gap": metrics.relative_modality_gap(moved),

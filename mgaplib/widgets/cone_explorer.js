@@ -155,7 +155,8 @@ function render({ model, root, ends }) {
     c.font = FONT;
     c.fillStyle = color("ink");
     c.textAlign = "center";
-    c.fillText(`half-angle ${degrees(numbers.half_angle)}°${wider > 1 ? `, drawn ${wider.toLocaleString("en")} times as wide` : ""}`, x, height - 8);
+    c.fillText(`half-angle ${degrees(numbers.half_angle)}°`, x, height - (wider > 1 ? 22 : 8));
+    if (wider > 1) c.fillText(`drawn ${wider.toLocaleString("en")} times as wide`, x, height - 7);
   });
 
   // --- the mean by layer

@@ -119,6 +119,11 @@ BAD = {
     "integers": (lambda m: ({**m, "bad": ([[1, 2]], [[2, 1]])}, {}), TypeError, "model 'bad'"),
     "no gap": (lambda m: ({**m, "bad": (m["far"].images,) * 2}, {}), ValueError, "'bad'.*same centroid"),
     "too many": (lambda m: ({**m, "bad": draw_pairs(n=201)}, {}), ValueError, "201 pairs; pass at most 200"),
+    "groups": (
+        lambda m: ({**m, "bad": Pairs(m["far"].images, m["far"].texts, groups=np.arange(30) // 2)}, {}),
+        ValueError,
+        "'bad' has groups",
+    ),
     "captions": (lambda m: (m, {"captions": ["a"]}), ValueError, "captions has 1 entries"),
     "captions of whom": (lambda m: (m, {"captions": {"fat": []}}), ValueError, "did you mean 'far'"),
     "pictures": (lambda m: (m, {"pictures": np.zeros((30, 8, 8), np.uint8)}), ValueError, "pictures has"),
