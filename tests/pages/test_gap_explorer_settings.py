@@ -96,6 +96,7 @@ def test_a_zoomed_loss_axis_is_drawn_otherwise(open_it, explorer):
     shown.press("Temperature", "End")
     kept = shown.drawn(1)
     shown.root.get_by_label("zoom in on the loss").click()
+    shown.settle()
     assert shown.drawn(1) != kept
 
 
