@@ -153,10 +153,11 @@ def _check_options(options) -> None:
         raise ValueError(f"--rate is {options.rate:g}; pass a share such as 0.01")
     if options.pairs is not None and options.model is not None:
         names, _ = embeddings.read_captions(options.pairs)
-        half = min(len(names), options.max_pairs) // 2
-        if 2 * half < MIN_PAIRS - 1:
-            raise ValueError(f"{options.pairs} has {len(names)} pairs; at least {MIN_PAIRS} are needed")
-        least = 1 / (half * (half - 1) + 1)  # of the strangers in the half that calibrates
+        pictures = len(set(names))
+        if pictures < MIN_PAIRS and options.groups is None:
+            raise ValueError(f"{options.pairs} has {pictures} pictures; at least {MIN_PAIRS} are needed")
+        half = min(pictures, options.max_pairs) // 2
+        least = 1 / (half * (half - 1) * len(names) / pictures + 1)  # strangers where thresholds are learnt
         if options.rate < least:
             raise ValueError(
                 f"--rate is {options.rate:g}, which {len(names)} pairs cannot show; pass {least:.2g} or more"

@@ -176,13 +176,22 @@ def test_captions_that_are_too_long_are_counted_in_a_sentence(tmp_path, capsys):
 def test_too_few_pictures_and_a_rate_too_small_are_told_before_the_work(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(embeddings.folder, "embed_folder", pytest.fail)
     for n, rate, words in (
-        (23, 0.01, "has 23 pairs; at least 24"),
+        (23, 0.01, "has 23 pictures; at least 24"),
         (30, 1e-4, "30 pairs cannot show; pass 0.0047"),
     ):
-        lines = [f"0.png,caption {row}" for row in range(n)]
-        made(tmp_path, ["0.png"], "captions.csv", "\n".join(["image,caption", *lines]))
+        lines = [f"{row}.png,caption {row}" for row in range(n)]
+        made(
+            tmp_path, [f"{row}.png" for row in range(n)], "captions.csv", "\n".join(["image,caption", *lines])
+        )
         assert main(["report", "--pairs", str(tmp_path), "--model", "ViT-B-32", "--rate", str(rate)]) == 2
         assert words in capsys.readouterr().err
+
+
+def test_captions_are_no_pictures_where_too_few_are_told(tmp_path, capsys):
+    lines = [f"{row % 6}.png,caption {row}" for row in range(60)]
+    made(tmp_path, [f"{row}.png" for row in range(6)], "captions.csv", "\n".join(["image,caption", *lines]))
+    assert main(["report", "--pairs", str(tmp_path), "--model", "ViT-B-32"]) == 2
+    assert "has 6 pictures; at least 24 are needed" in capsys.readouterr().err
 
 
 def test_photographs_stand_upright(tmp_path):
