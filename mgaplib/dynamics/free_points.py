@@ -49,14 +49,14 @@ def _line(end: float) -> Callable[[float], float]:
     return lambda done: 0.01 + (end - 0.01) * done
 
 
-#: Temperature by the share of the horizon that has passed: Yaras et al.'s schedules, by their names.
+#: Temperature by the share of the horizon that has passed, Yaras et al.'s schedules by their names.
 SCHEDULED = {
     **{f"S{k}": _line(end) for k, end in enumerate((0.02, 0.03, 0.04, 0.05))},
     **{f"A{k}": _swing(high) for k, high in enumerate((0.02, 0.04))},
 }
 TEMPERATURES = ("fixed", *LEARNED, "annealed", *SCHEDULED)  #: Everything that `Setting.temperature` may be.
 
-#: Two runs that differ in one knob: the first run's knobs, and what the second has instead.
+#: Two runs that differ in one knob, the first run's knobs and what the second has instead.
 COMPARISONS: dict[str, tuple[dict, dict]] = {
     "frozen": ({"tau": 0.01}, {"tau": 0.1}),
     "learned": ({"temperature": "learned", "tau": 0.07}, {"tau": 0.01}),
