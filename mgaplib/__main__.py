@@ -127,7 +127,7 @@ def _several(options):
 
     if (options.pairs, options.score, options.tau, options.groups) != (None,) * 4 or options.unpaired:
         raise ValueError(
-            "--pairs, --score, --tau, --groups and --unpaired are of two modalities: leave them out, or name "
+            "--groups, --unpaired, --pairs, --score and --tau are of two modalities: leave them out, or name "
             "two files"
         )
     files = [name for name in (options.images, options.texts, *options.more) if name is not None]

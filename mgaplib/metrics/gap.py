@@ -126,7 +126,7 @@ def relative_modality_gap(images, texts=None, *, groups=None) -> float:
     """
     pairs = Pairs.of(images, texts, groups=groups)
     found = mean_cosines(pairs)
-    across = alignment(pairs) / 4  # |x - y|^2 = 2 (1 - cos)
+    across = (1 - found.matched) / 2
     within = (1 - (found.images + found.texts) / 2) / 2
     if across + within <= np.finfo(pairs.images.dtype).eps:
         raise ValueError("all rows of images and texts are the same; a ratio of distances needs a distance")
