@@ -33,6 +33,12 @@ def repository_url(srcdir) -> str:
     return f"https://github.com/{match[1]}/{match[2]}" if match else ""
 
 
+def pages_address(repo_url: str) -> str:
+    """Return where GitHub publishes the repository's pages, or "" for another host."""
+    match = re.fullmatch(r"https://github\.com/([\w.-]+)/([\w.-]+)", repo_url)
+    return f"https://{match[1].lower()}.github.io/{match[2]}" if match else ""
+
+
 def configure(app, config):
     url = repository_url(app.srcdir)
     if not url:

@@ -1,4 +1,4 @@
-"""Called by _config.yml: serve MathJax from the book itself, so that a page asks no other host for it."""
+"""Called by _config.yml: serve MathJax from the book itself, and only to pages that hold an equation."""
 
 import importlib.util
 from pathlib import Path
@@ -21,7 +21,19 @@ def copy_mathjax(app, exception):
         copy_asset(str(source / part), str(place))
 
 
+def only_where_needed(app, pagename, templatename, context, doctree):
+    """Drop its script, 1.2 MB, from a page without an equation; myst-parser puts it on every page."""
+    if 'class="math' not in context.get("body", ""):
+        context["script_files"] = [
+            script
+            for script in context["script_files"]
+            if "mathjax" not in str(script.filename)
+            and "window.MathJax" not in script.attributes.get("body", "")
+        ]
+
+
 def setup(app):
     app.connect("config-inited", lambda app, config: setattr(config, "mathjax_path", "mathjax/tex-chtml.js"))
+    app.connect("html-page-context", only_where_needed, priority=900)
     app.connect("build-finished", copy_mathjax)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

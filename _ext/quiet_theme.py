@@ -1,7 +1,9 @@
-"""Called by _config.yml: mend what the theme logs as an error on every page.
+"""Called by _config.yml: mend what the theme logs as an error on every page, and what delays its paint.
 
-So an error in the console means something.
+So an error in the console means something, and a phone shows the words before it has read the scripts.
 """
+
+from pathlib import Path
 
 
 def drop_thebe(app, pagename, templatename, context, doctree):
@@ -11,8 +13,25 @@ def drop_thebe(app, pagename, templatename, context, doctree):
         for script in context["script_files"]
         if "THEBE_JS_URL" not in script.attributes.get("body", "") and "thebe" not in str(script.filename)
     ]
+    context["css_files"] = [css for css in context["css_files"] if "thebe" not in str(css.filename)]
+
+
+def defer_scripts(app, pagename, templatename, context, doctree):
+    """Let the page be drawn first; the options alone stay, since scripts in the page read them."""
+    if pagename == "search":
+        return
+    for i, script in enumerate(context["script_files"]):
+        name = str(script.filename or "")
+        if name and "documentation_options" not in name and not {"defer", "async"} & set(script.attributes):
+            late = type(script)(script.filename, priority=script.priority, **script.attributes, defer="defer")
+            context["script_files"][i] = late
 
 
 def setup(app):
+    app.connect(
+        "config-inited",
+        lambda app, config: config.templates_path.append(str(Path(__file__).parent / "templates")),
+    )
     app.connect("html-page-context", drop_thebe, priority=900)
+    app.connect("html-page-context", defer_scripts, priority=950)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -55,7 +55,7 @@ def require(book, ids, before=None):
 @pytest.fixture
 def book(tmp_path):
     """A folder with the book's own configuration and extensions, and three small pages."""
-    for name in ("_ext", "_static", "docs"):
+    for name in ("_ext", "_static", "docs", "tools"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
     require(tmp_path, [])
     (tmp_path / "requirements.txt").write_text("one==1\n")
@@ -128,6 +128,16 @@ def test_a_claim_reaches_the_scorecard_and_nothing_leaves_the_house(book):
     assert (html / "_static/mathjax/tex-chtml.js").stat().st_size > 1e5
     assert not re.search(r"""(src|href)=["'](https?:)?//[^"']+\.(js|css|woff2?)["']""", front)
     assert "colab" not in page.lower()  # no repository is known here
+    assert "fontawesome" not in front and "searchindex" not in front
+    assert "tex-chtml.js" not in page  # it has no equation
+    assert "Four is 4.0." in (html / "chapters/page.md").read_text()
+    assert "**E5** (Liang, Fig. 3), **partly**" in (html / "chapters/scorecard.md").read_text()
+    assert "[Page](chapters/page.md)" in (html / "llms.txt").read_text()
+    notebook = json.loads((html / "chapters/page.ipynb").read_text())
+    assert notebook["nbformat"] == 4 and not any(cell.get("outputs") for cell in notebook["cells"])
+    assert 'href="page.ipynb"' in page and "copy page" in page
+    assert 'href="index.ipynb"' not in front  # it has no code
+    assert 'rel="canonical"' not in page and not (html / "sitemap.xml").exists()
 
 
 def test_launch_buttons_point_at_the_notebooks_branch(book):
@@ -137,6 +147,10 @@ def test_launch_buttons_point_at_the_notebooks_branch(book):
     page = (book / "_build/html/chapters/page.html").read_text()
     assert "https://colab.research.google.com/github/someone/gap/blob/notebooks/chapters/page.ipynb" in page
     assert "https://github.com/someone/gap/edit/main/chapters/page.md" in page
+    address = "https://someone.github.io/gap/chapters/page.html"
+    assert f'<link rel="canonical" href="{address}" />' in page
+    assert f'<meta property="og:url" content="{address}"/>' in page
+    assert f"<loc>{address}</loc>" in (book / "_build/html/sitemap.xml").read_text()
 
 
 def test_a_local_remote_is_never_printed(book):

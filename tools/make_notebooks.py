@@ -17,7 +17,7 @@ from pybtex.database import parse_file
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "_ext"), str(ROOT / "tools")]
 
-from launch import repository_url  # noqa: E402
+from launch import pages_address, repository_url  # noqa: E402
 from plain_markdown import Book, Page  # noqa: E402
 
 # What any chapter needs. Colab brings the large ones, so one list for all costs a minute at most.
@@ -65,12 +65,6 @@ def citations(bib: Path) -> dict[str, tuple[str, str, str]]:
         url = entry.fields.get("url") or (f"https://doi.org/{doi}" if doi else "")
         found[key] = (short or key, entry.fields.get("year", "n.d."), url)
     return found
-
-
-def pages_address(repo_url: str) -> str:
-    """Return where GitHub publishes the repository's pages, or "" for another host."""
-    match = re.fullmatch(r"https://github\.com/([\w.-]+)/([\w.-]+)", repo_url)
-    return f"https://{match[1].lower()}.github.io/{match[2]}" if match else ""
 
 
 def has_code(notebook) -> bool:
@@ -131,7 +125,8 @@ def export(source, name: str, book: Book, repo_url: str, ref: str):
 def pages_of_book(root: Path) -> list[str]:
     """Return the pages that the table of contents names, without suffix, in its order."""
     toc = yaml.safe_load((root / "_toc.yml").read_text(encoding="utf-8"))
-    return [toc["root"], *(entry["file"] for part in toc["parts"] for entry in part["chapters"])]
+    parts = [toc, *toc.get("parts", [])]  # a small book's chapters stand in no part
+    return [toc["root"], *(entry["file"] for part in parts for entry in part.get("chapters", []))]
 
 
 def export_all(

@@ -1,5 +1,8 @@
 """The book's look: one colour for each modality, one style for every figure."""
 
+import contextlib
+import os
+
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
@@ -42,6 +45,84 @@ def use_book_style() -> None:
 
     if get_ipython() is not None:
         set_matplotlib_formats("svg", metadata={"Date": None})
+        if os.environ.get("MGAPLIB_STATIC") == "1":
+            formatter = get_ipython().display_formatter.formatters["image/svg+xml"]
+            wide = formatter.for_type(mpl.figure.Figure)
+            formatter.for_type(mpl.figure.Figure, lambda figure: _drawn_twice(figure, wide))
+
+
+def _drawn_twice(figure, draw):
+    """Return a figure as SVG, and in its metadata once more for a phone, where the page finds it."""
+    wide = draw(figure)
+    with narrow(figure) as changed:
+        return (wide, {"mgaplib_narrow": draw(figure)}) if changed else wide
+
+
+@contextlib.contextmanager
+def narrow(figure, width: float = 3.9):
+    """Lay a figure out for a phone while the block runs, and as it was after it.
+
+    Its letters keep their size, and panels that stood side by side stand one below the other; those that span
+    several places stay where they are.
+
+    Args:
+        figure: A figure of matplotlib.
+        width: Its width for the time, in inches.
+
+    Yields:
+        Whether anything was changed: a figure that is narrow enough stays as it is.
+
+    Example:
+        >>> figure, axes = plt.subplots(1, 2)
+        >>> with narrow(figure):
+        ...     [ax.get_subplotspec().get_gridspec().nrows for ax in axes]
+        [2, 2]
+        >>> axes[1].get_subplotspec().get_gridspec().nrows
+        1
+
+    Taught in chapter notation.
+    """
+    size, panels = figure.get_size_inches(), [ax for ax in figure.axes if ax.get_subplotspec() is not None]
+    if size[0] <= 1.1 * width:
+        yield False
+        return
+    before = {ax: ax.get_subplotspec() for ax in panels}
+    grids = {spec.get_gridspec() for spec in before.values()}
+    texts = [ax.title for ax in panels] + [ax._left_title for ax in panels]
+    wrapped = [text.get_wrap() for text in texts]
+    labels = {
+        ax: [
+            axis.get_tick_params().get(f"label{side}", True)
+            for axis, side in ((ax.yaxis, "left"), (ax.xaxis, "bottom"))
+        ]
+        for ax in panels
+    }
+    rows = 1
+    if len(grids) == 1 and all(spec.num1 == spec.num2 for spec in before.values()):
+        [grid] = grids
+        places = sorted({spec.num1 for spec in before.values()})
+        rows = grid.nrows
+        if grid.ncols > 1:
+            rows = len(places)
+            column = mpl.gridspec.GridSpec(rows, 1, figure=figure)
+            for ax, spec in before.items():
+                ax.set_subplotspec(column[places.index(spec.num1)])
+                ax.tick_params(labelleft=True, labelbottom=True)  # each axis reads alone
+        high = size[1] / grid.nrows
+    else:
+        high = size[1]
+    try:
+        for text in texts:
+            text.set_wrap(True)
+        figure.set_size_inches(width, rows * min(high, 0.9 * width))
+        yield True
+    finally:
+        for ax, spec in before.items():
+            ax.set_subplotspec(spec)
+            ax.tick_params(labelleft=labels[ax][0], labelbottom=labels[ax][1])
+        for text, wrap in zip(texts, wrapped, strict=True):
+            text.set_wrap(wrap)
+        figure.set_size_inches(size)
 
 
 def plot_pairs(image_points, text_points, *, ax=None, lines: bool = True, size: float = 6.0):

@@ -1,6 +1,8 @@
 """The built book in a real browser: served on loopback, every other address blocked and written down."""
 
 import importlib.util
+import json
+import sys
 
 import pytest
 from built_book import BOOK, NOT_BUILT, PATIENCE, ROOT, Visit, chapters, serve, widget_page
@@ -74,3 +76,19 @@ def show(tmp_path, browser):
         visit.page.context.close()
     for server in servers:
         server.__exit__(None, None, None)
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Print the pages' measures, which their test leaves in its report, whichever process it ran in."""
+    reports = [report for key in ("passed", "failed") for report in terminalreporter.stats.get(key, [])]
+    told = [dict(report.user_properties).get("page_measures") for report in reports]
+    rows = {
+        address: {int(k): v for k, v in found.items()}
+        for address, found in map(json.loads, filter(None, told))
+    }
+    if rows:
+        sys.path.insert(0, str(ROOT / "tools"))
+        import page_measures
+
+        terminalreporter.section("pages, measured in px and counts")
+        terminalreporter.write_line(page_measures.table(rows))

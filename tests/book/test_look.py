@@ -1,0 +1,89 @@
+"""The look of what a page shows: tables in one style, figures for two widths, the card of a page."""
+
+import sys
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+from bs4 import BeautifulSoup
+from PIL import Image
+
+from mgaplib.book import plots
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "_ext"))
+import card  # noqa: E402
+import tables  # noqa: E402
+
+
+def styled(frame) -> BeautifulSoup:
+    return BeautifulSoup(tables.TABLE.sub(lambda m: tables.house_style(m[0]), frame.to_html()), "html.parser")
+
+
+@pytest.mark.parametrize(
+    ("text", "is_one"),
+    [("0.85", True), ("-1.2e-05", True), ("0.85 ± 0.02", True), ("0.56 (0.21-1.06)", True), ("74°", True)]
+    + [("1,664", True), ("", True), ("–", True), ("nan", True), ("< 0.1 %", True)]
+    + [("0 to 2", False), ("CLIP", False), ("3 models", False), ("R@1", False), ("2026-11-26", False)],
+)
+def test_what_reads_as_a_number_is_one(text, is_one):
+    assert tables.is_number(text) is is_one
+
+
+@pytest.mark.parametrize("kind", ["frame", "styler"])
+def test_numbers_stand_right_under_their_heads_and_no_head_is_empty(kind):
+    frame = pd.DataFrame({"gap": ["0.85 ± 0.02", "–"], "of": ["CLIP", "CLOOB"]}, index=["a", "b"])
+    frame.index.name = "model"
+    soup = styled(frame if kind == "frame" else frame.style)
+    assert [head.get_text(strip=True) for head in soup.thead.find_all("th")] == ["model", "gap", "of"]
+    assert {cell.get_text(strip=True) for cell in soup.select(".num")} == {"gap", "0.85 ± 0.02", "–"}
+    assert len(soup.select("tbody tr")) == 2 and not soup.select(".mgap-wide")
+
+
+def test_a_table_of_many_columns_may_leave_the_column_of_the_text():
+    assert styled(pd.DataFrame(np.eye(7))).select_one("div.full-width table.mgap-table")
+
+
+def test_a_narrow_figure_stacks_its_panels_and_the_wide_one_comes_back():
+    figure, axes = plt.subplots(1, 3, figsize=(9, 3), sharey=True, layout="constrained")
+    for ax in axes:
+        ax.plot([0, 1])
+    figure.draw_without_rendering()
+    before = [ax.get_position().bounds for ax in axes]
+    with plots.narrow(figure) as changed:
+        figure.draw_without_rendering()
+        tops = [ax.get_position().y1 for ax in axes]
+        assert changed and figure.get_size_inches()[0] == 3.9 and tops == sorted(tops, reverse=True)
+        assert all(label.get_visible() for label in axes[2].get_yticklabels())  # it shares no axis's side now
+    figure.draw_without_rendering()
+    assert figure.get_size_inches().tolist() == [9, 3]
+    np.testing.assert_allclose([ax.get_position().bounds for ax in axes], before, atol=1e-6)
+    assert not axes[2].yaxis.get_tick_params()["labelleft"]
+    plt.close(figure)
+
+
+def test_a_narrow_figure_stays_as_it_is_and_panels_over_several_places_are_not_moved():
+    figure = plt.figure(figsize=(3, 2))
+    with plots.narrow(figure) as changed:
+        assert not changed
+    wide, axes = plt.subplot_mosaic("aab;ccc", figsize=(8, 4))
+    places = {name: ax.get_subplotspec() for name, ax in axes.items()}
+    with plots.narrow(wide) as changed:
+        assert changed and {name: ax.get_subplotspec() for name, ax in axes.items()} == places
+    plt.close("all")
+
+
+@pytest.mark.parametrize("kind", ["svg", "png"])
+def test_a_card_has_the_size_that_networks_take(tmp_path, kind):
+    figure, ax = plt.subplots()
+    ax.plot([0, 1])
+    figure.savefig(tmp_path / f"picture.{kind}")
+    plt.close(figure)
+    card.draw(tmp_path / f"picture.{kind}", "A title that is long " * 5, "The book", tmp_path / "card.png")
+    image = Image.open(tmp_path / "card.png")
+    assert image.size == card.SIZE and (tmp_path / "card.png").stat().st_size < 300_000
+    assert (
+        len(image.convert("RGB").crop((50, card.HEAD, 1150, 560)).getcolors(2000)) > 1
+    )  # the picture is there
