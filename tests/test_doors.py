@@ -40,8 +40,8 @@ OTHERS = {
 #: Where arguments of these names are no embeddings, or the caller vouches for them.
 ELSEWHERE = (
     "models.", "worlds.", "training.losses", "training.swapping", "training.temperature", "GapMonitor",
-    "Pairs.take",
-    "trusted", "Pairs.of", "centroid", "Flow", "Embeddings", "read_pairs", "Report", "zeroshot.prompts",
+    "Pairs.take", "trusted", "Pairs.of", "centroid", "Flow",
+    "Embeddings", "Cosines", "read_pairs", "Report", "zeroshot.prompts",
     "class_embeddings", "Correction.", "initialisation_share", "describe_cones", "checks.", "Benchmark",
     "fairface_table", "choose_shift", "fuse", ".learn", ".extend", ".penalties",
 )  # fmt: skip
