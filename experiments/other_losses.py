@@ -74,8 +74,10 @@ def run(loss: str, temperature: str, start: float, world: str, seed: int) -> dic
     history = train(model, pairs, config, validation=unseen, loss=LOSSES[loss]())
     images, texts = history.snapshots[steps]
     bias = {} if model.logit_bias is None else {"bias": model.logit_bias.item()}
+    measured = final(history)
+    measured["loss_end"] = measured.pop("loss")  # the arm's own "loss" is its name
     return {
-        **final(history),
+        **measured,
         "relative_gap": metrics.relative_modality_gap(images, texts),
         "same_modality": sum(metrics.same_modality_share(images, texts)) / 2,
         **bias,
