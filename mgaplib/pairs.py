@@ -10,7 +10,7 @@ from mgaplib import checks
 _ROWS = 100  # of float32 added up before the sum goes on in float64
 __all__ = ["EQUAL", "Pairs", "centroid"]
 
-EQUAL = "equal"  #: In the place of groups: rows that are equal are one image, or one text.
+EQUAL = "equal"  #: In the place of groups; rows that are equal are one image, or one text.
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -209,17 +209,17 @@ class Pairs:
 
     @property
     def rows(self) -> tuple[np.ndarray, np.ndarray]:
-        """Which of the rows that came in the images and the texts are: some are drawn, some were repeats."""
+        """Which of the rows that came in the images and the texts are; some are drawn, some were repeats."""
         return self._rows or (np.arange(len(self.images)), np.arange(len(self.texts)))
 
     @property
     def codes(self) -> tuple[np.ndarray, np.ndarray]:
-        """Each image's and each text's group, numbered from 0: its row where row i belongs to row i."""
+        """Each image's and each text's group, numbered from 0; its row where row i belongs to row i."""
         return self.groups or (np.arange(len(self.images)),) * 2
 
     @property
     def partners(self) -> tuple[np.ndarray, np.ndarray]:
-        """Every pair: the numbers of its image and of its text."""
+        """The numbers of the image and of the text of every pair."""
         if self.groups is None:
             return self.codes
         return belonging(*self.groups)

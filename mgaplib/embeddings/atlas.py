@@ -17,7 +17,7 @@ _LINES = Path(__file__).with_name("humer2024.sha256").read_text(encoding="ascii"
 _FILES = Published(_URL, "humer2024", {file: value for value, file in (line.split("  ") for line in _LINES)})
 
 N = 100  #: Pairs, or triplets, in each of the sets.
-#: The sets: what they are, and whose their captions and pictures are.
+#: What the sets are, and whose their captions and pictures are.
 DATASETS = {
     "coco": ("100 pictures of MSCOCO val2017 and the first caption of each", "captions: MSCOCO, CC BY 4.0"),
     "diffusiondb": (
@@ -132,7 +132,7 @@ def _all_models() -> dict[Model, str]:
 
 _MATRICES = _all_models()
 _BY_NAME = {model.name: model for model in _MATRICES}
-#: The twelve that differ in loss, retrieval, data and length only: names of `load`.
+#: The twelve that differ in loss, retrieval, data and length only; names of `load`.
 ABLATION = tuple(model.name for model, file in _MATRICES.items() if file.startswith(_ABLATION))
 
 

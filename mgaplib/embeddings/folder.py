@@ -22,7 +22,7 @@ _THUMBNAIL = 32  # pixels a side, for the explorer
 class Folder(NamedTuple):
     """A folder's embedded pairs.
 
-    Attributes:
+    Args:
         images: Array of n rows; a picture with several captions has as many rows.
         texts: Array of the same shape.
         captions: The n captions.

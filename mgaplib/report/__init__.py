@@ -4,7 +4,8 @@ The room of Practice's first chapter, and what `python -m mgaplib report` prints
 which is a table, a page or JSON; `measure_several` does so for three modalities or more.
 """
 
+from mgaplib.report.pairing import Pairing
 from mgaplib.report.report import MIN_PAIRS, Report, measure
 from mgaplib.report.several import SeveralReport, measure_several
 
-__all__ = ["MIN_PAIRS", "Report", "SeveralReport", "measure", "measure_several"]
+__all__ = ["MIN_PAIRS", "Pairing", "Report", "SeveralReport", "measure", "measure_several"]

@@ -101,7 +101,7 @@ class Report:
 
     @property
     def what(self) -> str:
-        """What there is: so many pairs, or images and texts in groups or without partners."""
+        """What there is, so many pairs, or images and texts in groups or without partners."""
         (n, m), d = self.sizes, self.images.shape[1]
         if self.relation == "aligned":
             return f"{self.pairs} pairs of {d} dimensions"

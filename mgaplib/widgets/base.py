@@ -115,7 +115,7 @@ class BookWidget(anywidget.AnyWidget):
     _css = style()
     #: ipywidgets 7 (Colab's) would show itself by this one and leave the picture out.
     _ipython_display_ = None
-    #: What a reader moves: a try may set these, and they stand in the page's address.
+    #: What a reader moves; a try may set these, and they stand in the page's address.
     settings: tuple[str, ...] = ()
 
     metrics = traitlets.Dict().tag(sync=True)
