@@ -40,7 +40,7 @@ def offer_both(app, pagename, templatename, context, doctree):
         if image.search(context["body"]):
             target.parent.mkdir(exist_ok=True)
             target.write_text(narrow, encoding="utf-8")
-            source = f'<source media="(max-width: 600px)" srcset="\\1{target.name}"/>'
+            source = f'<source media="(max-width: 600px)" srcset="\\g<1>{target.name}"/>'
             both = rf"<picture>{source}\g<0></picture>"
             context["body"] = image.sub(both, context["body"])
 

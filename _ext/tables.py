@@ -1,7 +1,7 @@
 """Called by _config.yml: one look for every table that a cell shows, whether a data frame or a Styler's.
 
 Numbers stand at the right under their heads, a mean and its spread on one line, the index's name in the first
-row of heads; a table of many columns may use the page's margin. The style sheet does the rest.
+row of heads. The style sheet does the rest.
 """
 
 import re
@@ -14,7 +14,6 @@ NUMBER = re.compile(
     r"[<>≈~+−-]?\s*\d[\d.,]*(e[+-]?\d+)?\s*(%|°|×|x|s|ms|MB)?(\s*(±|\+-)\s*[\d.,e+-]+)?(\s*\([^)]*\d[^)]*\))?"
     r"|nan|[–—?-]?"
 )
-WIDE = 7  # data columns, from which a table leaves the column of the text
 
 
 def is_number(text: str) -> bool:
@@ -53,8 +52,7 @@ def house_style(text: str) -> str:
             named = [row.find_all(["th", "td"]) for row in heads]
             for cell in [*cells, *(row[k - columns] for row in named if len(row) >= columns)]:
                 cell["class"] = [*cell.get("class", []), "num"]
-    found = str(soup)
-    return f'<div class="full-width mgap-wide">{found}</div>' if columns >= WIDE else found
+    return str(soup)
 
 
 def restyle(app, pagename, templatename, context, doctree):

@@ -21,7 +21,7 @@ def test_keeps_within_its_bounds(visitor, address, record_property):
 
 
 PAGE = """<!doctype html><meta name="viewport" content="width=device-width">
-<style>body, pre { margin: 0; padding: 0 }
+<style>body, pre, figure { margin: 0; padding: 0 }
 pre { overflow-x: auto; font: 10px monospace }</style><body><article><div style="height: 1000px"></div>
 <figure><img alt="" src="data:," style="width: 500px; height: 10px"></figure>
 <div style="overflow-x: auto; width: 300px"><table style="width: 600px"><tr><td>1</td></tr></table></div>
