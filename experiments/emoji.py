@@ -130,12 +130,8 @@ def followed(seed: int, config: TrainConfig, at) -> dict:
 
     note(0, 0.0)
     history = train(model, data, config, validation=test, on_step=note)
-    return {
-        "gap_before": history.records[0]["gap"],
-        "step_at": steps,
-        **columns(rows),
-        **measured(model, history),
-    }
+    last = {k: v for k, v in measured(model, history).items() if not k.endswith("_at")}
+    return {**last, "step_at": steps, **columns(rows)}
 
 
 def annealed(seed: int, lowered: bool) -> dict:

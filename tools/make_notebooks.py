@@ -21,7 +21,7 @@ from launch import pages_address, repository_url  # noqa: E402
 from plain_markdown import Book, Page  # noqa: E402
 
 # What any chapter needs. Colab brings the large ones, so one list for all costs a minute at most.
-EXTRAS = "models,umap,worlds,scale,files,search,fairness,zeroshot"
+EXTRAS = "models,umap,worlds,scale,files,search,fairness,zeroshot,monitor"
 
 INSTALL = """\
 # @title Set-up: on Colab, this cell installs the book's library

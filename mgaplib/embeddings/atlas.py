@@ -146,7 +146,6 @@ class Cosines:
             the order of `captions`.
         embeddings: Rows of unit length with these cosines by modality, up to one rotation of all.
         stand_in: Whether drawn rows stand in for the published cosines, which were out of reach.
-        data: What kind of data a claim about them rests on: real or simulation.
     """
 
     model: Model

@@ -230,7 +230,7 @@ def measure(
         >>> report.scores["matched pairs"]["mean"] > report.scores["random pairs"]["mean"]
         True
         >>> measure(x + 1, x[:40] - 1)
-        Report of 60 images and 40 texts without partners, of 8 dimensions: gap 0.706
+        Report of 60 images and 40 texts without partners, of 8 dimensions: gap 1.409
 
     Taught in chapter your_embeddings.
     """

@@ -167,7 +167,7 @@ class Emoji:
 class Splits(NamedTuple):
     """Pairs to train on, and three kinds of pairs to test on; a concept of `names` or `both` is in no other.
 
-    Attributes:
+    Args:
         train: Four styles, nine concepts in ten.
         style: The same concepts in the fifth style; drawings that a training set shares are left out.
         names: The other concepts, in the four styles.
