@@ -122,7 +122,11 @@ def test_every_room_is_in_the_api_floor_by_floor():
 def test_nothing_large_or_generated_is_tracked():
     files = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True).stdout.split("\n")
     tracked = [ROOT / name for name in files if name and (ROOT / name).is_file()]
-    assert not [p.name for p in tracked if p.suffix in {".ipynb", ".npy", ".npz", ".pt", ".html"} and "templates" not in p.parts]
+    assert not [
+        p.name
+        for p in tracked
+        if p.suffix in {".ipynb", ".npy", ".npz", ".pt", ".html"} and "templates" not in p.parts
+    ]
     assert not [p.name for p in tracked if p.stat().st_size > 500_000]
 
 
