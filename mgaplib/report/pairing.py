@@ -36,7 +36,7 @@ class Pairing:
 
     @property
     def lost(self) -> bool:
-        """Whether nothing that needs partners can be learnt: there are none, or most are not theirs."""
+        """Whether nothing that needs partners can be learnt; there are none, or most are not theirs."""
         return self.p_value is None or (self.verdict == WRONG and (self.p_value > 0.05 or self.misfits > 0.3))
 
 

@@ -60,7 +60,7 @@ GROUPS = (
     "Objects", "Symbols", "Flags",
 )  # fmt: skip
 CAPTIONS = ("name", "group")  #: What a caption may say.
-#: Whose pictures these are: for the caption of every figure that shows some.
+#: Whose pictures these are, for the caption of every figure that shows some.
 ATTRIBUTION = (
     "Pictures: EmojiOne 2 and Twemoji (CC BY 4.0), Fluent Emoji (MIT), Noto Emoji (Apache 2.0); rasterised."
 )
