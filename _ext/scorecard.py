@@ -159,13 +159,15 @@ def claim(app, fromdoc: str, row: dict) -> fold:
         name += [nodes.Text(" "), nodes.inline("", whose(row), classes=["mgap-where"])]
     head = fold_head("", "", nodes.raw("", letter(row["status"]), format="html"), name)
     head += nodes.inline("", row["statement"], classes=["mgap-statement"])
-    head += nodes.inline("", row["status"] + by_world(row), classes=["mgap-verdict"])
+    head += nodes.inline("", row["status"], classes=["mgap-verdict"])
     paper, here, shown_by = SECTIONS[section(row)][1]
     if row["paper"] is not None or row["kind"] == "claim":
         told.append(fact(paper, nodes.Text("no number" if row["paper"] is None else str(row["paper"]))))
     told.append(fact(here, nodes.Text(f"{row['here']} ({row['data']})")))
     if row["checks"]:
         told.append(fact(shown_by, checks_list(row)))
+    if row["worlds"]:
+        told.append(fact("by world", nodes.Text(by_world(row).strip(" ()"))))
     if row["note"]:
         told.append(fact("note", nodes.Text(row["note"])))
     chapter = app.env.titles[row["chapter"]].astext()

@@ -120,7 +120,14 @@ def show(tmp_path, browser):
         widget_page(folder, models, places)
         servers.append(serve(folder))
         site = servers[-1].__enter__()
-        visits.append(Visit(browser.new_context(viewport={"width": 1280, "height": 900}).new_page(), site))
+        visits.append(
+            Visit(
+                browser.new_context(
+                    viewport={"width": 1280, "height": 900}, reduced_motion="reduce"
+                ).new_page(),
+                site,
+            )
+        )
         return visits[-1].go(site)
 
     yield show_page
