@@ -396,7 +396,8 @@ def test_scrubber_stands_in_chapter_training_with_the_numbers_of_its_table(visit
             const head = [...table.querySelectorAll("thead th")].map(cell => cell.textContent.trim());
             return Object.fromEntries([...table.querySelectorAll("tbody tr")].map(row => {
                 const cells = [...row.children].map(cell => cell.textContent.trim());
-                return [cells[0], Object.fromEntries(head.map((name, k) => [name, Number(cells[k + cells.length - head.length])]))];
+                const numbers = cells.slice(cells.length - head.length);
+                return [cells[0], Object.fromEntries(head.map((name, k) => [name, Number(numbers[k])]))];
             }));
         }"""
     )
