@@ -70,6 +70,8 @@ def _run_once(folder: Path, arm: dict, seed: int, run: Callable[..., dict]) -> N
         return
     began, cpu = time.perf_counter(), time.process_time()
     measured = run(**arm, seed=seed)
+    if twice := {"seed", "cpu_seconds", *arm} & measured.keys():
+        sys.exit(f"{', '.join(sorted(twice))} names an argument of the arm and a measurement; rename one")
     row = {**arm, "seed": seed, **_rounded(measured), "cpu_seconds": round(time.process_time() - cpu, 1)}
     part = file.with_suffix(".part")
     part.write_text(json.dumps(row))

@@ -1,12 +1,8 @@
 """Published files from a mirror, the cache or the network, and what happens without any."""
 
 import hashlib
-import http.server
 import re
 import socket
-import ssl
-import subprocess
-import threading
 
 import pytest
 import requests
@@ -208,23 +204,3 @@ def test_why_a_host_does_not_answer_is_said(nobody, monkeypatch, error, words):
     monkeypatch.setattr(download.pooch, "HTTPDownloader", lambda **_: refuse)
     content, reason = published(nobody).read(FILE)
     assert content is None and re.search(words, reason)
-
-
-def test_a_proxy_with_its_own_certificate_is_named(empty_cache, tmp_path, monkeypatch):
-    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
-    made = subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost",
-         "-keyout", key, "-out", certificate], capture_output=True,
-    )  # fmt: skip
-    if made.returncode:
-        pytest.skip("openssl makes no certificate here")
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, key)
-    server = http.server.HTTPServer(("127.0.0.1", 0), http.server.SimpleHTTPRequestHandler)
-    server.socket = context.wrap_socket(server.socket, server_side=True)
-    server.handle_error = lambda *_: None
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    content, reason = published(f"https://127.0.0.1:{server.server_port}/").read(FILE)
-    server.shutdown()
-    server.server_close()
-    assert content is None and "REQUESTS_CA_BUNDLE" in reason

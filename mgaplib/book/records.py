@@ -10,7 +10,9 @@ from pathlib import Path
 from mgaplib import checks
 
 _FOLDER = resources.files("mgaplib.results")
-_NO_NUMBER = ("mgaplib.checks", "mgaplib.output", "mgaplib.book.records")  # depends on these
+_NO_NUMBER = tuple(  # depends on these
+    f"mgaplib.{name}" for name in ("checks", "output", "download", "book.records", "models.checkpoints")
+)
 _ROOT = Path(__file__).parents[2]
 
 

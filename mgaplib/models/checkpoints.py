@@ -2,6 +2,7 @@
 
 import inspect
 import os
+import re
 import zipfile
 from pathlib import Path
 
@@ -38,14 +39,14 @@ def read(path: str | Path) -> dict:
     except ImportError:
         raise
     except Exception as error:  # a file of another kind may fail anywhere in the readers
-        raise ValueError(_unreadable(os.fspath(path))) from error
+        raise ValueError(_unreadable(os.fspath(path), str(error))) from error
     if not isinstance(checkpoint, dict):
         raise ValueError(f"{os.fspath(path)!r} holds a {type(checkpoint).__name__}; a checkpoint is a dict")
     return checkpoint
 
 
-def _unreadable(path: str) -> str:
-    """Say what a file is that holds no plain weights, and how one who trusts it makes some of it."""
+def _unreadable(path: str, error: str) -> str:
+    """Say what a file is that holds no plain weights, and how to make some of it."""
     held = zipfile.ZipFile(path).namelist() if zipfile.is_zipfile(path) else []
     if any(name.endswith("/constants.pkl") for name in held):
         return (
@@ -54,12 +55,12 @@ def _unreadable(path: str) -> str:
             "for key in ('input_resolution', 'context_length', 'vocab_size'): weights.pop(key, None)\n"
             "torch.save(weights, 'weights.pt')"
         )
-    words = f"{path!r} cannot be read: it is truncated, or holds more than plain weights"
-    if not held:
-        return f"{words}, and nothing else is ever loaded"
+    strange = re.search(r"GLOBAL ([\w.]+) was not an allowed", error)
     return (
-        f"{words}, and nothing else is ever loaded; if you trust it, save those alone:\n"
-        f"torch.save(torch.load({path!r}, weights_only=False)['state_dict'], 'weights.pt')"
+        f"{path!r} cannot be read: it is truncated, or holds more than plain weights"
+        + (f" ({strange[1]})" if strange else "")
+        + ", and nothing else is ever loaded; where it was made, save those alone: "
+        "torch.save(model.state_dict(), 'weights.pt')"
     )
 
 

@@ -1,6 +1,5 @@
 """How to train, and what a training run leaves behind."""
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -9,17 +8,6 @@ import numpy as np
 from mgaplib import checks
 
 MAX_SCALE = 100.0  # CLIP's bound on 1 / tau
-
-
-def of_training(tau: float, name: str = "tau") -> float:
-    """Return `tau` as a float; ValueError if it is not positive, or above 3 and so 1/tau or its logarithm."""
-    tau = checks.temperature(tau, name)
-    if tau > 3:
-        raise ValueError(
-            f"{name} is {tau:g}, too high for a temperature; if it is 1/tau, pass {1 / tau:.3g}, and if it "
-            f"is logit_scale, the logarithm of 1/tau, pass {math.exp(-tau):.3g}"
-        )
-    return tau
 
 
 @dataclass(frozen=True)
@@ -57,7 +45,7 @@ class TrainConfig:
     seed: int = 0
 
     def __post_init__(self):
-        of_training(self.tau)
+        checks.temperature(self.tau)
         if not callable(self.temperature):
             checks.known(self.temperature, ("learned", "fixed"), "temperature")
         if self.temperature == "learned" and self.tau * MAX_SCALE < 1 - 1e-9:

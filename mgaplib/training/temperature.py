@@ -14,7 +14,6 @@ import torch.nn.functional as F
 from torch.nn.utils import parametrize
 
 from mgaplib import checks
-from mgaplib.training.config import of_training
 
 __all__ = [
     "MAX_SCALE", "SCHEDULES", "Schedule", "alternating", "fix", "linear", "plain_state_dict", "reparametrize",
@@ -185,7 +184,7 @@ def fix(model: torch.nn.Module, tau: float) -> None:
     """
     scale = logit_scale_of(model, plain=True)
     scale.requires_grad_(False)
-    scale.fill_(-math.log(of_training(tau)))
+    scale.fill_(-math.log(checks.temperature(tau)))
 
 
 def linear(start: float, end: float) -> Schedule:
@@ -205,7 +204,7 @@ def linear(start: float, end: float) -> Schedule:
     Source: Yaras et al. (2025), appendix D, temperature scheduling (TS), there a step an epoch.
     Taught in chapter temperature.
     """
-    start, end = of_training(start, "start"), of_training(end, "end")
+    start, end = checks.temperature(start, "start"), checks.temperature(end, "end")
     return lambda done: start + (end - start) * done
 
 
@@ -226,7 +225,7 @@ def alternating(low: float, high: float, cycles: float = 5) -> Schedule:
 
     Source: Yaras et al. (2025), appendix F, A0 and A1. Taught in chapter temperature.
     """
-    low, high = of_training(low, "low"), of_training(high, "high")
+    low, high = checks.temperature(low, "low"), checks.temperature(high, "high")
     if not 0 < cycles < math.inf:
         raise ValueError(f"cycles is {cycles!r}; it must be positive")
     return lambda done: low + (high - low) * (1 - math.cos(2 * math.pi * cycles * done)) / 2
