@@ -1,5 +1,6 @@
 """Every public function gives the same answer for the same rows, in whatever form people hold them."""
 
+import copy
 import importlib
 import inspect
 import pkgutil
@@ -122,7 +123,7 @@ def called(owner, method, function, form):
         return owner(**given)
     if owner is not None and not inspect.ismethod(function):
         made = MADE[owner.__name__] if owner.__name__ in MADE else owner()
-        made = made() if inspect.isfunction(made) else made
+        made = made() if inspect.isfunction(made) else copy.deepcopy(made)  # a fit changes it
         return getattr(made, method)(**given)
     return function(**given)
 

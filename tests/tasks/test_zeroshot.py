@@ -201,7 +201,7 @@ def test_hateful_memes_from_a_folder(model, tmp_path):
     world = drawn_folder(tmp_path, ["benign", "hateful"], n=30)
     data = zeroshot.load_benchmark("HatefulMemes", tmp_path)
     images, labels = zeroshot.encode(model, data, batch_size=7)
-    np.testing.assert_allclose(images, model.encode_images(world.images), atol=1e-5)
+    np.testing.assert_allclose(images, model.encode_images(world.images), atol=1e-4)  # a GPU's tensor cores
     assert labels.tolist() == [0] * 30 + [1] * 30
     row = zeroshot.benchmark_table(model, {"HatefulMemes": data}).loc["HatefulMemes"]
     assert (row["metric"], row["paper"], row["paper, best shift"], row["n"]) == ("roc_auc", 0.58, 0.5811, 30)

@@ -19,7 +19,7 @@ def fit(seed=0, data=WORLD, loss=None, groups=None, **options):
 
 
 def weights(model):
-    return torch.cat([p.detach().flatten() for p in model.parameters()])
+    return torch.cat([p.detach().cpu().flatten() for p in model.parameters()])
 
 
 def test_the_same_run_twice_gives_the_same_weights_and_leaves_torchs_generator_alone():
