@@ -14,6 +14,37 @@ PAPER = "#777777"  #: The colour of a value printed in a paper.
 #: Colours for anything that is not a modality, colour-blind safe, in this order.
 OTHERS = ["#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#5d3a9b", "#333333", "#8c6d1f"]
 
+#: Colour and mark of what the book compares: ways to train, each family by one, and the two worlds.
+LOOKS = {
+    "Baseline": ("#333333", "o"), "FLT": ("#5d3a9b", "s"), "TS": ("#009e73", "^"),
+    "Softplus": ("#cc79a7", "D"), "Scale": ("#cc79a7", "v"), "SLRT": ("#cc79a7", "p"),
+    "HS": ("#e69f00", "P"), "SS": ("#56b4e9", "X"), "Hard Swap Feature": ("#8c6d1f", "h"),
+    "Remove": ("#8c6d1f", "*"),
+    "random start": ("#333333", "o"), "closed start": ("#56b4e9", "d"),
+    "shapes": ("#009e73", "o"), "emoji": ("#cc79a7", "D"),
+}  # fmt: skip
+
+
+def look(name: str) -> dict[str, str]:
+    """Return the colour and the mark that something has in every figure of the book.
+
+    Args:
+        name: An arm such as "FLT 0.01", whose family decides, or a world.
+
+    Raises:
+        ValueError: If nothing in `LOOKS` begins like it.
+
+    Example:
+        >>> look("FLT 0.01") == look("FLT 0.4") == {"color": "#5d3a9b", "marker": "s"}
+        True
+
+    Taught in chapter temperature.
+    """
+    for family, (colour, mark) in LOOKS.items():
+        if name.startswith(family):
+            return {"color": colour, "marker": mark}
+    raise ValueError(f"name is {name!r}; it must begin like one of {', '.join(LOOKS)}")
+
 
 def use_book_style() -> None:
     """Give every later figure the book's fonts, colours and sharpness.

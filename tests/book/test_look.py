@@ -83,3 +83,23 @@ def test_a_card_has_the_size_that_networks_take(tmp_path, kind):
     assert (
         len(image.convert("RGB").crop((50, card.HEAD, 1150, 560)).getcolors(2000)) > 1
     )  # the picture is there
+
+
+def test_an_arm_looks_the_same_whatever_its_setting_and_no_two_families_alike():
+    assert plots.look("TS S3") == plots.look("TS A0") != plots.look("FLT 0.04")
+    assert plots.look("Hard Swap Feature 0.1") != plots.look("HS 0.1")
+    arms = [
+        "Baseline",
+        "FLT",
+        "TS",
+        "Softplus",
+        "Scale 2",
+        "SLRT",
+        "HS 1",
+        "SS 0.05",
+        "Hard Swap Feature",
+        "Remove",
+    ]
+    assert len({tuple(plots.look(arm).values()) for arm in arms}) == len(arms)
+    with pytest.raises(ValueError, match="Baseline"):
+        plots.look("baseline")
