@@ -14,7 +14,7 @@ PAPER = "#777777"  #: The colour of a value printed in a paper.
 #: Colours for anything that is not a modality, colour-blind safe, in this order.
 OTHERS = ["#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#5d3a9b", "#333333", "#8c6d1f"]
 
-#: Colour and mark of what the book compares: ways to train, each family by one, and the two worlds.
+#: The colour and the mark of each way to train, by family, of each start and of each world.
 LOOKS = {
     "Baseline": ("#333333", "o"), "FLT": ("#5d3a9b", "s"), "TS": ("#009e73", "^"),
     "Softplus": ("#cc79a7", "D"), "Scale": ("#cc79a7", "v"), "SLRT": ("#cc79a7", "p"),
