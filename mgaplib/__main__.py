@@ -59,8 +59,13 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FOLDER",
         help="pictures and their captions, in captions.csv for instance, to embed",
     )
-    add("--model", metavar="NAME", help="open_clip architecture for --pairs, such as ViT-B-32")
-    add("--pretrained", metavar="TAG", help="its weights: a tag of open_clip or a checkpoint")
+    add(
+        "--model",
+        metavar="NAME",
+        help="for --pairs: an open_clip architecture, such as ViT-B-32, or transformers:NAME or "
+        "sentence-transformers:NAME, a model on Hugging Face's hub or in a folder",
+    )
+    add("--pretrained", metavar="TAG", help="an architecture's weights: a tag of open_clip or a checkpoint")
     add("--unpaired", action="store_true", help="nobody belongs to anybody: leave out what needs pairs")
     add("--score", type=float, help="a cosine of yours: is it high?")
     add("--rate", type=float, default=0.01, help="false-positive rate of the thresholds (0.01)")
