@@ -52,15 +52,20 @@ def _parser() -> argparse.ArgumentParser:
     add("images", nargs="?", help=f"the images: {_FILES}")
     add("texts", nargs="?", help="the texts; left out if the first file holds both")
     add("more", nargs="*", help="further modalities: every two are measured")
-    add("--names", metavar="A,B,C", help="what three files or more hold, such as image,text,audio")
+    add("--names", metavar="A,B,C", help="what the files hold, such as audio,text or image,text,audio")
     add("-o", "--output", metavar="FILE", help="write one self-contained HTML page; - for standard output")
     add(
         "--pairs",
         metavar="FOLDER",
         help="pictures and their captions, in captions.csv for instance, to embed",
     )
-    add("--model", metavar="NAME", help="open_clip architecture for --pairs, such as ViT-B-32")
-    add("--pretrained", metavar="TAG", help="its weights: a tag of open_clip or a checkpoint")
+    add(
+        "--model",
+        metavar="NAME",
+        help="for --pairs: an open_clip architecture, such as ViT-B-32, or transformers:NAME or "
+        "sentence-transformers:NAME, a model on Hugging Face's hub or in a folder",
+    )
+    add("--pretrained", metavar="TAG", help="an architecture's weights: a tag of open_clip or a checkpoint")
     add("--unpaired", action="store_true", help="nobody belongs to anybody: leave out what needs pairs")
     add("--score", type=float, help="a cosine of yours: is it high?")
     add("--rate", type=float, default=0.01, help="false-positive rate of the thresholds (0.01)")
@@ -89,7 +94,9 @@ def _report(options) -> None:
     """Print what can be said about a set of pairs, and write it as a page if asked to."""
     from mgaplib.report.report import measure
 
-    several = options.more or options.names is not None
+    if options.names is not None:
+        options.names = options.names.split(",")
+    several = options.more or len(options.names or ()) > 2
     if not several:
         _check_options(options)
     if options.output is not None:
@@ -107,6 +114,7 @@ def _report(options) -> None:
             tau=tau if options.tau is None else options.tau,
             false_positive_rate=options.rate,
             score=options.score,
+            names=options.names or ("image", "text"),
             max_pairs=options.max_pairs,
             seed=options.seed,
         )
@@ -121,7 +129,7 @@ def _report(options) -> None:
 
 
 def _several(options):
-    """Return the report of three files or more, or of two that are named."""
+    """Return the report of three files or more."""
     from mgaplib.metrics.several import distinct_names
     from mgaplib.report.several import measure_several
 
@@ -131,7 +139,7 @@ def _several(options):
             "two files"
         )
     files = [name for name in (options.images, options.texts, *options.more) if name is not None]
-    names = [Path(name).stem for name in files] if options.names is None else options.names.split(",")
+    names = [Path(name).stem for name in files] if options.names is None else options.names
     if len(names) != len(files):
         raise ValueError(f"--names names {len(names)} modalities and there are {len(files)} files; name each")
     named = zip(distinct_names(names), files, strict=True)

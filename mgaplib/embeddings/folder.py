@@ -1,4 +1,4 @@
-"""Embed a folder of pictures and captions through any open_clip model."""
+"""Embed a folder of pictures and captions through any encoder."""
 
 import csv
 import io
@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from mgaplib import checks
 from mgaplib.embeddings.pictures import SUFFIXES, Pictures
 from mgaplib.embeddings.tables import separator
 
@@ -27,7 +28,7 @@ class Folder(NamedTuple):
         texts: Array of the same shape.
         captions: The n captions.
         thumbnails: The n pictures, small.
-        tau: The model's temperature.
+        tau: The encoder's temperature; CLIP's 0.01 where it says none.
         groups: For each pair what the table's column `group` says, else the picture's file name.
         too_long: How many captions are longer than the model reads; the rest of them is not seen.
     """
@@ -41,17 +42,21 @@ class Folder(NamedTuple):
     too_long: int
 
 
-def embed_folder(folder: str | Path, model: str, pretrained: str | None = None) -> Folder:
+def embed_folder(folder: str | Path, model, pretrained: str | None = None) -> Folder:
     """Return the pairs of a folder, embedded.
 
     Args:
         folder: Holds pictures and captions, as `read_captions` takes them.
-        model: An architecture of open_clip, as `models.load_clip` takes it.
-        pretrained: Its weights: a tag of open_clip or the path of a checkpoint; random ones if None.
+        model: The name of one, as `models.load_encoder` takes it, or a `models.Encoder`.
+        pretrained: The weights of an open_clip architecture: a tag or the path of a checkpoint; random ones
+            if None.
 
     Raises:
         FileNotFoundError: If the folder, the table, a picture or a checkpoint is missing.
-        ValueError: If the table cannot be understood, a picture cannot be read, or the model is unknown.
+        ImportError: If the model's library is not installed.
+        TypeError: If the model embeds no pictures.
+        ValueError: If the table cannot be understood, a picture cannot be read, the model is unknown, or it
+            returns no row for each.
         OSError: If the weights cannot be downloaded.
 
     Example:
@@ -64,28 +69,45 @@ def embed_folder(folder: str | Path, model: str, pretrained: str | None = None) 
     names, captions, groups = _read(Path(folder))
     distinct = list(dict.fromkeys(names))
     pictures = _Thumbnailed([Path(folder, name) for name in distinct])
-    from mgaplib.models.clip import load_clip  # torch takes seconds: bad tables are told before
-
-    try:
-        clip = load_clip(model, pretrained)
-    except (FileNotFoundError, ValueError):
-        raise
-    except (OSError, RuntimeError) as error:
-        raise OSError(
-            f"the weights {pretrained!r} of {model} cannot be loaded: {str(error).splitlines()[0]}"
-        ) from error
+    encoder = _encoder(model, pretrained) if isinstance(model, str) else model
     row_of = {name: row for row, name in enumerate(distinct)}
     rows = [row_of[name] for name in names]
-    images, texts = clip.encode_images(pictures)[rows], clip.encode_texts(captions)
-    thumbnails = np.stack(pictures.thumbnails)[rows]
-    return Folder(images, texts, captions, thumbnails, clip.tau, groups, _too_long(clip, captions))
+    images = _encoded(encoder.encode_images(pictures), len(distinct), "encode_images")[rows]
+    texts = _encoded(encoder.encode_texts(captions), len(captions), "encode_texts")
+    thumbnails = np.stack([pictures.thumbnails[path] for path in pictures.paths])[rows]
+    tau, too_long = getattr(encoder, "tau", 0.01), _too_long(encoder, captions)
+    return Folder(images, texts, captions, thumbnails, tau, groups, too_long)
 
 
-def _too_long(clip, captions: list[str]) -> int:
+def _encoder(name: str, pretrained: str | None):
+    from mgaplib.models import load_encoder  # torch takes seconds: bad tables are told before
+
+    try:
+        return load_encoder(name, pretrained)
+    except (FileNotFoundError, ValueError, ImportError):
+        raise
+    except (OSError, RuntimeError) as error:
+        weights = f"the weights {pretrained!r} of {name}" if pretrained else name
+        raise OSError(f"{weights} cannot be loaded: {str(error).splitlines()[0]}") from error
+
+
+def _encoded(rows, count: int, call: str) -> np.ndarray:
+    """Return what an encoder made of so many inputs, checked: it may be anybody's."""
+    rows = checks.rows(rows, f"what {call} returned")
+    if len(rows) != count:
+        raise ValueError(f"{call} returned {len(rows)} rows for {count} inputs; it must return one for each")
+    return rows
+
+
+def _too_long(encoder, captions: list[str]) -> int:
     """Return how many captions would fill one place more than the model's context has."""
-    length = clip.context_length + 1
-    padding = clip.tokenizer([""], context_length=length)[0, -1]
-    return int((clip.tokenizer(captions, context_length=length)[:, -1] != padding).sum())
+    if hasattr(encoder, "too_long"):
+        return encoder.too_long(captions)
+    if not hasattr(encoder, "tokenizer"):
+        return 0
+    length = encoder.context_length + 1
+    padding = encoder.tokenizer([""], context_length=length)[0, -1]
+    return int((encoder.tokenizer(captions, context_length=length)[:, -1] != padding).sum())
 
 
 def read_captions(folder: str | Path) -> tuple[list[str], list[str]]:
@@ -248,11 +270,11 @@ class _Thumbnailed(Pictures):
 
     def __init__(self, paths: list[Path]):
         super().__init__(paths)
-        self.thumbnails = []
+        self.thumbnails = {}
 
     def _open(self, path: Path):
         from PIL import ImageOps
 
         picture = super()._open(path)
-        self.thumbnails.append(np.asarray(ImageOps.fit(picture, (_THUMBNAIL, _THUMBNAIL))))
+        self.thumbnails[path] = np.asarray(ImageOps.fit(picture, (_THUMBNAIL, _THUMBNAIL)))
         return picture

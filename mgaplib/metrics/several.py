@@ -3,6 +3,7 @@
 Sets are a mapping from a modality's name to its embeddings, row i of each belonging to row i of the others.
 """
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
@@ -169,3 +170,46 @@ def distinct_names(names: Iterable[str]) -> list[str]:
             raise ValueError(f"the name {name.strip()!r} stands there twice; give each modality its own")
         found.append(name.strip())
     return found
+
+
+#: What one of them is called, where the name of the modality has no plural.
+_ONE = {name: f"{name} clip" for name in ("audio", "music", "speech")} | {"code": "code snippet"}
+_MODALITIES = re.compile(
+    r"(?P<from>(?<![a-z])(?:image|text))(?P<to>[ _]to[ _])(?P<other>(?:image|text)(?![a-z]))"
+    r"|\((?P<side>image|text)s\)"
+    r"|\b(?:(?P<article>[Aa])n? )?(?P<noun>image|text)(?P<many>s?)\b"
+)
+
+
+def named(words: str, names: tuple[str, str]) -> str:
+    """Return words about images and texts as words about two other modalities.
+
+    Args:
+        words: Words of this library's own; all others would be changed, too.
+        names: What the two are called, in the singular.
+
+    Example:
+        >>> named("Two images; an image and its text (image to text)", ("audio", "caption"))
+        'Two audio clips; an audio clip and its caption (audio to caption)'
+
+    Taught in chapter your_embeddings.
+    """
+    name = dict(zip(("image", "text"), names, strict=True))
+
+    def other(found: re.Match) -> str:
+        if found["from"]:
+            return name[found["from"]] + found["to"] + name[found["other"]]
+        if found["side"]:
+            return f"({name[found['side']] if name[found['side']] in _ONE else plural(name[found['side']])})"
+        noun = _ONE.get(name[found["noun"]], name[found["noun"]])
+        article = f"{found['article']}{'n' * (noun[0].lower() in 'aeiou')} " if found["article"] else ""
+        return article + (plural(noun) if found["many"] else noun)
+
+    return words if names == ("image", "text") else _MODALITIES.sub(other, words)
+
+
+def plural(noun: str) -> str:
+    """Return what several of them are called."""
+    if noun.endswith("s"):
+        return noun
+    return f"{noun[:-1]}ies" if re.search("[^aeiou]y$", noun) else f"{noun}s"

@@ -12,6 +12,7 @@ from mgaplib import __version__
 from mgaplib.book import plots
 from mgaplib.corrections.trials import NOTHING
 from mgaplib.landscape import ShiftLandscape
+from mgaplib.metrics.several import named
 from mgaplib.pairs import Pairs
 from mgaplib.report import reading
 from mgaplib.report.report import RELATIONS, cosines
@@ -61,7 +62,10 @@ def page(report, captions=None, thumbnails=None) -> str:
         drawn = f" {len(report.images)} and {len(report.texts)} of them, drawn at random, were measured."
     parts = [
         ("What the numbers say", f'<ul id="reading">{_reading(report)}</ul>{_reasons(report)}'),
-        ("Which score is high?", _figure(_draw_scores(report), _SCORES if report.paired else _LONELY)),
+        (
+            "Which score is high?",
+            _figure(_draw_scores(report), report.named(_SCORES if report.paired else _LONELY)),
+        ),
     ]
     if report.paired:
         parts += [
@@ -108,7 +112,8 @@ def _reading(report) -> str:
 def _reasons(report) -> str:
     """Return what to look at before a number is quoted."""
     found = "".join(
-        f"<li>{_verdict(verdict)}{_text(words)}.</li>" for verdict, words in reading.reasons(report)
+        f"<li>{_verdict(verdict)}{_text(report.named(words))}.</li>"
+        for verdict, words in reading.reasons(report)
     )
     return f'<p>Before you quote a number:</p><ul id="look">{found}</ul>' if found else ""
 
@@ -163,7 +168,7 @@ def _draw_scores(report):
     for name, (values, colour) in kinds.items():
         density, _ = np.histogram(values, edges, density=True)
         ax.stairs(density, edges, color=colour, fill=True, alpha=0.25)
-        ax.stairs(density, edges, color=colour, label=name)
+        ax.stairs(density, edges, color=colour, label=report.named(name))
     for threshold, _ in report.thresholds.values():
         if threshold.hubs is None:  # the others are no cosines
             ax.axvline(threshold.value, color="#333333", ls="--", lw=1)
@@ -210,17 +215,14 @@ def _explorer(report, captions, thumbnails) -> str:
 
     from mgaplib.widgets import GapExplorer
 
-    # One dot a distinct row: of several captions a picture, the first.
-    numbered = Pairs.trusted(report.images, report.texts, report.data.groups)
-    pairs = numbered.one_each()
-    if len(pairs) > _MAX_DRAWN:
-        pairs = pairs.take(np.sort(np.random.default_rng(0).choice(len(pairs), _MAX_DRAWN, False)))
     try:
         explorer = GapExplorer(
-            pairs,
+            Pairs.trusted(report.images, report.texts, report.data.groups),  # numbered as the captions are
             tau=float(np.clip(report.tau, 0.005, 1)),
-            captions=None if captions is None else [captions[row] for row in pairs.rows[1]],
-            pictures=None if thumbnails is None else np.asarray(thumbnails)[pairs.rows[0]],
+            captions=captions,
+            pictures=thumbnails,
+            max_pairs=_MAX_DRAWN,
+            names=report.names,
         )
     except ValueError as error:
         return f"<p>There is nothing to explore: {_text(error)}.</p>"
@@ -233,9 +235,8 @@ def _explorer(report, captions, thumbnails) -> str:
     state = {"version_major": 2, "version_minor": 0, "state": models}
     host = resources.files("mgaplib.widgets").joinpath("widget_host.js").read_text(encoding="utf-8")
     image = f'<img alt="{_text(repr(explorer))}" src="data:image/png;base64,{picture}">'
-    first = "" if numbered.groups is None else "<p>The first image and the first text of each group.</p>"
     return (
-        f'{first}<div><script type="{_VIEW}">{_json({"model_id": place})}</script>'
+        f'<div><script type="{_VIEW}">{_json({"model_id": place})}</script>'
         f'<div class="widget-picture">{image}</div></div>'
         f'<script type="{_STATE}">{_json(state)}</script><script type="module">{host}</script>'
     )
@@ -261,10 +262,14 @@ def _corrections(report) -> str:
         ]
         cells += ["yes" if row.needs_pairs else "no", "" if name == NOTHING else f"{row.microseconds:.1f}"]
         lines.append(f"<tr><td>{name}</td>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
-    return _wide(f"<table>{head}{''.join(lines)}</table>", "Corrections") + (
+    return _wide(f"<table>{report.named(head)}{''.join(lines)}</table>", "Corrections") + (
         "<p>Fitted on one half of the pairs, judged on the other; mean and standard deviation over three "
         "random halves. The pool of R@1 is the held-out half.</p>"
-        + _pre(snippet(report.best, {"groups": "groups", "noticed": '"equal"'}.get(report.relation, "")))
+        + _pre(
+            snippet(
+                report.best, {"groups": "groups", "noticed": '"equal"'}.get(report.relation, ""), report.names
+            )
+        )
     )
 
 
@@ -272,14 +277,15 @@ def _pre(code: str) -> str:
     return f'<pre tabindex="0">{_text(code)}</pre>' if code else ""
 
 
-def snippet(name: str | None, groups: str = "") -> str:
+def snippet(name: str | None, groups: str = "", names: tuple[str, str] = ("image", "text")) -> str:
     """Return code that does what the trial calls by this name, or "" for nothing."""
     if name in (None, NOTHING):
         return ""
     relation = f", groups={groups}" if groups else ""
+    whose = "" if names == ("image", "text") else f" (your {named('images and texts', names)})"
     return (
         "from mgaplib.search import Corrector, MixedIndex\n\n"
-        "# images, texts: pairs of yours that calibrate, none of which is in the index\n"
+        f"# images, texts{whose}: pairs of yours that calibrate, none of which is in the index\n"
         f'corrector = Corrector.fit(image=images, text=texts{relation}, method="{name}")\n'
         'index = MixedIndex(corrector).add(new_images, "image").add(new_texts, "text")\n'
         'found = index.search(queries, "text")\n'
@@ -299,7 +305,7 @@ def _metrics(report) -> str:
     ]
     words = "".join(f'<th class="words">{name}</th>' for name in ("unit, range", "meaning"))
     head = f"<tr><th>metric</th><th>value</th><th>95 % interval</th><th>verdict</th>{words}</tr>"
-    return _wide(f"<table>{head}{''.join(lines)}</table>", "Metrics")
+    return _wide(report.named(f"<table>{head}{''.join(lines)}</table>"), "Metrics")
 
 
 def _why(reason: str) -> str:

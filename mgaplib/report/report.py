@@ -9,6 +9,7 @@ from mgaplib.corrections.trials import try_corrections
 from mgaplib.metrics.gap import strangers
 from mgaplib.metrics.intervals import gaps_by_chance
 from mgaplib.metrics.retrieval import partner_cosines
+from mgaplib.metrics.several import distinct_names, named
 from mgaplib.pairs import Pairs, noticed, relation
 from mgaplib.report import pairing, reading
 from mgaplib.search.thresholds import PER, Threshold, calibrate, of_strangers
@@ -49,6 +50,7 @@ class Report:
         thresholds: For each of `search.thresholds.PER`, those that count queries with enough pairs only: the
             threshold and what it does on the half that did not calibrate it.
         asked: A cosine that the user asked about, or None.
+        names: What the two modalities are called.
 
     Taught in chapter your_embeddings.
     """
@@ -68,6 +70,7 @@ class Report:
     spread: object
     thresholds: dict[str, tuple[Threshold, dict[str, float]]]
     asked: float | None
+    names: tuple[str, str] = ("image", "text")
 
     @property
     def images(self) -> np.ndarray:
@@ -97,7 +100,11 @@ class Report:
     @property
     def reading(self) -> list[tuple[str, str]]:
         """What the numbers mean, each with the chapter that explains it."""
-        return reading.sentences(self)
+        return [(self.named(words), chapter) for words, chapter in reading.sentences(self)]
+
+    def named(self, words: str) -> str:
+        """Return words about images and texts with this report's names of them."""
+        return named(words, self.names)
 
     @property
     def what(self) -> str:
@@ -106,7 +113,7 @@ class Report:
         if self.relation == "aligned":
             return f"{self.pairs} pairs of {d} dimensions"
         together = f"in {self.pairs} groups" if self.paired else "without partners"
-        return f"{n} images and {m} texts {together}, of {d} dimensions"
+        return self.named(f"{n} images and {m} texts {together}, of {d} dimensions")
 
     def __repr__(self) -> str:
         return f"Report of {self.what}: gap {self.metrics.value['modality_gap']:.3f}"
@@ -114,16 +121,18 @@ class Report:
     def __str__(self) -> str:
         table = self.metrics.drop(columns="meaning").round(4)
         table["verdict"] = [verdict for verdict, _ in self.verdicts.values()]
-        lines = [repr(self), *filter(None, [RELATIONS[self.relation]]), "", table.to_string(na_rep=""), ""]
+        table = table.rename(index=self.named).to_string(na_rep="")
+        lines = [repr(self), *filter(None, [RELATIONS[self.relation]]), "", table, ""]
         lines += [f"- {words} [{chapter}]" for words, chapter in self.reading]
         reasons = reading.reasons(self)
         if reasons:
-            lines += ["", "Numbers to look at:", *(f"- {verdict}: {words}" for verdict, words in reasons)]
+            looked = (f"- {verdict}: {self.named(words)}" for verdict, words in reasons)
+            lines += ["", "Numbers to look at:", *looked]
         if self.paired:
             lines += [
                 "",
                 "Corrections, fitted on one half and judged on the other:",
-                self.corrections.round(3).to_string(),
+                self.corrections.round(3).rename(columns=self.named).to_string(),
             ]
         return "\n".join(lines)
 
@@ -134,6 +143,7 @@ class Report:
             "pairs": self.pairs,
             "images": self.sizes[0],
             "texts": self.sizes[1],
+            "modalities": list(self.names),
             "relation": self.relation,
             "measured": len(self.data) if self.paired else len(self.images),
             "measured_images": len(self.images),
@@ -142,7 +152,7 @@ class Report:
             "tau": self.tau,
             "pairing": {
                 "verdict": found.verdict,
-                "words": found.words,
+                "words": [self.named(words) for words in found.words],
                 "p_value": found.p_value,
                 "misfits": found.misfits,
                 "misplaced": found.misplaced,
@@ -156,7 +166,7 @@ class Report:
                 for name, low, high in self.metrics[["low", "high"]].dropna().itertuples()
             },
             "verdicts": {
-                name: {"verdict": verdict, "reason": reason}
+                name: {"verdict": verdict, "reason": self.named(reason)}
                 for name, (verdict, reason) in self.verdicts.items()
             },
             "scores": self.scores,
@@ -202,6 +212,7 @@ def measure(
     tau: float = 0.01,
     false_positive_rate: float = 0.01,
     score: float | None = None,
+    names: tuple[str, str] = ("image", "text"),
     max_pairs: int = 2000,
     seed: int = 0,
 ) -> Report:
@@ -216,6 +227,7 @@ def measure(
         tau: Temperature of the contrastive loss; CLIP's own is 0.01.
         false_positive_rate: The share of strangers that the thresholds may let pass.
         score: A cosine to be told about: is it high for these embeddings?
+        names: What the two modalities are called, such as ("audio", "text").
         max_pairs: With more images or texts, as many are drawn at random, by whole groups, and every number
             is theirs.
         seed: Seed of the drawing and of the splits.
@@ -238,6 +250,9 @@ def measure(
     max_pairs = checks.whole(max_pairs, "max_pairs", MIN_PAIRS, None, f"at least {MIN_PAIRS} are needed")
     seed = checks.whole(seed, "seed", 0, None, "pass a whole number from 0 on")
     asked = None if score is None else checks.within(score, "score", -1, 1, "pass a cosine, -1 to 1")
+    names = tuple(distinct_names(names))
+    if len(names) != 2:
+        raise ValueError(f"names is {names}; pass what the two modalities are called, such as audio and text")
     rng = np.random.default_rng(seed)
     pairs, rows, total, sizes, how = drawn(images, texts, groups, paired, max_pairs, rng)
     steps = output.bar(range(5), "measure")
@@ -274,6 +289,7 @@ def measure(
         spread,
         thresholds,
         asked,
+        names,
     )
 
 

@@ -102,6 +102,8 @@ class Corrector:
         """
         if method is not None:
             return cls._by(method, groups, calibration)
+        if groups is not None:
+            raise ValueError("groups are for a method; the means of the roles need to know of no partners")
         rows = {role: checks.embeddings(z, role) for role, z in calibration.items()}
         found = cls({role: z.mean(axis=0, dtype=float) * bool(centre) for role, z in rows.items()})
         if scores is not None:

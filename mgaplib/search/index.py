@@ -7,8 +7,9 @@ from typing import NamedTuple
 import numpy as np
 
 from mgaplib import checks
+from mgaplib.pairs import Pairs
 from mgaplib.search.corrector import BOTH, Corrector, read_arrays, write_arrays
-from mgaplib.search.thresholds import PER, Threshold, of_strangers
+from mgaplib.search.thresholds import PER, Threshold, of_pairs
 
 
 class Hits(NamedTuple):
@@ -111,7 +112,15 @@ class MixedIndex:
         return Hits(documents, scores, kinds, accepted)
 
     def calibrate(
-        self, queries, documents, role: str, kind: str, false_positive_rate: float = 0.01, per: str = "pair"
+        self,
+        queries,
+        documents,
+        role: str,
+        kind: str,
+        false_positive_rate: float = 0.01,
+        per: str = "pair",
+        *,
+        groups=None,
     ) -> "MixedIndex":
         """Learn which score is a match, for queries of one role and documents of one kind; return the index.
 
@@ -120,27 +129,28 @@ class MixedIndex:
         Args:
             queries: Array of n rows and d columns, as the model gives them. Pass pairs that the corrector was
                 not fitted on, if it calibrates scores.
-            documents: Array of the same shape, row i the match of query i.
+            documents: Array of the same shape, row i the match of query i. Sets of unequal size without
+                groups are strangers altogether.
             role: The queries' role.
             kind: The documents'.
             false_positive_rate: The share of strangers that may pass.
             per: As in `search.calibrate`; "candidate" and "both" need a corrector whose scores know the
                 candidate.
+            groups: Who belongs to whom, where row i does not belong to row i; see `pairs.Pairs`.
         """
         checks.known(per, PER, "unit of the false-positive rate")
         if per in ("candidate", "both") and not getattr(self.corrector.scores, "knows_candidates", False):
             raise ValueError(
                 f"per is {per!r}, but no score here knows its candidate; fit the corrector with scores=NNN()"
             )
-        rows = self.corrector.queries(queries, role)
-        scores = rows @ self.corrector.documents(documents, kind, role).T
-        if len(scores) != scores.shape[1]:
-            raise ValueError(f"there are {len(scores)} queries and {scores.shape[1]} documents; pass pairs")
-        scores = scores.astype(float)
-        np.fill_diagonal(scores, -np.inf)
-        strangers = scores.max(axis=1) if per in ("query", "both") else scores[np.isfinite(scores)]
-        pool = len(scores) - (per in ("query", "both"))
-        self.thresholds[role, kind] = of_strangers(strangers, false_positive_rate, per, pool)
+        names = "queries", "documents"
+        pairs = Pairs.of(queries, documents, groups=groups, paired=False, notice=True, names=names)
+        searched = Pairs.trusted(
+            self.corrector.queries(pairs.images, role),
+            self.corrector.documents(pairs.texts, kind, role),
+            pairs.groups,
+        )
+        self.thresholds[role, kind] = of_pairs(searched, false_positive_rate, per)
         return self
 
     def save(self, path: str | Path) -> None:

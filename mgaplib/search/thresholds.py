@@ -134,7 +134,7 @@ def calibrate(
     pairs = Pairs.of(
         queries, candidates, groups=groups, paired=False, notice=True, names=("queries", "candidates")
     )
-    lost = _nothing
+    lost = None
     if per in ("candidate", "both"):
         hubs = replace(NNN(weight=0.5) if hubs is None else hubs)
         if not isinstance(hubs, NNN) or hubs.by_modality:
@@ -144,12 +144,29 @@ def calibrate(
         lost = _lost_to_others(k, hubs.weight)
     elif hubs is not None:
         raise ValueError(f"hubs is for a threshold per candidate or both, not per {per}; leave it out")
-    _, strangers = _scores(pairs, per, lost)
+    found = of_pairs(pairs, false_positive_rate, per, lost)
+    return found if hubs is None else replace(found, hubs=hubs.learn({"query": pairs.images}))
+
+
+def of_pairs(pairs: Pairs, false_positive_rate: float, per: str, lost: Callable | None = None) -> Threshold:
+    """Return the threshold of checked queries and candidates, whose inner products are the scores.
+
+    Args:
+        pairs: The queries, the candidates and who belongs to whom; the rows need not be of unit length.
+        false_positive_rate, per: As in `calibrate`.
+        lost: What scores lose: a function of candidates and their scores.
+
+    Example:
+        >>> of_pairs(Pairs(np.eye(20), np.eye(20)), 0.1, "query").pool
+        19
+
+    Taught in chapter your_embeddings.
+    """
+    _, strangers = _scores(pairs, per, lost or _nothing)
     pool = len(pairs.texts)
     if per in ("query", "both"):
         pool -= round(len(pairs.partners[0]) / len(pairs.images))
-    found = of_strangers(strangers, false_positive_rate, per, pool)
-    return found if hubs is None else replace(found, hubs=hubs.learn({"query": pairs.images}))
+    return of_strangers(strangers, false_positive_rate, per, pool)
 
 
 def of_strangers(scores, false_positive_rate: float, per: str, pool: int) -> Threshold:

@@ -7,18 +7,12 @@ import { extentOf, makeLandscape, meanOf, readLandscape } from "./landscape_engi
 import { lowest, nearestStop, words } from "./numbers.js";
 import { dot, foundBy, guarded, make, oncePerFrame, panel, pictures, sayer, slider, tileList, toggle, tryButtons, tween } from "./shared.js";
 
-const WAYS = [["loss_image_to_text", "image → text"], ["loss_text_to_image", "text → image"]];
-const TILES = [
-  ["gap", "Gap", 3],
-  ["loss", "Loss", 3, "", WAYS],
-  ["recall_image_to_text", "R@1, image → text", 3],
-  ["recall_text_to_image", "R@1, text → image", 3],
-  ["zero_shot_accuracy", "Zero-shot accuracy", 3],
-];
-
 function render({ model, root, ends }) {
   const d = readLandscape(model.get("data"));
   const { n } = d;
+  const [image, text] = d.names;
+  const [images, texts] = d.plurals;
+  const [forth, back] = [`${image} → ${text}`, `${text} → ${image}`];
   const engine = makeLandscape(d);
   const { moved } = engine;
   const color = palette(root);
@@ -64,7 +58,14 @@ function render({ model, root, ends }) {
   });
   const scatter = make("canvas", { role: "img" });
   const landscape = make("canvas", { role: "img" });
-  const tiles = tileList(TILES.filter(([name]) => name in numbers));
+  const offered = [
+    ["gap", "Gap", 3],
+    ["loss", "Loss", 3, "", [["loss_image_to_text", forth], ["loss_text_to_image", back]]],
+    ["recall_image_to_text", `R@1, ${forth}`, 3],
+    ["recall_text_to_image", `R@1, ${back}`, 3],
+    ["zero_shot_accuracy", "Zero-shot accuracy", 3],
+  ];
+  const tiles = tileList(offered.filter(([name]) => name in numbers));
   const speaker = sayer();
   const pairSlider = slider({
     label: "Look at a pair",
@@ -75,8 +76,8 @@ function render({ model, root, ends }) {
   const pairWords = make("div", { class: "mgap-pair" });
   const lines = [
     ["2.5px solid", "both"],
-    [`2px dashed ${d.colors.image}`, "image → text"],
-    [`2px dashed ${d.colors.text}`, "text → image"],
+    [`2px dashed ${d.colors.image}`, forth],
+    [`2px dashed ${d.colors.text}`, back],
     ...("zero_shot_accuracy" in numbers ? [["2px dotted var(--mgap-accent)", "zero-shot accuracy"]] : []),
   ];
   const title = ["Loss at every shift, R@1 below ", make("span", {}, "▲ lowest")];
@@ -98,7 +99,7 @@ function render({ model, root, ends }) {
     make(
       "div",
       { class: "mgap-panels" },
-      panel(scatter, [dot(d.colors.image), "images and ", dot(d.colors.text), "texts"], [`${n} pairs, joined; the bar is the gap`]),
+      panel(scatter, [dot(d.colors.image), `${images} and `, dot(d.colors.text), texts], [`${n} pairs, joined; the bar is the gap`]),
       answer,
     ),
     tiles.element,
@@ -168,7 +169,7 @@ function render({ model, root, ends }) {
         ? "no other shift has a lower loss"
         : `the loss is lowest at shift ${words(best.at, 2)}, a gap of ${words(engine.gap(best.at), 2)}`;
     const recall = misses[stopAt(shift)] - misses[stopAt(mostFound)] < 1e-9 ? "no other finds more" : `most is found at shift ${words(mostFound, 2)}`;
-    return `${place}: the gap is ${words(numbers.gap, 2)}; ${hits} % of the images find their text first among ${n}. At temperature ${tau} ${lower}; ${recall}.`;
+    return `${place}: the gap is ${words(numbers.gap, 2)}; ${hits} % of the ${images} find their ${text} first among ${n}. At temperature ${tau} ${lower}; ${recall}.`;
   }
 
   function refresh() {
@@ -193,7 +194,7 @@ function render({ model, root, ends }) {
     describePair();
     scatterView.redraw();
     landscapeView.redraw();
-    scatter.setAttribute("aria-label", `${n} images and ${n} texts as points; their centroids are ${numbers.gap.toFixed(3)} apart`);
+    scatter.setAttribute("aria-label", `${n} ${images} and ${n} ${texts} as points; their centroids are ${numbers.gap.toFixed(3)} apart`);
     landscape.setAttribute(
       "aria-label",
       `The loss from shift ${low} to ${high}: ${numbers.loss.toFixed(3)} here, lowest ${words(best.value, 3)} at shift ${words(best.at, 2)}; below it R@1, highest at shift ${words(mostFound, 2)}`,

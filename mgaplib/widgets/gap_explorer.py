@@ -7,6 +7,7 @@ from mgaplib import checks
 from mgaplib.book import plots
 from mgaplib.landscape import ShiftLandscape
 from mgaplib.metrics.retrieval import hit_chance
+from mgaplib.metrics.several import distinct_names, named
 from mgaplib.pairs import Pairs
 from mgaplib.widgets.base import BookWidget, captions_of, front_end, pictures_of, png, sprite, within
 
@@ -128,14 +129,16 @@ class GapExplorer(BookWidget):
     `tau` can be read and set, and `metrics` holds the numbers at that setting.
 
     Args:
-        images, texts: Arrays of n rows and d columns, row i paired with row i; or `Pairs`, of which the first
-            image and the first text of each group are shown.
+        images, texts: Arrays of n rows and d columns, row i paired with row i; or `Pairs`.
+        groups: Who belongs to whom, where row i does not belong to row i; see `pairs.Pairs`. The first image
+            and the first text of each group are shown, so that there is one dot a distinct row.
         labels: Class of each image, integers from 0, for zero-shot accuracy.
         class_embeddings: Text embedding of each class, d columns; given with `labels`.
-        captions: A text for each pair, shown where a reader points at it.
-        pictures: A picture of each pair, shown beside it: uint8 array of n squares with 3 colours, sent once
-            at 64 pixels or less.
+        captions: A text for each of the texts, shown where a reader points at its pair.
+        pictures: A picture of each of the images, shown beside it: uint8 array of n squares with 3 colours,
+            sent once at 64 pixels or less.
         max_pairs: With more pairs, this many are drawn at random, and all numbers are theirs.
+        names: What the two modalities are called, such as ("audio", "text").
 
     Attributes:
         shift: Where the modalities are, in gaps, from -1 to 1.5.
@@ -173,15 +176,17 @@ class GapExplorer(BookWidget):
         images,
         texts=None,
         *,
+        groups=None,
         labels=None,
         class_embeddings=None,
         captions=None,
         pictures=None,
         max_pairs: int = 600,
+        names: tuple[str, str] = ("image", "text"),
         **traits,
     ):
-        pairs = Pairs.of(images, texts)
-        note = ""
+        pairs = Pairs.of(images, texts, groups=groups, notice=True)
+        self._names, note = tuple(distinct_names(names)), ""
         if pairs.groups is not None:
             pairs, note = pairs.one_each(), "The first image and the first text of each group. "
             of_images, of_texts = pairs.rows
@@ -221,7 +226,9 @@ class GapExplorer(BookWidget):
                 land.gap_length,
             )
         data = pack(land, self._matches)
-        data["note"] = note
+        data["note"] = named(note, self._names)
+        data["names"] = self._names
+        data["plurals"] = [named(one, self._names) for one in ("images", "texts")]
         if captions is not None:
             data["captions"] = captions
         if pictures is not None:
@@ -261,11 +268,12 @@ class GapExplorer(BookWidget):
 
     def __repr__(self) -> str:
         n, m = self.data["n"], self.metrics
-        return (
+        words = (
             f"Gap explorer of {n} pairs at shift {self.shift:g} and temperature {self.tau:g}: "
             f"gap {m['gap']:.3f}, loss {m['loss']:.3f}, R@1 {m['recall_image_to_text']:.3f} image to text "
             f"and {m['recall_text_to_image']:.3f} text to image."
         )
+        return named(words, self._names)
 
     def picture(self) -> bytes:
         """Return a PNG of the points and the loss landscape as they stand, for where no widget can run."""
@@ -274,7 +282,11 @@ class GapExplorer(BookWidget):
         figure = Figure(figsize=(8, 3.4), dpi=110, layout="constrained")
         left, right = figure.subplots(1, 2)
         plots.plot_pairs(*places(self._land, self.shift), ax=left)
-        left.set(xlabel="along the gap", ylabel="across it", title="images (blue) and texts (orange)")
+        left.set(
+            xlabel="along the gap",
+            ylabel="across it",
+            title=named("images (blue) and texts (orange)", self._names),
+        )
         shifts = CURVE_SHIFTS
         right.plot(shifts, self._land.loss(shifts, self.tau)[:, 0], color="#333333")
         right.plot(self.shift, self.metrics["loss"], "o", color=plots.OTHERS[0], ms=9)

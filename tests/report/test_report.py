@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from mgaplib import corrections, metrics, report
+from mgaplib.__main__ import main
+from mgaplib.metrics.several import named
 from mgaplib.report import reading
 from mgaplib.report.page import snippet
 
@@ -176,3 +178,65 @@ def test_the_page_shows_code_that_does_what_the_report_names_best(tmp_path, monk
     found = report.measure(x, y)
     assert reading.best(found) in words_of(found)
     assert html.escape(snippet(reading.best(found))) in found.to_html()
+
+
+@pytest.mark.parametrize("paired", [True, False])
+def test_the_words_follow_the_modalities_names(paired):
+    rng = np.random.default_rng(0)
+    meaning, offset = rng.normal(size=(60, 8)), np.eye(8)[0]
+    texts = np.repeat(meaning, 2, axis=0) - offset + 0.4 * rng.normal(size=(120, 8))
+    groups = np.repeat(range(60), 2) if paired else None
+    found = report.measure(meaning + offset, texts, groups=groups, score=0.3, names=("audio", "query"))
+    assert repr(found).startswith("Report of 60 audio clips and 120 queries")
+    data = found.to_dict()
+    said = [str(found), *(one["words"] for one in data["reading"]), *data["pairing"]["words"]]
+    page = re.sub(r"(?s)<(script|style|pre).*?</\1>|src=\".*?\"", "", found.to_html())
+    assert not [
+        word for words in (*said, page) for word in re.findall(r"(?<![a-z])(?:image|text)s?(?![a-z])", words)
+    ]
+    assert "Two audio clips taken at random" in page and "two queries" in page
+    if paired:
+        assert (
+            "recall_at_1 (audio to query)" in page and "an audio clip finds one of its queries first" in page
+        )
+        assert '"names": ["audio", "query"]' in found.to_html()
+        assert "images, texts (your audio clips and queries)" in found.to_html()
+        assert "recall_at_1 (image to text)" in data["metrics"]  # by whose name programs ask
+    assert data["modalities"] == ["audio", "query"]
+    with pytest.raises(ValueError, match="the name 'audio' stands there twice"):
+        report.measure(meaning, meaning, names=("audio", "audio"))
+    with pytest.raises(ValueError, match="pass what the two modalities are called"):
+        report.measure(meaning, meaning, names=("audio",))
+
+
+@pytest.mark.parametrize(
+    ("names", "wanted"),
+    [
+        (("image", "text"), "An image and its text; images, a text (image to text, mean_cosine (texts))"),
+        (("text", "image"), "A text and its image; texts, an image (text to image, mean_cosine (images))"),
+        (
+            ("code", "video"),
+            "A code snippet and its video; code snippets, a video (code to video, mean_cosine (videos))",
+        ),
+        (
+            ("query", "audio"),
+            "A query and its audio clip; queries, an audio clip (query to audio, mean_cosine (audio))",
+        ),
+    ],
+)
+def test_articles_and_plurals(names, wanted):
+    plain = "An image and its text; images, a text (image to text, mean_cosine (texts))"
+    assert named(plain, names) == wanted
+    assert (
+        named("recall_image_to_text, context, imagery", names)
+        == f"recall_{names[0]}_to_{names[1]}, context, imagery"
+    )
+
+
+def test_the_command_line_names_two_modalities(tmp_path, capsys):
+    x = np.random.default_rng(0).normal(size=(40, 8))
+    np.save(tmp_path / "a.npy", x + 1)
+    np.save(tmp_path / "b.npy", x - 1)
+    files = [str(tmp_path / name) for name in ("a.npy", "b.npy")]
+    assert main(["report", *files, "--names", "audio,text", "--rate", "0.1"]) == 0
+    assert "Two audio clips taken at random" in capsys.readouterr().out

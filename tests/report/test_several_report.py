@@ -105,7 +105,7 @@ def test_what_the_command_line_refuses(files, tmp_path, capsys):
         ([*files, "--names", "image,text"], "--names names 2 modalities and there are 3 files"),
         ([*files, "--names", "image,text,image"], "the name 'image' stands there twice"),
         ([*files, "--names", "image,,audio"], "a modality's name is empty"),
-        ([files[0], "--names", "image"], "sets holds 1 modality"),
+        ([*files[:2], "--names", "image"], "names is ('image',); pass what the two modalities are called"),
         ([*files[:2], str(tmp_path / "short.npy")], "short (8, 8)"),
         ([*files, "--score", "0.3"], "--score and --tau are of two modalities"),
         ([*files, "-o", files[2]], "would take the place of"),

@@ -241,8 +241,10 @@ def test_what_an_index_cannot_calibrate():
     plain = MixedIndex(Corrector.fit(image=x, text=y))
     with pytest.raises(ValueError, match=r"scores=NNN\(\)"):
         plain.calibrate(y, x, "text", "image", 0.1, "both")
-    with pytest.raises(ValueError, match="pass pairs"):
-        plain.calibrate(y[:20], x, "text", "image", 0.1)
+    with pytest.raises(ValueError, match="groups has 3 labels"):
+        plain.calibrate(y, x, "text", "image", 0.1, groups=[0, 1, 2])
+    with pytest.raises(ValueError, match="groups are for a method"):
+        Corrector.fit(image=x, text=y, groups=range(len(x)))
     with pytest.raises(ValueError, match="paired=True"):
         MixedIndex(Corrector.fit(image=x, text=y, scores=Modality())).add_both(x, y)
 

@@ -82,6 +82,33 @@ def test_metrics_are_the_librarys_at_every_setting(explorer, pairs, shift, tau):
     assert explorer.metrics == pytest.approx(expected, abs=1e-6)
 
 
+def test_one_dot_a_distinct_row_however_the_groups_are_said(pairs):
+    images, texts = pairs
+    rng = np.random.default_rng(1)
+    of_texts = np.repeat(np.arange(60), 3)
+    several = texts[of_texts] + 0.5 * rng.normal(size=(180, 16))
+    captions = [f"caption {i}" for i in range(180)]
+    pictures = np.tile(np.arange(60, dtype=np.uint8)[:, None, None, None], (1, 8, 8, 3))
+    wanted = GapExplorer(images, several[::3], captions=captions[::3], pictures=pictures, shift=0.2)
+    grouped = GapExplorer(images, several, groups=of_texts, captions=captions, pictures=pictures, shift=0.2)
+    with pytest.warns(UserWarning, match="images holds 60 different rows, 180 in all"):
+        repeated = GapExplorer(
+            images[of_texts], several, captions=captions, pictures=pictures[of_texts], shift=0.2
+        )
+    for explorer in (grouped, repeated):
+        assert explorer.metrics == pytest.approx(wanted.metrics)
+        for name in ("n", "gram", "p", "q", "captions", "pictures", "steps"):
+            assert explorer.data[name] == wanted.data[name]
+        assert "The first image and the first text of each group" in explorer.data["note"]
+
+
+def test_the_modalities_are_called_by_their_names(pairs):
+    explorer = GapExplorer(*pairs, names=("audio", "query"))
+    assert explorer.data["names"] == ("audio", "query")
+    assert explorer.data["plurals"] == ["audio clips", "queries"]
+    assert "audio to query" in repr(explorer)
+
+
 def test_zero_shot_accuracy_shifts_the_class_embeddings_with_the_texts(pairs):
     images, texts = pairs
     rng = np.random.default_rng(3)
