@@ -16,7 +16,8 @@ const TILES = [
   ["zero_shot_accuracy", "Zero-shot accuracy", 3],
 ];
 
-function render({ model, root, ends }) {
+/** Show the explorer of the landscape that stands in the model's data. */
+export function showGapExplorer({ model, root, ends }) {
   const d = readLandscape(model.get("data"));
   const { n } = d;
   const engine = makeLandscape(d);
@@ -228,4 +229,4 @@ function render({ model, root, ends }) {
   });
 }
 
-export default { render: guarded(render) };
+export default { render: guarded(showGapExplorer) };
