@@ -12,7 +12,7 @@ const SPLITS = 3;
 const MISFIT = 0.05; // a pair that so many strangers beat does not look like one
 
 const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
-const dot = (a, b) => a.reduce((sum, value, k) => sum + value * b[k], 0);
+const inner = (a, b) => a.reduce((sum, value, k) => sum + value * b[k], 0);
 
 /** The numbers from 0 in a random order. */
 export function shuffled(n, seed, purpose) {
@@ -98,7 +98,7 @@ function pairsOf(rows, d, codes, groups) {
   });
   const n = codes.map((side) => side.length);
   const aligned = n[0] === groups && n[1] === groups && members[0].every((rows, k) => rows[0] === members[1][k][0]);
-  return { rows, d, codes, groups, members, n, aligned, partners: dot(members[0].map(({ length }) => length), members[1].map(({ length }) => length)) };
+  return { rows, d, codes, groups, members, n, aligned, partners: inner(members[0].map(({ length }) => length), members[1].map(({ length }) => length)) };
 }
 
 /** Some groups of pairs, by their numbers and in their order. */
@@ -186,11 +186,11 @@ function groupsOf({ rows, d, codes, groups }) {
 /** Mean cosines of two images, two texts, an image and another's text, and partners, where each group has a weight. */
 function meanCosines({ rows, d, codes }, { sizes, alike, ofTwo }, weights) {
   const [a, b] = rows.map((side, s) => sumOf(side, d, weights, codes[s]));
-  const counts = sizes.map((size) => dot(weights, size));
+  const counts = sizes.map((size) => inner(weights, size));
   const squares = weights.map((weight) => weight * weight);
   const found = [[a, a, 0, 0], [b, b, 1, 1], [a, b, 0, 1]].map(([x, y, s, t], k) =>
-    (dot(x, y) - dot(squares, alike[k])) / (counts[s] * counts[t] - dot(squares, ofTwo[k])));
-  return { images: found[0], texts: found[1], across: found[2], matched: dot(weights, alike[2]) / dot(weights, ofTwo[2]) };
+    (inner(x, y) - inner(squares, alike[k])) / (counts[s] * counts[t] - inner(squares, ofTwo[k])));
+  return { images: found[0], texts: found[1], across: found[2], matched: inner(weights, alike[2]) / inner(weights, ofTwo[2]) };
 }
 
 const degrees = (cosine) => (Math.acos(Math.min(Math.max(cosine, -1), 1)) * 180) / Math.PI;
@@ -209,7 +209,7 @@ function geometry(pairs, sums) {
     "modality_gap (unbiased)": unbiased,
     "squared gap": gap ** 2,
     relative_modality_gap: apart / (apart + 2 - found.images - found.texts),
-    centre_angle: degrees(dot(...centres) / (lengths[0] * lengths[1])),
+    centre_angle: degrees(inner(...centres) / (lengths[0] * lengths[1])),
     gap_share: Math.min(gap ** 2 / apart, 1),
     "gap_share (unbiased)": Math.min(unbiased ** 2 / apart, 1),
     alignment: apart,
@@ -278,7 +278,7 @@ function byChance({ rows, d, codes, groups, n, aligned }, gap, told) {
       else for (let k = 0; k < d; k++, at++) sum[k] += parts[at];
     }
     if (flip % 50 === 0) told(flip / FLIPS);
-    return Math.sqrt(dot(sum, sum));
+    return Math.sqrt(inner(sum, sum));
   }).sort();
   const longer = lengths.filter((length) => length >= gap - TIE).length;
   return { p_value: (1 + longer) / (1 + FLIPS), high: quantile(lengths, 0.95) };
@@ -481,7 +481,7 @@ function pairing({ codes, groups, members, n }, table) {
   };
 }
 
-/** Another order of one side that fits far better than the rows' own, as [how, by, how many rows it puts right], or null. */
+/** Another order of one side that fits far better than the rows' own: how, by how much, which rows it puts right; or null. */
 function otherOrder(scores, k, odd, noise) {
   if (odd.length < 5) return null;
   const orders = Array.from({ length: k - 1 }, (_, by) => [by + 1 <= k / 2 ? "ahead" : "behind", Math.min(by + 1, k - by - 1), (i) => (i + by + 1) % k]);
@@ -497,7 +497,7 @@ function otherOrder(scores, k, odd, noise) {
   const best = fits.indexOf(Math.max(...fits));
   if (fits[best] < (6 * noise) / Math.sqrt(odd.length) || fits[best] < 2 * fit((i) => i)) return null;
   const [how, by, to] = orders[best];
-  return { how, by, right: odd.filter((i) => scores[i * k + to(i)] > scores[i * k + i]).length };
+  return { how, by, rows: [...odd.filter((i) => scores[i * k + to(i)] > scores[i * k + i])] };
 }
 
 // --- what centring changes
@@ -511,14 +511,14 @@ function judge(pairs) {
   const [places, first] = [[], []];
   for (const [s, name] of ["recall_image_to_text", "recall_text_to_image"].entries()) {
     const way = wayOf(pairs, table, s === 1);
-    const inner = allProducts(rows[s], rows[s], d);
+    const own = allProducts(rows[s], rows[s], d);
     const ranked = ranks(way);
     found[name] = mean(hitsOf(ranked, 1));
     for (const { q, best, better, tied, shared } of ranked) {
       let [above, level, mine] = [better, tied, -Infinity];
       for (let c = 0; c < n[s]; c++) {
         if (codes[s][c] === codes[s][q]) continue;
-        const score = inner[q * n[s] + c];
+        const score = own[q * n[s] + c];
         if (score > best + TIE) above++;
         else if (score >= best - TIE) level++;
         mine = Math.max(mine, score);
@@ -591,4 +591,83 @@ export function measure(pairs, { tau, rates, trialled }, told = () => {}) {
 export function oneEach({ rows, d, members }) {
   const both = members[0].map((images, g) => [images[0], members[1][g][0]]).filter((pair) => !pair.includes(undefined));
   return { rows: rows.map((side, s) => take(side, d, both.map((pair) => pair[s]))), d };
+}
+
+// --- in words
+
+/** Fill a sentence of the library's: `{name}`, or `{name:.2f}` for a number with so many digits. */
+export const filled = (sentence, values) =>
+  sentence.replace(/\{(\w+)(?::\.(\d)f)?\}/g, (_, name, digits) => (digits === undefined ? values[name] : values[name].toFixed(digits)));
+
+/** A share in per cent, as the report writes it; halves are rounded to even. */
+export function percent(share) {
+  const digits = share >= 0.0995 ? 0 : 1;
+  const value = 100 * share * 10 ** digits;
+  const whole = value % 1 === 0.5 ? 2 * Math.round(value / 2) : Math.round(value);
+  return `${(whole / 10 ** digits).toFixed(digits)}%`;
+}
+
+function pairingWords({ p_value, misfits, of, shufflings, order }, what, say) {
+  const sure = p_value <= 1 / (1 + shufflings);
+  const better = p_value < 0.01 ? "better" : p_value < 0.05 ? "hardly better" : "no better";
+  const chance = sure ? `none of ${shufflings} shufflings` : `${(100 * p_value).toFixed(0)}% of shufflings`;
+  const words = [filled(say.better, { better, chance, what, fit: sure ? "fits" : "fit" })];
+  if (order) {
+    const { how, by, rows } = order;
+    const range = [0.05, 0.95].map((share) => Math.floor(quantile(rows, share)));
+    const some = rows.length > 8 ? `, most of them from number ${range.join(" to ")},` : ` (${rows.join(", ")})`;
+    words.push(`${rows.length > 0.9 * of ? "All of them" : `${rows.length} of ${of}${some}`} ${filled(say[how], { by })}.`);
+  } else if (better === "no better") words.push(say.shuffled);
+  else if (misfits > 0.02) words.push(filled(say.misfits, { share: `${(100 * misfits).toFixed(0)}%`, what }));
+  return words.join(" ");
+}
+
+/**
+ * What the numbers mean, in the report's own words, each with the chapter that explains it.
+ * @param {ReturnType<typeof measure>} found
+ * @param {{ sentences: Record<string, string>, pairing: Record<string, string> }} say the library's words
+ * @param {number} rate of the thresholds
+ * @returns {[string, string][]}
+ */
+export function reading(found, { sentences: say, pairing: ofPairs }, rate) {
+  const { metrics, intervals, by_chance: chance, scores, trial: tried, images: n, texts: m } = found;
+  const what = found.aligned ? "pairs" : "groups";
+  const told = { gap: metrics.modality_gap, unbiased: metrics["modality_gap (unbiased)"], by_chance: chance.high, n: `${found.pairs} ${what}` };
+  [told.low, told.high] = intervals.modality_gap;
+  told.share = percent(metrics.gap_share);
+  const sure = told.gap - told.unbiased > 0.005 ? "gap_unbiased" : "gap_sure";
+  const parts = chance.p_value > 0.05 ? ["gap_chance", ...(told.unbiased > 0 ? ["gap_left"] : [])] : [sure, "gap_more", "gap_share"];
+  const gap = filled(say.gap, { ...told, words: parts.map((part) => filled(say[part], told)).join("") });
+
+  const [matched, random] = [scores["matched pairs"], scores["random pairs"]];
+  const normal = filled(say.normal, { ...matched, random: random.mean, random_low: random.low, random_high: random.high });
+  const cones = { images: scores["two images"].mean, texts: scores["two texts"].mean };
+  const cone = filled(say.cone, { ...cones, words: say[Math.max(cones.images, cones.texts) > 0.2 ? "cone_narrow" : "cone_wide"] });
+
+  const ways = {};
+  for (const [way, to] of [["image to text", "to_text"], ["text to image", "to_image"]]) {
+    const key = `recall_at_1 (${way})`;
+    [ways[`${to}_low`], ways[`${to}_high`]] = intervals[key].map(percent);
+    ways[to] = percent(metrics[key]);
+    ways[way] = percent(Number(found.blind[key].toPrecision(2)));
+  }
+  const text = found.aligned ? "its text" : "one of its texts";
+  const blind = [...new Set([ways["image to text"], ways["text to image"]])].join(" and ");
+  const pool = filled(n === m ? say.pool : say.pools, { n, m });
+  const retrieval = filled(say.retrieval, { ...ways, pool, text, image: text.replace("text", "image"), blind });
+
+  const mixed = filled(say.mixed, { own: percent(tried.nothing.own_modality_first), rank: tried.nothing.mixed_rank, index: tried.index });
+  const at = found.thresholds.find((one) => one.rate === rate) ?? {};
+  const passed = (sentence, { score, pool: of, false_positive_rate, hit_rate }) =>
+    filled(sentence, { score, pool: of, pass: percent(false_positive_rate), hit: percent(hit_rate) });
+  return [
+    [pairingWords(found.pairing, what, ofPairs), "your_embeddings"],
+    [normal, "your_embeddings"],
+    [gap, "loss_landscape"],
+    [cone, "random_networks"],
+    [retrieval, "loss_landscape"],
+    [mixed, "mixed_search"],
+    ...(at.pair ? [[passed(say.threshold, at.pair), "your_embeddings"]] : []),
+    ...(at.query ? [[passed(say.best_hit, at.query), "your_embeddings"]] : []),
+  ];
 }
