@@ -1,6 +1,6 @@
 // The tables of a landscape from embeddings, pure: what `mgaplib.widgets.gap_explorer.pack` sends, made in the browser.
-import { contrastiveLosses, movePairs } from "./landscape_engine.js";
-import { chanceOfAny, allProducts } from "./measure_engine.js";
+import { movePairs } from "./landscape_engine.js";
+import { allProducts, chanceOfAny } from "./measure_engine.js";
 
 const NEAR = 1e-12; // two cosines of the same pair of directions differ by rounding alone
 
@@ -35,6 +35,49 @@ function widest(rows, d, direction) {
   }
   const most = axis.reduce((best, value) => (Math.abs(value) > Math.abs(best) ? value : best), 0);
   return axis.map((value) => value * Math.sign(most));
+}
+
+/**
+ * The taus in chains, each half of the one before it, so that one exponential serves a whole chain.
+ * @param {number[]} taus
+ * @returns {number[][]} their indices
+ */
+function chainsOf(taus) {
+  const twice = (k) => taus.findIndex((tau) => Math.abs(tau - 2 * taus[k]) < 1e-9 * tau);
+  const half = (k) => taus.findIndex((tau) => Math.abs(2 * tau - taus[k]) < 1e-9 * tau);
+  return [...taus.keys()].filter((k) => twice(k) < 0).map((k) => {
+    const chain = [];
+    for (let at = k; at >= 0; at = half(at)) chain.push(at);
+    return chain;
+  });
+}
+
+/** Both directions' losses at every temperature, of one table of cosines, as `contrastiveLosses` has them of one. */
+export function lossesAt(cosines, n, taus) {
+  const found = [];
+  const powers = new Float64Array(n * n);
+  for (const chain of chainsOf(taus)) {
+    for (const [step, k] of chain.entries()) {
+      const columns = new Float64Array(n);
+      let [forth, back] = [0, 0];
+      for (let i = 0, at = 0; i < n; i++) {
+        let sum = 0;
+        for (let j = 0; j < n; j++, at++) {
+          // exp(-2 / tau) is a number down to tau = 0.003
+          const e = step ? powers[at] * powers[at] : Math.exp((cosines[at] - 1) / taus[k]);
+          powers[at] = e;
+          sum += e;
+          columns[j] += e;
+        }
+        const own = (cosines[i * n + i] - 1) / taus[k];
+        forth += Math.log(sum) - own;
+        back -= own;
+      }
+      for (let j = 0; j < n; j++) back += Math.log(columns[j]);
+      found[k] = [forth / n, back / n];
+    }
+  }
+  return found;
 }
 
 /**
@@ -92,11 +135,13 @@ export function tabulate({ rows, d }, { shifts, curve_shifts, taus, colors }, to
   }
 
   const [low, high] = table.reduce(([least, most], cosine) => [Math.min(least, cosine), Math.max(most, cosine)], [1, -1]);
+  const here = new Float64Array(n * n);
   const curves = new Float32Array(taus.length * 2 * curve_shifts.length);
   for (const [c, shift] of curve_shifts.entries()) {
     moved.to(shift);
-    for (const [t, tau] of taus.entries()) {
-      for (const [way, loss] of contrastiveLosses(n, tau, moved.fillRow).entries()) curves[(2 * t + way) * curve_shifts.length + c] = loss;
+    for (let i = 0; i < n; i++) moved.fillRow(i, here.subarray(i * n, (i + 1) * n));
+    for (const [t, both] of lossesAt(here, n, taus).entries()) {
+      for (const [way, loss] of both.entries()) curves[(2 * t + way) * curve_shifts.length + c] = loss;
     }
     told(0.3 + (0.7 * (c + 1)) / curve_shifts.length);
   }

@@ -35,6 +35,7 @@ function save(name, type, content) {
 
 function showMeasureHere({ model, root, ends }) {
   const { worker: source, rules, options, stops, say, chapters, examples, style } = model.get("data");
+  root.classList.add("mgap-measure");
   let worker;
   let asked = {}; // the files, or the example, that are measured
   let found;
@@ -161,17 +162,17 @@ function showMeasureHere({ model, root, ends }) {
     showReading();
     tiles.show(metrics);
     results.replaceChildren(
-      make("h3", {}, "What the numbers say"),
+      make("p", { class: "mgap-title", role: "heading", "aria-level": 3 }, "What the numbers say"),
       make("p", { class: "mgap-what" }, what()),
       tiles.element,
       reading_,
-      make("h3", {}, "Which score is a match?"),
+      make("p", { class: "mgap-title", role: "heading", "aria-level": 3 }, "Which score is a match?"),
       make("label", { class: "mgap-choice" }, "Let pass", rates),
       scores,
-      make("h3", {}, "What centring changes"),
+      make("p", { class: "mgap-title", role: "heading", "aria-level": 3 }, "What centring changes"),
       tableOf("Centring", TRIED_HEADS, [line("nothing", "as they are"), line("Centring", "each modality's mean taken off")]),
       make("p", { class: "mgap-note" }, `The means are learnt on one half of ${trial.of} pairs and judged on the other; the mean of three random halves, seeds 0 to 2. The command line tries eleven corrections.`),
-      make("h3", {}, "Move it yourself"),
+      make("p", { class: "mgap-title", role: "heading", "aria-level": 3 }, "Move it yourself"),
       place,
       make("details", {}, make("summary", {}, "Every number"), tableOf("Every number", ["metric", "value", "95 % interval"], Object.entries(metrics).map(([name, value]) => [name, words(value, 4), span(intervals[name])]))),
       make("div", { class: "mgap-buttons", role: "group", "aria-label": "Keep it" },
