@@ -15,9 +15,10 @@ _ALIKE = 1e-6  # of 1 - cosine: equal rows, encoded twice
 #: The sentences, which the page of the book that measures a reader's files shares.
 WORDS = {
     "better": "The pairing is {better} than chance: {chance} of the {what} {fit} as well.",
-    "shuffled": "The rows are shuffled or sorted differently, the two sets have nothing to do with one another, "
-    "or the model never saw pairs.",
-    "misfits": "About {share} of the {what} fit no better than strangers do: mislabelled, or beyond the model.",
+    "shuffled": "The rows are shuffled or sorted differently, the two sets have nothing to do with one "
+    "another, or the model never saw pairs.",
+    "misfits": "About {share} of the {what} fit no better than strangers do: mislabelled, or beyond the "
+    "model.",
     "ahead": "fit better with the partner of the row {by} further on: one side is shifted",
     "behind": "fit better with the partner of the row {by} before: one side is shifted",
     "reverse": "fit better in the reverse order",

@@ -19,15 +19,17 @@ _SURE = 0.05  # how often chance may make as long a gap before it is no gap
 _WIDE = 0.1  # an interval of recall wider than this
 #: The sentences, in the words that the report and the page of the book that measures a reader's files share.
 SENTENCES = {
-    "normal": "A cosine of {low:.2f} is normal for a match here: matched pairs sit at {mean:.2f} (90% between "
-    "{low:.2f} and {high:.2f}), random pairs at {random:.2f} ({random_low:.2f} to {random_high:.2f}). Read a "
-    "score against these, not against 1.",
+    "normal": "A cosine of {low:.2f} is normal for a match here: matched pairs sit at {mean:.2f} (90% "
+    "between {low:.2f} and {high:.2f}), random pairs at {random:.2f} ({random_low:.2f} to "
+    "{random_high:.2f}). Read a score against these, not against 1.",
+    "normal_lost": "An image and a text have a cosine of {random:.2f} (90% between {random_low:.2f} and "
+    "{random_high:.2f}). What is normal for a match cannot be told without pairs that are right.",
     "gap": "The gap is {gap:.2f} long, on a scale from 0 to 2; {words}.",
     "gap_chance": "chance alone makes up to {by_chance:.2f} of {n}, so no gap is to be seen",
     "gap_left": " (without what chance adds, {unbiased:.2f}: anything from {low:.2f} to {high:.2f})",
     "gap_sure": "with 95% confidence {low:.2f} to {high:.2f}",
-    "gap_unbiased": "without what chance adds to {n} it is {unbiased:.2f} long, with 95% confidence {low:.2f} "
-    "to {high:.2f}",
+    "gap_unbiased": "without what chance adds to {n} it is {unbiased:.2f} long, with 95% confidence "
+    "{low:.2f} to {high:.2f}",
     "gap_more": "; chance alone makes no more than {by_chance:.2f}",
     "gap_share": ". {share} of the squared distance between an image and its text is this one vector",
     "cone": "Two images taken at random have a cosine of {images:.2f}, two texts {texts:.2f}: {words}.",
@@ -42,9 +44,11 @@ SENTENCES = {
     "of all searches; the partner comes at rank {rank:.0f} of {index}.",
     "threshold": "Is this one pair a match? Take a score above {score:.3f}: of random pairs held out, {pass} "
     "pass, of true pairs {hit}.",
+    "threshold_lost": "If all of these are strangers, take a score above {score:.3f} for a match: of images "
+    "and texts held out {pass} pass. How many matches it finds cannot be told without pairs that are right.",
     "best_hit": "Is the best hit of a search among {pool} images a match at all? Take a score above "
-    "{score:.3f}: of searches without a match, {pass} pass, of true partners {hit}. The best of many strangers "
-    "scores higher than one does.",
+    "{score:.3f}: of searches without a match, {pass} pass, of true partners {hit}. The best of many "
+    "strangers scores higher than one does.",
 }
 
 
@@ -135,18 +139,11 @@ def _pairing(report) -> tuple[str, str] | None:
 
 
 def _normal(report) -> tuple[str, str]:
+    random = report.scores["random pairs"]
+    told = {"random": random["mean"], "random_low": random["low"], "random_high": random["high"]}
     if report.pairing.lost:
-        random = report.scores["random pairs"]
-        return (
-            f"An image and a text have a cosine of {random['mean']:.2f} (90% between {random['low']:.2f} and "
-            f"{random['high']:.2f}). What is normal for a match cannot be told without pairs that are right.",
-            "your_embeddings",
-        )
-    matched, random = report.scores["matched pairs"], report.scores["random pairs"]
-    of_random = {
-        "random": random["mean"], "random_low": random["low"], "random_high": random["high"],
-    }  # fmt: skip
-    return SENTENCES["normal"].format(**matched, **of_random), "your_embeddings"
+        return SENTENCES["normal_lost"].format(**told), "your_embeddings"
+    return SENTENCES["normal"].format(**told, **report.scores["matched pairs"]), "your_embeddings"
 
 
 def _asked(report) -> tuple[str, str] | None:
@@ -255,12 +252,7 @@ def _remedy(report) -> tuple[str, str]:
 def _threshold(report) -> tuple[str, str]:
     threshold, held_out = report.thresholds["pair"]
     if report.pairing.lost:
-        return (
-            f"If all of these are strangers, take a score above {threshold.value:.3f} for a match: of images "
-            f"and texts held out {_percent(held_out['false_positive_rate'])} pass. How many matches it finds "
-            "cannot be told without pairs that are right.",
-            "your_embeddings",
-        )
+        return _passed("threshold_lost", threshold, held_out), "your_embeddings"
     _, knowing = report.thresholds["candidate"]
     return (
         f"{_passed('threshold', threshold, held_out)} With a threshold that knows the candidate, "
@@ -278,8 +270,10 @@ def _best_hit(report) -> tuple[str, str] | None:
 
 def _passed(name: str, threshold, held_out: dict[str, float]) -> str:
     """Return a threshold's sentence, with what passes of the half that did not calibrate it."""
-    told = {"score": threshold.value, "pool": threshold.pool, "hit": _percent(held_out["hit_rate"])}
-    return SENTENCES[name].format(**told, **{"pass": _percent(held_out["false_positive_rate"])})
+    told = {"score": threshold.value, "pool": threshold.pool}
+    rates = {"pass": "false_positive_rate", "hit": "hit_rate"}
+    told |= {word: _percent(held_out[rate]) for word, rate in rates.items() if rate in held_out}
+    return SENTENCES[name].format(**told)
 
 
 def _percent(share: float) -> str:

@@ -9,7 +9,7 @@ export class Refusal extends Error {}
 const refuse = (words) => {
   throw new Refusal(words);
 };
-const LATIN = new TextDecoder("latin1");
+const asText = (bytes) => bytes.reduce((text, byte) => text + String.fromCharCode(byte), ""); // TextDecoder's latin1 is another
 const MOST_INFLATED = 4e8; // bytes of one array that must be unpacked whole
 const MOST_TEXT = 2e8; // bytes of a table that is read whole
 const COMMAND = "python -m mgaplib report";
@@ -80,7 +80,7 @@ export async function openNpy(blob, name) {
   const [begin, length] = start[6] < 2 ? [10, view.getUint16(8, true)] : [12, view.getUint32(8, true)];
   if (length > 1e6) refuse(`${name} is damaged: its head is no head of a .npy file. Save it again with numpy.save`);
   const from = begin + length;
-  const head = LATIN.decode(await bytesOf(blob, begin, from));
+  const head = asText(await bytesOf(blob, begin, from));
   const descr = head.match(/'descr':\s*(?:'([<>|=])([a-zA-Z])(\d*)|(.))/);
   const order = head.match(/'fortran_order':\s*(True|False)/);
   const sizes = head.match(/'shape':\s*\(([\d,\sL]*)\)/);
@@ -214,7 +214,8 @@ async function openCsv(file, name, stem) {
   const kinds = names.map((_, c) => {
     if (some.every((row) => VECTOR.test(row[c]))) return "vectors";
     if (some.every((row) => isWhole(row[c]))) return "i";
-    return some.every((row) => row[c] === "" || !isNaN(Number(row[c])) || MISSING.includes(row[c].toLowerCase())) ? "f" : "";
+    // A word among numbers is refused when it is read; a column of words is none of ours.
+    return 2 * some.filter((row) => row[c] && !isNaN(Number(row[c]))).length >= some.length ? "f" : "";
   });
   const chosen = (rows) => rows ?? Int32Array.from({ length: n }, (_, i) => i);
   const arrays = {};
@@ -297,7 +298,7 @@ async function openFile(file, { beginnings, suffixes }) {
     refuse(`${name} is no file of embeddings that is known here. Save the arrays with numpy.save, and choose two .npy files`);
   }
   if (!file.size) refuse(`${name} is empty. Choose the file that holds the numbers`);
-  const start = LATIN.decode(await bytesOf(file, 0, 64)).replace(/^\xef\xbb\xbf/, "");
+  const start = asText(await bytesOf(file, 0, 64)).replace(/^\xef\xbb\xbf/, "");
   const begins = { ".npy": "\x93NUMPY", ".npz": "PK" }[kind];
   const known = beginnings.find(([first]) => start.trimStart().startsWith(first));
   if (begins ? !start.startsWith(begins) : known || start.includes("\0")) {

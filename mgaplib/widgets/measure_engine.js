@@ -9,6 +9,7 @@ const Z = 1.959964; // the normal law's 97.5 % quantile
 const FLIPS = 999;
 const RESAMPLES = 1000;
 const SPLITS = 3;
+const SURE = 0.05; // how often chance may do as well
 const MISFIT = 0.05; // a pair that so many strangers beat does not look like one
 
 const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
@@ -418,14 +419,14 @@ function thresholds(pairs, table, rates) {
       best.push(most);
     }
     const { own, strangers } = scoresOf(way, queries, candidates);
-    return { own, pair: strangers, query: Float64Array.from(best).sort(), pool: candidates.length - Math.round(own.length / queries.length) };
+    return { own, pair: strangers, query: Float64Array.from(best).sort(), pool: { pair: candidates.length, query: candidates.length - Math.round(own.length / queries.length) } };
   });
   return rates.map((rate) => {
     const found = { rate };
     for (const per of ["pair", "query"]) {
       const score = per === "query" && rate * half < 1 ? null : thresholdAt(fit[per], rate);
       if (score === null) continue;
-      found[per] = { score, pool: fit.pool, false_positive_rate: shareAbove(test[per], score), hit_rate: shareAbove(test.own, score) };
+      found[per] = { score, pool: fit.pool[per], false_positive_rate: shareAbove(test[per], score), hit_rate: shareAbove(test.own, score) };
     }
     return found;
   });
@@ -609,7 +610,7 @@ export function percent(share) {
 
 function pairingWords({ p_value, misfits, of, shufflings, order }, what, say) {
   const sure = p_value <= 1 / (1 + shufflings);
-  const better = p_value < 0.01 ? "better" : p_value < 0.05 ? "hardly better" : "no better";
+  const better = p_value < 0.01 ? "better" : p_value < SURE ? "hardly better" : "no better";
   const chance = sure ? `none of ${shufflings} shufflings` : `${(100 * p_value).toFixed(0)}% of shufflings`;
   const words = [filled(say.better, { better, chance, what, fit: sure ? "fits" : "fit" })];
   if (order) {
@@ -636,11 +637,14 @@ export function reading(found, { sentences: say, pairing: ofPairs }, rate) {
   [told.low, told.high] = intervals.modality_gap;
   told.share = percent(metrics.gap_share);
   const sure = told.gap - told.unbiased > 0.005 ? "gap_unbiased" : "gap_sure";
-  const parts = chance.p_value > 0.05 ? ["gap_chance", ...(told.unbiased > 0 ? ["gap_left"] : [])] : [sure, "gap_more", "gap_share"];
+  const parts = chance.p_value > SURE ? ["gap_chance", ...(told.unbiased > 0 ? ["gap_left"] : [])] : [sure, "gap_more", "gap_share"];
   const gap = filled(say.gap, { ...told, words: parts.map((part) => filled(say[part], told)).join("") });
 
   const [matched, random] = [scores["matched pairs"], scores["random pairs"]];
-  const normal = filled(say.normal, { ...matched, random: random.mean, random_low: random.low, random_high: random.high });
+  const { p_value: byShuffling, misfits, order } = found.pairing;
+  const lost = byShuffling >= SURE || (order !== null && misfits > 0.3); // nothing that needs partners can be learnt
+  const ofRandom = { random: random.mean, random_low: random.low, random_high: random.high };
+  const normal = filled(lost ? say.normal_lost : say.normal, { ...matched, ...ofRandom });
   const cones = { images: scores["two images"].mean, texts: scores["two texts"].mean };
   const cone = filled(say.cone, { ...cones, words: say[Math.max(cones.images, cones.texts) > 0.2 ? "cone_narrow" : "cone_wide"] });
 
@@ -667,7 +671,7 @@ export function reading(found, { sentences: say, pairing: ofPairs }, rate) {
     [cone, "random_networks"],
     [retrieval, "loss_landscape"],
     [mixed, "mixed_search"],
-    ...(at.pair ? [[passed(say.threshold, at.pair), "your_embeddings"]] : []),
-    ...(at.query ? [[passed(say.best_hit, at.query), "your_embeddings"]] : []),
+    ...(at.pair ? [[passed(lost ? say.threshold_lost : say.threshold, at.pair), "your_embeddings"]] : []),
+    ...(at.query && !lost ? [[passed(say.best_hit, at.query), "your_embeddings"]] : []),
   ];
 }
