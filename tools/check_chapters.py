@@ -11,7 +11,7 @@ import yaml
 ROOT = Path(__file__).resolve().parent.parent
 SECTIONS = ["Checks", "Limits", "Exercises", "What next"]
 #: Pages that have nothing to claim, or say it in their own way.
-FREE = {"index.md", "notation.md", "benchmarks.md"}
+FREE = {"index.md", "notation.md", "benchmarks.md", "measure_here.md"}
 MAX_CELL_LINES = 25
 
 

@@ -18,7 +18,7 @@ from mgaplib import checks
 from mgaplib.embeddings.tables import of_arrow, of_pandas, separator, sides
 
 #: How files of known kinds begin.
-_BEGINNINGS = {
+BEGINNINGS = {
     b"\x93NUMPY": "a .npy file", b"PK\x03\x04": "a zip archive, as .npz and torch's files are",
     b"PAR1": "a .parquet file", b"ARROW1": "a .feather file", b"\x89HDF": "an HDF5 file",
     b"\x1f\x8b": "packed by gzip, so its name must end in .gz", b"<": "a web page",
@@ -186,7 +186,7 @@ def _arrays(path: Path) -> dict[str, Callable[[], np.ndarray]]:
     with (gzip.open if packed else open)(path, "rb") as file:
         start = _guarded(path, lambda: file.read(64))
     if not re.match(begins, start, re.DOTALL):
-        what = [what for first, what in _BEGINNINGS.items() if start.lstrip().startswith(first)]
+        what = [what for first, what in BEGINNINGS.items() if start.lstrip().startswith(first)]
         what = what or ["of another kind" if start else "empty"]
         raise ValueError(f"{path} is no {suffix} file but {what[0]}")
     source = io.BytesIO(_guarded(path, lambda: gzip.open(path).read())) if packed else path

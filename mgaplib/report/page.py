@@ -34,7 +34,7 @@ _MAX_DRAWN = 600  # pairs in the landscape and the explorer
 _POLICY = (
     "default-src 'none'; script-src 'unsafe-inline' blob:; style-src 'unsafe-inline'; img-src data: blob:"
 )
-_STYLE = """
+STYLE = """
 :root { color-scheme: light dark; --line: #8886; --soft: #8882; }
 html, body { background: Canvas; color: CanvasText; }
 body { font: 16px/1.55 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
@@ -81,7 +81,7 @@ def page(report, captions=None, thumbnails=None) -> str:
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <meta http-equiv="Content-Security-Policy" content="{_POLICY}">
-<link rel="icon" href="data:,"><title>Modality gap {gap:.2f}</title><style>{_STYLE}</style></head><body>
+<link rel="icon" href="data:,"><title>Modality gap {gap:.2f}</title><style>{STYLE}</style></head><body>
 <h1>The modality gap of these embeddings is {gap:.2f}</h1>
 <p>{said}{drawn}</p>
 {body}<p><small>Made by mgaplib {__version__}; the loss is at temperature {report.tau:g}.</small></p>

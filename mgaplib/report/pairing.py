@@ -12,6 +12,19 @@ _MISFIT = 0.05  # a pair that so many strangers beat does not look like one
 _SURE = 1e-3  # how unlikely a pattern must be by chance before it is named
 _FEW = 5  # misfits in a row of an order; fewer show no order
 _ALIKE = 1e-6  # of 1 - cosine: equal rows, encoded twice
+#: The sentences, which the page of the book that measures a reader's files shares.
+WORDS = {
+    "better": "The pairing is {better} than chance: {chance} of the {what} {fit} as well.",
+    "shuffled": "The rows are shuffled or sorted differently, the two sets have nothing to do with one "
+    "another, or the model never saw pairs.",
+    "misfits": "About {share} of the {what} fit no better than strangers do: mislabelled, or beyond the "
+    "model.",
+    "ahead": "fit better with the partner of the row {by} further on: one side is shifted",
+    "behind": "fit better with the partner of the row {by} before: one side is shifted",
+    "reverse": "fit better in the reverse order",
+    "texts by name": "fit better if the texts were sorted by name, counted from {by}: 10 comes before 2",
+    "images by name": "fit better if the images were sorted by name, counted from {by}: 10 comes before 2",
+}
 
 
 @dataclass(frozen=True)
@@ -74,9 +87,8 @@ def judge(pairs: Pairs, seed: int = 0) -> Pairing:
     what = "pairs" if pairs.groups is None else "groups"
     chance = f"none of {_DRAWS} shufflings" if p_value <= 1 / (1 + _DRAWS) else f"{p_value:.0%} of shufflings"
     better = "better" if p_value < 0.01 else "hardly better" if p_value < 0.05 else "no better"
-    words = [
-        f"The pairing is {better} than chance: {chance} of the {what} fit{'s' * ('none' in chance)} as well."
-    ]
+    fit = "fits" if "none" in chance else "fit"
+    words = [WORDS["better"].format(better=better, chance=chance, what=what, fit=fit)]
     order = _order(scores, odd, noise) or _blocks(pairs, odd, noise)
     misplaced, how = order or _exchanged(scores, odd)
     if how:
@@ -84,16 +96,10 @@ def judge(pairs: Pairs, seed: int = 0) -> Pairing:
         words.append(f"{_which(there[misplaced], k, order is not None)} {how}.")
     elif better == "no better":
         verdict = WRONG
-        words.append(
-            "The rows are shuffled or sorted differently, the two sets have nothing to do with one another, "
-            "or the model never saw pairs."
-        )
+        words.append(WORDS["shuffled"])
     elif misfits > 0.02:
         verdict = LOOK
-        words.append(
-            f"About {misfits:.0%} of the {what} fit no better than strangers do: mislabelled, or beyond the "
-            "model."
-        )
+        words.append(WORDS["misfits"].format(share=f"{misfits:.0%}", what=what))
     return Pairing(verdict, words + said, float(p_value), there[misplaced].tolist(), misfits, repeats)
 
 
@@ -127,17 +133,14 @@ def _order(scores: np.ndarray, odd: np.ndarray, noise: float) -> tuple[np.ndarra
     if len(odd) < _FEW:
         return None
     orders = {
-        f"fit better with the partner of the row {by if by <= k / 2 else k - by} "
-        f"{'further on' if by <= k / 2 else 'before'}: one side is shifted": (np.arange(k) + by) % k
+        WORDS["ahead" if by <= k / 2 else "behind"].format(by=min(by, k - by)): (np.arange(k) + by) % k
         for by in range(1, k)
     }
-    orders["fit better in the reverse order"] = np.arange(k)[::-1]
+    orders[WORDS["reverse"]] = np.arange(k)[::-1]
     for first in (0, 1):
         by_name = np.array(sorted(range(k), key=lambda i, first=first: str(i + first)))
         for order, side in ((by_name, "texts"), (np.argsort(by_name), "images")):
-            orders[
-                f"fit better if the {side} were sorted by name, counted from {first}: 10 comes before 2"
-            ] = order
+            orders[WORDS[f"{side} by name"].format(by=first)] = order
     fits = {how: scores[odd, order[odd]].mean() for how, order in orders.items()}
     how, best = max(fits.items(), key=lambda item: item[1])
     # Of so many orders the best is a few deviations up by chance, and the own one is no good.

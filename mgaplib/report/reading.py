@@ -17,6 +17,39 @@ _OF_PAIRS = (
 _GAPS = ("modality_gap", "squared gap", "centre_angle", "gap_share")
 _SURE = 0.05  # how often chance may make as long a gap before it is no gap
 _WIDE = 0.1  # an interval of recall wider than this
+#: The sentences, in the words that the report and the page of the book that measures a reader's files share.
+SENTENCES = {
+    "normal": "A cosine of {low:.2f} is normal for a match here: matched pairs sit at {mean:.2f} (90% "
+    "between {low:.2f} and {high:.2f}), random pairs at {random:.2f} ({random_low:.2f} to "
+    "{random_high:.2f}). Read a score against these, not against 1.",
+    "normal_lost": "An image and a text have a cosine of {random:.2f} (90% between {random_low:.2f} and "
+    "{random_high:.2f}). What is normal for a match cannot be told without pairs that are right.",
+    "gap": "The gap is {gap:.2f} long, on a scale from 0 to 2; {words}.",
+    "gap_chance": "chance alone makes up to {by_chance:.2f} of {n}, so no gap is to be seen",
+    "gap_left": " (without what chance adds, {unbiased:.2f}: anything from {low:.2f} to {high:.2f})",
+    "gap_sure": "with 95% confidence {low:.2f} to {high:.2f}",
+    "gap_unbiased": "without what chance adds to {n} it is {unbiased:.2f} long, with 95% confidence "
+    "{low:.2f} to {high:.2f}",
+    "gap_more": "; chance alone makes no more than {by_chance:.2f}",
+    "gap_share": ". {share} of the squared distance between an image and its text is this one vector",
+    "cone": "Two images taken at random have a cosine of {images:.2f}, two texts {texts:.2f}: {words}.",
+    "cone_narrow": "that is the cone in which all of them lie, not likeness",
+    "cone_wide": "each modality is spread out, so there is no cone to speak of",
+    "retrieval": "In {pool}, an image finds {text} first in {to_text} of cases ({to_text_low} to "
+    "{to_text_high}), a text {image} in {to_image} ({to_image_low} to {to_image_high}); a blind guess would "
+    "in {blind}.",
+    "pool": "a pool of {n}",
+    "pools": "pools of {m} texts and {n} images",
+    "mixed": "Put images and texts into one index, and the best hit is of the query's own modality in {own} "
+    "of all searches; the partner comes at rank {rank:.0f} of {index}.",
+    "threshold": "Is this one pair a match? Take a score above {score:.3f}: of random pairs held out, {pass} "
+    "pass, of true pairs {hit}.",
+    "threshold_lost": "If all of these are strangers, take a score above {score:.3f} for a match: of images "
+    "and texts held out {pass} pass. How many matches it finds cannot be told without pairs that are right.",
+    "best_hit": "Is the best hit of a search among {pool} images a match at all? Take a score above "
+    "{score:.3f}: of searches without a match, {pass} pass, of true partners {hit}. The best of many "
+    "strangers scores higher than one does.",
+}
 
 
 def sentences(report) -> list[tuple[str, str]]:
@@ -106,21 +139,11 @@ def _pairing(report) -> tuple[str, str] | None:
 
 
 def _normal(report) -> tuple[str, str]:
+    random = report.scores["random pairs"]
+    told = {"random": random["mean"], "random_low": random["low"], "random_high": random["high"]}
     if report.pairing.lost:
-        random = report.scores["random pairs"]
-        return (
-            f"An image and a text have a cosine of {random['mean']:.2f} (90% between {random['low']:.2f} and "
-            f"{random['high']:.2f}). What is normal for a match cannot be told without pairs that are right.",
-            "your_embeddings",
-        )
-    matched, random = report.scores["matched pairs"], report.scores["random pairs"]
-    return (
-        f"A cosine of {matched['low']:.2f} is normal for a match here: matched pairs sit at "
-        f"{matched['mean']:.2f} (90% between {matched['low']:.2f} and {matched['high']:.2f}), random pairs "
-        f"at {random['mean']:.2f} ({random['low']:.2f} to {random['high']:.2f}). Read a score against these, "
-        "not against 1.",
-        "your_embeddings",
-    )
+        return SENTENCES["normal_lost"].format(**told), "your_embeddings"
+    return SENTENCES["normal"].format(**told, **report.scores["matched pairs"]), "your_embeddings"
 
 
 def _asked(report) -> tuple[str, str] | None:
@@ -142,63 +165,50 @@ def _gap(report) -> tuple[str, str]:
     gap, unbiased = values["modality_gap"], values["modality_gap (unbiased)"]
     low, high = report.metrics.loc["modality_gap", ["low", "high"]]
     units = "pairs" if report.data.groups is None else "groups" if report.paired else "rows"
-    n = f"{len(report.data)} {units}"
+    told = {"gap": gap, "unbiased": unbiased, "low": low, "high": high, "by_chance": by_chance}
+    told["n"] = f"{len(report.data)} {units}"
     if p_value > _SURE:
-        words = f"chance alone makes up to {by_chance:.2f} of {n}, so no gap is to be seen"
-        if unbiased > 0:
-            words += f" (without what chance adds, {unbiased:.2f}: anything from {low:.2f} to {high:.2f})"
-        return f"The gap is {gap:.2f} long, on a scale from 0 to 2; {words}.", "loss_landscape"
-    words = f"with 95% confidence {low:.2f} to {high:.2f}"
-    if gap - unbiased > 0.005:
-        words = f"without what chance adds to {n} it is {unbiased:.2f} long, {words}"
-    words += f"; chance alone makes no more than {by_chance:.2f}"
-    if report.paired:
-        share = _percent(values["gap_share"])
-        words += f". {share} of the squared distance between an image and its text is this one vector"
-    return f"The gap is {gap:.2f} long, on a scale from 0 to 2; {words}.", "loss_landscape"
+        parts = ["gap_chance", *(["gap_left"] if unbiased > 0 else [])]
+    else:
+        parts = ["gap_unbiased" if gap - unbiased > 0.005 else "gap_sure", "gap_more"]
+        if report.paired:
+            parts, told["share"] = [*parts, "gap_share"], _percent(values["gap_share"])
+    words = "".join(SENTENCES[part].format(**told) for part in parts)
+    return SENTENCES["gap"].format(gap=gap, words=words), "loss_landscape"
 
 
 def _cone(report) -> tuple[str, str]:
     images, texts = (report.scores[name]["mean"] for name in ("two images", "two texts"))
-    narrow = max(images, texts) > 0.2
-    tail = (
-        "that is the cone in which all of them lie, not likeness"
-        if narrow
-        else "each modality is spread out, so there is no cone to speak of"
-    )
-    return (
-        f"Two images taken at random have a cosine of {images:.2f}, two texts {texts:.2f}: {tail}.",
-        "random_networks",
-    )
+    words = SENTENCES["cone_narrow" if max(images, texts) > 0.2 else "cone_wide"]
+    return SENTENCES["cone"].format(images=images, texts=texts, words=words), "random_networks"
 
 
 def _retrieval(report) -> tuple[str, str]:
     table, (n, m) = report.metrics, (len(report.images), len(report.texts))
-    to_text, to_image = (table.loc[f"recall_at_1 ({way})"] for way in ("image to text", "text to image"))
-    pool = f"a pool of {n}" if n == m else f"pools of {m} texts and {n} images"
+    told = {}
+    for way, to in (("image to text", "to_text"), ("text to image", "to_image")):
+        row = table.loc[f"recall_at_1 ({way})"]
+        told |= {to: _percent(row.value), f"{to}_low": _percent(row.low), f"{to}_high": _percent(row.high)}
+        told[way] = _percent(float(row.meaning.split()[-1]))
     one = "its text" if report.data.groups is None else "one of its texts"
-    blind = " and ".join(
-        dict.fromkeys(_percent(float(row.meaning.split()[-1])) for row in (to_text, to_image))
-    )
     return (
-        f"In {pool}, an image finds {one} first in {_percent(to_text.value)} of cases "
-        f"({_percent(to_text.low)} to {_percent(to_text.high)}), a text {one.replace('text', 'image')} in "
-        f"{_percent(to_image.value)} ({_percent(to_image.low)} to {_percent(to_image.high)}); a blind guess "
-        f"would in {blind}.",
+        SENTENCES["retrieval"].format(
+            pool=SENTENCES["pool" if n == m else "pools"].format(n=n, m=m),
+            text=one,
+            image=one.replace("text", "image"),
+            blind=" and ".join(dict.fromkeys([told["image to text"], told["text to image"]])),
+            **told,
+        ),
         "loss_landscape",
     )
 
 
 def _mixed(report) -> tuple[str, str]:
     row = report.corrections.loc[NOTHING]
-    half = len(report.data) - len(report.data) // 2
+    half = len(report.data) // 2  # held out
     index = round(half / len(report.data) * (len(report.images) + len(report.texts))) - 1
-    return (
-        f"Put images and texts into one index, and the best hit is of the query's own modality in "
-        f"{_percent(row.own_modality_first)} of all searches; the partner comes at rank {row.mixed_rank:.0f} "
-        f"of {index}.",
-        "mixed_search",
-    )
+    told = {"own": _percent(row.own_modality_first), "rank": row.mixed_rank, "index": index}
+    return SENTENCES["mixed"].format(**told), "mixed_search"
 
 
 def best(report) -> str | None:
@@ -242,19 +252,12 @@ def _remedy(report) -> tuple[str, str]:
 def _threshold(report) -> tuple[str, str]:
     threshold, held_out = report.thresholds["pair"]
     if report.pairing.lost:
-        return (
-            f"If all of these are strangers, take a score above {threshold.value:.3f} for a match: of images "
-            f"and texts held out {_percent(held_out['false_positive_rate'])} pass. How many matches it finds "
-            "cannot be told without pairs that are right.",
-            "your_embeddings",
-        )
+        return _passed("threshold_lost", threshold, held_out), "your_embeddings"
     _, knowing = report.thresholds["candidate"]
     return (
-        f"Is this one pair a match? Take a score above {threshold.value:.3f}: of random pairs held out, "
-        f"{_percent(held_out['false_positive_rate'])} pass, of true pairs {_percent(held_out['hit_rate'])}. "
-        f"With a threshold that knows the candidate, {_percent(knowing['false_positive_rate'])} and "
-        f"{_percent(knowing['hit_rate'])}: it first takes off what the candidate scores with other queries "
-        "(calibrate, per candidate).",
+        f"{_passed('threshold', threshold, held_out)} With a threshold that knows the candidate, "
+        f"{_percent(knowing['false_positive_rate'])} and {_percent(knowing['hit_rate'])}: it first takes off "
+        "what the candidate scores with other queries (calibrate, per candidate).",
         "your_embeddings",
     )
 
@@ -262,14 +265,15 @@ def _threshold(report) -> tuple[str, str]:
 def _best_hit(report) -> tuple[str, str] | None:
     if "query" not in report.thresholds:
         return None
-    threshold, held_out = report.thresholds["query"]
-    return (
-        f"Is the best hit of a search among {threshold.pool} images a match at all? Take a score above "
-        f"{threshold.value:.3f}: of searches without a match, {_percent(held_out['false_positive_rate'])} "
-        f"pass, of true partners {_percent(held_out['hit_rate'])}. The best of many strangers scores higher "
-        "than one does.",
-        "your_embeddings",
-    )
+    return _passed("best_hit", *report.thresholds["query"]), "your_embeddings"
+
+
+def _passed(name: str, threshold, held_out: dict[str, float]) -> str:
+    """Return a threshold's sentence, with what passes of the half that did not calibrate it."""
+    told = {"score": threshold.value, "pool": threshold.pool}
+    rates = {"pass": "false_positive_rate", "hit": "hit_rate"}
+    told |= {word: _percent(held_out[rate]) for word, rate in rates.items() if rate in held_out}
+    return SENTENCES[name].format(**told)
 
 
 def _percent(share: float) -> str:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from mgaplib import __version__
-from mgaplib.report.page import _POLICY, _STYLE, _figure, _text, _wide
+from mgaplib.report.page import _POLICY, STYLE, _figure, _text, _wide
 from mgaplib.report.several import TABLES
 
 _GRID = """
@@ -31,7 +31,7 @@ def page(report) -> str:
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <meta http-equiv="Content-Security-Policy" content="{_POLICY}">
 <link rel="icon" href="data:,"><title>Modality gaps of {names}</title>
-<style>{_STYLE}{_GRID}</style></head><body><main>
+<style>{STYLE}{_GRID}</style></head><body><main>
 <h1>The modality gaps of {names} go from {gaps.min().min():.2f} to {gaps.max().max():.2f}</h1>
 <p>{report.rows} rows of {report.dimensions} dimensions each.{drawn}</p>
 <h2>What the numbers say</h2><ul id="reading">{reading}</ul>

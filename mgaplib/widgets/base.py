@@ -21,12 +21,22 @@ _IMPORT = re.compile(r'^import [^;]*? from "\./(\w+)\.js";\n', re.MULTILINE)
 def front_end(*names: str) -> str:
     """Return the module of a widget: its files and what they import, joined in order into one.
 
-    Each file is an ES module of its own, so that a browser can test it alone; a widget is one module, for
-    Colab and for a page without a server. Joining takes the imports of neighbours and the word export away,
-    which needs no bundler as long as no two files of one widget use the same name for different things.
-
     Args:
         names: The files without their ending, the last one with the widget's `export default`.
+    """
+    return joined("shared", "canvas", *names)
+
+
+def joined(*names: str) -> str:
+    """Return some files and what they import as one module, in order.
+
+    Each file is an ES module of its own, so that a browser can test it alone; a widget is one module, for
+    Colab and for a page without a server. Joining takes the imports of neighbours and the word export away,
+    and all `export default` but the last file's, which needs no bundler as long as no two files of one widget
+    use the same name for different things.
+
+    Args:
+        names: The files without their ending.
     """
     parts: dict[str, str] = {}
 
@@ -36,9 +46,12 @@ def front_end(*names: str) -> str:
         source = (_FOLDER / f"{name}.js").read_text(encoding="utf-8")
         for neighbour in _IMPORT.findall(source):
             add(neighbour)
-        parts[name] = re.sub(r"^export (?!default)", "", _IMPORT.sub("", source), flags=re.MULTILINE)
+        source = _IMPORT.sub("", source)
+        if name != names[-1]:
+            source = re.sub(r"^export default .*;\n", "", source, flags=re.MULTILINE)
+        parts[name] = re.sub(r"^export (?!default)", "", source, flags=re.MULTILINE)
 
-    for name in ("shared", "canvas", *names):
+    for name in names:
         add(name)
     return "\n".join(parts.values())
 

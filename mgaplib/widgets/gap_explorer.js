@@ -7,7 +7,8 @@ import { extentOf, makeLandscape, meanOf, readLandscape } from "./landscape_engi
 import { lowest, nearestStop, words } from "./numbers.js";
 import { dot, foundBy, guarded, make, oncePerFrame, panel, pictures, sayer, slider, tileList, toggle, tryButtons, tween } from "./shared.js";
 
-function render({ model, root, ends }) {
+/** Show the explorer of the landscape that stands in the model's data. */
+export function showGapExplorer({ model, root, ends }) {
   const d = readLandscape(model.get("data"));
   const { n } = d;
   const [image, text] = d.names;
@@ -229,4 +230,4 @@ function render({ model, root, ends }) {
   });
 }
 
-export default { render: guarded(render) };
+export default { render: guarded(showGapExplorer) };
