@@ -8,7 +8,7 @@ import json
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cache, lru_cache
 from itertools import accumulate
 from pathlib import Path
 from typing import NamedTuple
@@ -212,7 +212,7 @@ def load(
         shift: Pixels that a training picture may be moved by, in each direction, anew each time.
         seed: Seed of what is dropped and mismatched.
         stand_in: Whether ShapeWorld in five renderings may take the emoji's place where they cannot be had;
-            a line of output says so.
+            a line of output says so, once.
 
     Raises:
         ValueError: If an option makes no sense, or a picture holds anything but plain drawing.
@@ -349,10 +349,18 @@ def _collection(size: int, stand_in: bool) -> tuple[Emoji, np.ndarray, str]:
             "MGAPLIB_DATA, or pass stand_in=True"
         )
     instead = f"ShapeWorld's pictures in five renderings, because {missing[0]}"
-    print(f"Shown instead of emoji: {instead}.")
+    _say(
+        f"Shown instead of emoji: {instead}. What a page says of emoji, and of whose they are, is not of these."
+    )
     shapes = _shapes(32)
     doubles = _across(_alike(shapes.images), shapes.styles)
     return shapes if size == 32 else _shapes(size), doubles, instead
+
+
+@cache
+def _say(sentence: str) -> None:
+    """Print a sentence, once in a process."""
+    print(sentence)
 
 
 def _of_columns(columns) -> tuple[Emoji, np.ndarray]:
