@@ -350,7 +350,7 @@ def _collection(size: int, stand_in: bool) -> tuple[Emoji, np.ndarray, str]:
         )
     instead = f"ShapeWorld's pictures in five renderings, because {missing[0]}"
     _say(
-        f"Shown instead of emoji: {instead}. What a page says of emoji, and of whose they are, is not of these."
+        f"Shown instead of emoji: {instead}. What a page says of emoji and of whose they are is not of these."
     )
     shapes = _shapes(32)
     doubles = _across(_alike(shapes.images), shapes.styles)
