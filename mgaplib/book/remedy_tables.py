@@ -134,13 +134,13 @@ def on_shapes(name: str) -> pd.DataFrame:
 
 
 def on_emoji(name: str) -> pd.DataFrame:
-    """Return one measurement of the second world's record: a row a seed, a column an arm.
+    """Return one measurement of the second world's records: a row a seed, a column an arm.
 
     The remedies stand under their names on shapes, "Baseline" and "FLT 0.01" among them; "retrieval" is the
-    mean of both recalls.
+    mean of both recalls. Tasks were asked of ten arms, which `experiments/emoji_tasks.py` trained anew.
 
     Args:
-        name: A measurement, such as "gap" or "image_to_text".
+        name: A measurement, such as "gap" or "image_to_text"; or a task, such as "zero_shot".
 
     Raises:
         ValueError: If it was not recorded.
@@ -151,10 +151,12 @@ def on_emoji(name: str) -> pd.DataFrame:
 
     Taught in chapter emoji.
     """
-    runs = records.load("emoji").frame()
+    runs, tasks = records.load("emoji").frame(), records.load("emoji_tasks").frame()
+    if name in tasks.columns.difference(runs.columns):
+        return tasks.pivot(index="seed", columns="arm", values=name)
     runs = runs[~runs.arm.isin(["fine-tuned", "first steps"])]  # several measurements a run
     runs = runs.assign(retrieval=(runs.image_to_text + runs.text_to_image) / 2)
-    wide = runs.pivot(index="seed", columns="arm", values=checks.known(name, runs.columns, "measurement"))
+    wide = runs.pivot(index="seed", columns="arm", values=checks.known(name, [*runs, *tasks], "measurement"))
     names = {arm: arm.replace("tau ", "FLT ") for arm in wide} | {"learned": "Baseline"}
     return wide.rename(columns=names).astype(float)
 

@@ -6,12 +6,13 @@ import html
 import io
 import json
 import re
-import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cache, lru_cache
+from itertools import accumulate
 from pathlib import Path
 from typing import NamedTuple
+from xml.etree import ElementTree
 
 import numpy as np
 
@@ -74,6 +75,8 @@ _OLD_GROUPS = {"Nature": 2, "Food": 3, "Travel": 4, "People": 1}  # EmojiOne's o
 _SAME = 0.02  # root mean square difference, of 1, below which two pictures are one drawing
 _VIEW = (("left", 0), ("top", 0), ("width", 16), ("height", 16))
 _HELD_OUT = 10  # one concept in so many is kept from training
+_LARGEST = 256  # pixels: all pictures together take 1.4 GB then
+_DEEPEST = 16  # elements in elements; the sets need three, and hundreds would end the process in resvg
 # Shapes, paint and filters: nothing here names a file or a host, and nothing runs.
 _DRAWN_WITH = frozenset(
     "path g circle ellipse rect line polygon polyline defs use symbol linearGradient radialGradient stop "
@@ -98,7 +101,8 @@ class Emoji:
         codes: Each picture's Unicode code points in hexadecimal, joined by hyphens; "" where none is known.
         concepts: What each picture shows, told by one of its names: pictures of one concept share a code, a
             name or an alias, or are the same drawing.
-        described: The picture whose name caption i tells: i itself, unless the pair is mismatched.
+        described: The picture whose name caption i tells: i itself, unless the pair is mismatched; -1 where
+            that picture is not among those taken.
         redraw: From a random generator to captions drawn anew, or None where they are fixed.
         shift: Pixels that a picture may be moved by, anew each time that training asks for it.
     """
@@ -200,7 +204,7 @@ def load(
     The options on captions concern the pairs to train on; those to test on have their full names.
 
     Args:
-        size: Side of a picture in pixels.
+        size: Side of a picture in pixels, 8 to 256.
         caption: "name", or "group" for captions that tell the group only.
         drop: Probability that a word of a name is left out; one stays always.
         mismatched: Share of pairs that get the caption of another picture.
@@ -208,7 +212,7 @@ def load(
         shift: Pixels that a training picture may be moved by, in each direction, anew each time.
         seed: Seed of what is dropped and mismatched.
         stand_in: Whether ShapeWorld in five renderings may take the emoji's place where they cannot be had;
-            a line of output says so.
+            a line of output says so, once.
 
     Raises:
         ValueError: If an option makes no sense, or a picture holds anything but plain drawing.
@@ -223,11 +227,11 @@ def load(
     Taught in chapter emoji.
     """
     checks.known(caption, CAPTIONS, "caption")
-    for name, share in (("drop", drop), ("mismatched", mismatched)):
-        if not 0 <= share <= 1:
-            raise ValueError(f"{name} is {share}; it is a share between 0 and 1")
-    if size < 8 or not 0 <= shift < size:
-        raise ValueError(f"size is {size} and shift {shift}; a picture has 8 pixels or more, and stays in it")
+    drop = checks.within(drop, "drop", 0, 1, "pass a share between 0 and 1")
+    mismatched = checks.within(mismatched, "mismatched", 0, 1, "pass a share between 0 and 1")
+    size = checks.whole(size, "size", 8, _LARGEST, f"pass a whole number from 8 to {_LARGEST}")
+    shift = checks.whole(shift, "shift", 0, size - 1, f"a picture of {size} pixels moves by 0 to {size - 1}")
+    seed = checks.whole(seed, "seed", 0, None, "pass a whole number from 0 on")
     world, doubles, instead = _collection(size, stand_in)
     unseen_style, unseen_name = world.styles == world.styles[-1], _held_out(world.concepts)
     train = world.take(~unseen_style & ~unseen_name)
@@ -327,9 +331,7 @@ def _collection(size: int, stand_in: bool) -> tuple[Emoji, np.ndarray, str]:
     """
     made_by = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:16]  # it holds the files' hashes, too
     kept = download.cache_folder() / f"emoji-{size}-{made_by}.npz"
-    with contextlib.suppress(
-        OSError, ValueError, KeyError, zipfile.BadZipFile
-    ):  # not there, or cut short: made anew
+    with contextlib.suppress(Exception):  # not there, or damaged, which zip tells in many ways: made anew
         with np.load(kept, allow_pickle=False) as columns:
             return *_of_columns(columns), ""
     files = {style: FILES.read(f"{style}.json") for style in STYLES}
@@ -347,8 +349,18 @@ def _collection(size: int, stand_in: bool) -> tuple[Emoji, np.ndarray, str]:
             "MGAPLIB_DATA, or pass stand_in=True"
         )
     instead = f"ShapeWorld's pictures in five renderings, because {missing[0]}"
-    print(f"Shown instead of emoji: {instead}.")
-    return _shapes(size), np.empty((0, 2), int), instead
+    _say(
+        f"Shown instead of emoji: {instead}. What a page says of emoji and of whose they are is not of these."
+    )
+    shapes = _shapes(32)
+    doubles = _across(_alike(shapes.images), shapes.styles)
+    return shapes if size == 32 else _shapes(size), doubles, instead
+
+
+@cache
+def _say(sentence: str) -> None:
+    """Print a sentence, once in a process."""
+    print(sentence)
 
 
 def _of_columns(columns) -> tuple[Emoji, np.ndarray]:
@@ -364,6 +376,8 @@ def _columns(files: dict[str, tuple[bytes, str]], size: int) -> dict[str, np.nda
     """Return what `Emoji` holds of every picture in these files."""
     sets = {style: _read(style, content) for style, (content, _) in files.items()}
     icons = [(style, name) for style, icons in sets.items() for name in _shown(icons)]
+    if shows_nothing := sorted(sets.keys() - {style for style, _ in icons}):
+        raise ValueError(f"{shows_nothing[0]}.json holds no picture in a group of emoji; fetch it anew")
     plain = np.stack([_drawn(sets[style], name, 32, f"{style}.json's {name!r}") for style, name in icons])
     visible = plain.min(axis=(1, 2, 3)) < 250  # white on nothing shows nothing on white
     plain, icons = plain[visible], [icon for icon, seen in zip(icons, visible, strict=True) if seen]
@@ -373,7 +387,7 @@ def _columns(files: dict[str, tuple[bytes, str]], size: int) -> dict[str, np.nda
         codes |= {name: code for code, name in of.get("chars", {}).items()}
         alias |= {name: to["parent"] for name, to in of.get("aliases", {}).items() if set(to) == {"parent"}}
     styles, keys = (np.array(column) for column in zip(*icons, strict=True))
-    alike, unseen = _alike(plain), styles == UNSEEN
+    alike = _alike(plain)
     concepts = _concepts(keys, alias, alike)
     of_concept = {c: codes[k] for k, c in zip(keys.tolist(), concepts.tolist(), strict=True) if k in codes}
     return {
@@ -388,19 +402,34 @@ def _columns(files: dict[str, tuple[bytes, str]], size: int) -> dict[str, np.nda
             ]
         ),
         "concepts": concepts,
-        "doubles": alike[~unseen[alike[:, 0]] & unseen[alike[:, 1]]],
+        "doubles": _across(alike, styles),
     }
+
+
+def _across(alike: np.ndarray, styles: np.ndarray) -> np.ndarray:
+    """Return the pairs of rows of which only the second is of the last, unseen, style."""
+    unseen = styles == styles[-1]
+    return alike[~unseen[alike[:, 0]] & unseen[alike[:, 1]]]
 
 
 def _read(style: str, content: bytes) -> dict:
     """Return a set's JSON, or say what is wrong with it."""
     try:
         of = json.loads(content)
-        if all(isinstance(icon["body"], str) for icon in of["icons"].values()) and of["categories"]:
-            return of
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"{style}.json is no set of icons as Iconify writes them ({error!r})") from error
-    raise ValueError(f"{style}.json is no set of icons as Iconify writes them; fetch it anew")
+        icons, aliases = list(of["icons"].values()), of.get("aliases", {}).values()
+        texts = [icon["body"] for icon in icons] + list(of.get("chars", {}).values())
+        texts += [to["parent"] for to in aliases] + [n for names in of["categories"].values() for n in names]
+        sides = [v[k] + 0.0 for v in (of, *icons) for k in ("width", "height") if k in v]
+        corners = [v[k] + 0.0 for v in (of, *icons) for k in ("left", "top") if k in v]
+        if not all(isinstance(text, str) for text in texts):
+            raise TypeError("a text is none")
+        if not all(0 < v < 1e6 for v in sides) or not all(abs(v) < 1e6 for v in corners):
+            raise ValueError("a picture has no size")
+        return of
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise ValueError(
+            f"{style}.json is no set of icons as Iconify writes them ({error!r:.80}); fetch it anew"
+        ) from error
 
 
 def _shown(of: dict) -> list[str]:
@@ -421,6 +450,8 @@ def _groups(sets: dict[str, dict], icons: Sequence[tuple[str, str]]) -> np.ndarr
     standard = {n: g for groups in of.values() for n, g in groups.items() if g in GROUPS}
     told = [of[style][name] if of[style][name] in GROUPS else standard.get(name, of[style][name])
             for style, name in icons]  # fmt: skip
+    if strange := set(told) - {*GROUPS, *_OLD_GROUPS}:
+        raise ValueError(f"no group of emoji is called {min(strange)!r}; fetch the sets anew")
     return np.array([GROUPS.index(g) if g in GROUPS else _OLD_GROUPS[g] for g in told])
 
 
@@ -457,13 +488,21 @@ def _drawn(of: dict, name: str, size: int, what: str) -> np.ndarray:
     namespaces = 'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
     svg = f'<svg {namespaces} viewBox="{view}">{body}</svg>'
     try:
+        if _depth(svg) > _DEEPEST:
+            raise ValueError(f"elements lie more than {_DEEPEST} deep in one another")
         png = resvg_py.svg_to_bytes(
             svg_string=svg, width=size, height=size, background="#ffffff", skip_system_fonts=True
         )
-    except ValueError as error:
+    except (ValueError, ElementTree.ParseError) as error:
         raise ValueError(f"{what} cannot be drawn: {error}") from error
     with Image.open(io.BytesIO(bytes(png))) as picture:
         return np.asarray(picture.convert("RGB"))
+
+
+def _depth(svg: str) -> int:
+    """Return how many elements at most lie in one another."""
+    events = ElementTree.iterparse(io.StringIO(svg), ("start", "end"))
+    return max(accumulate(1 if event == "start" else -1 for event, _ in events))
 
 
 def _shapes(size: int) -> Emoji:

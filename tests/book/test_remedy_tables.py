@@ -73,3 +73,15 @@ def test_the_live_check_of_the_chapters_can_fail():
     others = [runs for arm, runs in short.items() if arm != "HS 0.1"]
     assert not records.foretold(short["HS 0.1"], short["Baseline"].mean(), alike=others)
     assert records.foretold(short["HS 0.1"], short["HS 0.1"].mean(), alike=others)
+
+
+def test_the_tasks_on_emoji_were_asked_of_the_arms_whose_gaps_are_recorded():
+    tasks, gaps = records.load("emoji_tasks").frame(), remedy_tables.on_emoji("gap")
+    for name in ("gap", "uniformity_w2", "tau", "image_to_text", "text_to_image"):  # trained twice, alike
+        again, first = tasks.pivot(index="seed", columns="arm", values=name), remedy_tables.on_emoji(name)
+        np.testing.assert_allclose(again, first[list(again)], rtol=0.02, atol=2e-3)
+    zero_shot = remedy_tables.on_emoji("zero_shot")
+    assert set(zero_shot) <= set(gaps) and not zero_shot.isna().any(axis=None)
+    assert set(remedy_tables.printed().minimal_pairs.dropna().index) <= set(zero_shot)
+    with pytest.raises(ValueError, match="minimal_pairs"):
+        remedy_tables.on_emoji("minimal_pair")

@@ -39,6 +39,7 @@ def mirror(monkeypatch, tmp_path):
     monkeypatch.setenv("MGAPLIB_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("MGAPLIB_DATA", str(tmp_path / "data"))
     emoji._collection.cache_clear()
+    emoji._say.cache_clear()
     folder = tmp_path / "data" / emoji.FILES.folder
     folder.mkdir(parents=True)
 
@@ -168,11 +169,35 @@ def test_pictures_are_made_once_and_kept_whole(mirror, monkeypatch, tmp_path):
     np.testing.assert_array_equal(emoji.load(size=16).train.images, first.train.images)
 
 
-def test_a_cache_that_was_cut_short_is_made_anew(mirror, tmp_path):
+def test_a_damaged_cache_is_made_anew(mirror, tmp_path):
+    mirror()
+    first = emoji.load(size=16).train
+    kept = next((tmp_path / "cache").iterdir())
+    whole, rng, damaged = kept.read_bytes(), np.random.default_rng(0), []
+    damaged += [b"", whole[:500], whole[:-20], b"\x93NUMPY" + whole[6:], b"PK" + bytes(200)]
+    for at in rng.integers(len(whole), size=(20, 3)):
+        flipped = np.frombuffer(whole, np.uint8).copy()
+        flipped[at] ^= 0x55
+        damaged.append(flipped.tobytes())
+    for content in damaged:
+        kept.write_bytes(content)
+        emoji._collection.cache_clear()
+        again = emoji.load(size=16).train
+        np.testing.assert_array_equal(again.images, first.images)
+        assert again.names == first.names and (again.concepts == first.concepts).all()
+
+
+@pytest.mark.parametrize("what", ["a folder in its place", "a file for a cache"])
+def test_a_cache_that_cannot_be_kept_costs_time_only(mirror, tmp_path, what):
     mirror()
     first = emoji.load(size=16).train.images
     kept = next((tmp_path / "cache").iterdir())
-    kept.write_bytes(kept.read_bytes()[:500])
+    kept.unlink()
+    if what == "a folder in its place":
+        kept.mkdir()
+    else:
+        kept.parent.rmdir()
+        kept.parent.write_text("taken")
     emoji._collection.cache_clear()
     np.testing.assert_array_equal(emoji.load(size=16).train.images, first)
 
@@ -252,18 +277,49 @@ def test_a_picture_that_could_fetch_or_run_something_is_refused(mirror, body, fo
     assert found in str(error.value)
 
 
-def test_a_picture_that_is_no_svg_is_named(mirror):
-    mirror(changed("<g>"))
+@pytest.mark.parametrize(
+    "body", ["<g>", "<g/>\0", "<g/>&lol;", "<g" + " a='1'" * 2 + "/>", "<g>" * 9999 + "</g>" * 9999]
+)  # the last ends the process where it is drawn
+def test_a_picture_that_is_no_svg_is_named(mirror, body):
+    mirror(changed(body))
     with pytest.raises(ValueError, match=r"emojione.json's 'red-circle' cannot be drawn"):
         emoji.load(size=16)
 
 
+def test_elements_that_multiply_themselves_are_refused(mirror):
+    tens = [f'<g id="a{i + 1}">{f"""<use href="#a{i}"/>""" * 10}</g>' for i in range(8)]
+    mirror(changed(f'<defs><g id="a0"/>{"".join(tens)}</defs><use href="#a8"/>'))
+    with pytest.raises(ValueError, match="cannot be drawn"):
+        emoji.load(size=16)
+
+
 @pytest.mark.parametrize(
-    "content", [b"{}", b'{"icons": {"a": 3}}', b"[1", b'{"icons": {}, "categories": {}}']
-)
+    "content",
+    [
+        b"{}", b'{"icons": {"a": 3}}', b"[1", b"NaN", b"[" * 200_000, {"categories": ["Symbols"]},
+        {"aliases": [1]}, {"aliases": {"a": {"parent": 3}}}, {"chars": {"1f600": ["a"]}}, {"width": "16px"},
+        {"width": 0}, {"left": float("nan")}, {"icons": [{"body": ""}]},
+    ],
+)  # fmt: skip
 def test_a_file_of_another_kind_is_named(mirror, content):
-    mirror(lambda style, of: content if style == "noto" else of)
+    def change(style, of):
+        return of if style != "noto" else content if isinstance(content, bytes) else of | content
+
+    mirror(change)
     with pytest.raises(ValueError, match="noto.json is no set of icons"):
+        emoji.load(size=16)
+
+
+@pytest.mark.parametrize("of", [{"icons": {}}, {"categories": {"Symbols": ["nothing"]}}])
+def test_a_set_without_pictures_is_named(mirror, of):
+    mirror(lambda style, whole: whole | of if style == "noto" else whole)
+    with pytest.raises(ValueError, match="noto.json holds no picture"):
+        emoji.load(size=16)
+
+
+def test_an_unknown_group_is_named(mirror):
+    mirror(lambda style, of: of | {"categories": {"Weird": list(of["icons"])}})
+    with pytest.raises(ValueError, match="no group of emoji is called 'Weird'"):
         emoji.load(size=16)
 
 
@@ -281,7 +337,8 @@ def test_without_the_files_shapes_stand_in_and_say_so(mirror, capsys):
     with pytest.raises(FileNotFoundError, match="the emoji cannot be had.*stand_in=True"):
         emoji.load(size=16)
     world = emoji.load(size=16, stand_in=True)
-    assert "ShapeWorld" in world.stand_in and "Shown instead of emoji" in capsys.readouterr().out
+    emoji.load(size=24, stand_in=True)
+    assert "ShapeWorld" in world.stand_in and capsys.readouterr().out.count("Shown instead of emoji") == 1
     assert len(set(world.train.styles)) == 4 and len(world.style) > 1000
 
 
@@ -289,10 +346,17 @@ def test_without_the_files_shapes_stand_in_and_say_so(mirror, capsys):
     ("options", "message"),
     [
         ({"caption": "nam"}, "did you mean 'name'"),
-        ({"drop": 1.5}, "drop is 1.5"),
-        ({"mismatched": -0.1}, "mismatched is -0.1"),
-        ({"size": 4}, "size is 4"),
-        ({"shift": -1}, "shift -1"),
+        ({"drop": 1.5}, "drop is 1.5; pass a share"),
+        ({"drop": float("nan")}, "drop is nan; pass a share"),
+        ({"mismatched": -0.1}, "mismatched is -0.1; pass a share"),
+        ({"mismatched": None}, "mismatched is None; pass a share"),
+        ({"size": 4}, "size is 4; pass a whole number from 8"),
+        ({"size": 24.5}, "size is 24.5; pass a whole number"),
+        ({"size": 10_000}, "size is 10000; .* to 256"),
+        ({"shift": -1}, "shift is -1; a picture of 32 pixels moves by 0 to 31"),
+        ({"shift": 1.5}, "shift is 1.5"),
+        ({"seed": -1}, "seed is -1; pass a whole number from 0 on"),
+        ({"seed": "a"}, "seed is 'a'"),
     ],
 )
 def test_bad_options_are_refused(options, message):
