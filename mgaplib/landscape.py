@@ -86,7 +86,7 @@ def shift_number(value: float, name: str) -> float:
     return checks.within(value, name, -1e6, 1e6, "a shift is a finite number, a million gaps at most")
 
 
-_CELLS = 64 * 5000  # of one block: with its exponentials it fits a core's cache
+_CELLS = 48 * 5000  # of one block: with its exponentials it fits a core's cache
 _DEEPEST = {np.dtype("f4"): 60.0, np.dtype("f8"): 600.0}  # how far below, and
 _HIGHEST = {np.dtype("f4"): 75.0, np.dtype("f8"): 600.0}  # above its offset an exponent may lie
 _TIE = {np.dtype("f4"): 5e-7, np.dtype("f8"): 1e-12}  # cosines closer than this are equal but for rounding
@@ -150,50 +150,77 @@ def cross_entropies(pool: Pool, taus: np.ndarray, both_ways: tuple[bool, bool]) 
     """
     own = pool.own()
     by_row, by_col = both_ways
-    row_own, col_own = (
-        total / count
-        for total, count in zip(pool.joined(own, np.add), pool.joined(np.ones_like(own), np.add), strict=True)
-    )
-    n, kind, lowest = len(col_own), pool.gram.dtype, own.min()
-    totals = np.zeros((len(taus), 2))
-    columns = np.full((len(taus), n), -np.inf if by_col else 0.0)
+    sides = zip(pool.joined(own, np.add), pool.joined(np.ones_like(own), np.add), strict=True)
+    row_own, col_own = (total / count / taus[:, None] for total, count in sides)
+    (m, n), kind, lowest = pool.gram.shape, pool.gram.dtype, own.min()
+    in_rows, in_columns = np.zeros((len(taus), m)), np.full((len(taus), n), -np.inf)
     summed = 2 / taus < _HIGHEST[np.dtype("f8")]  # else even float64 cannot hold all of exp(-2 / tau) to 1
-    columns[summed] = 0
-    ones, spare = np.ones(max(pool.gram.shape), kind), None
-    for rows, cosines in pool.blocks():
-        spare = np.empty_like(cosines) if spare is None else spare
-        weights = spare[: len(cosines)]
-        top = float(cosines.max())
-        # Rounded as it is subtracted: the difference would put all terms off alike.
-        offset = float(kind.type((top + min(lowest, top)) / 2))
-        cosines -= kind.type(offset)
-        for t, tau in enumerate(taus):
-            rate = kind.type(1 / tau)
-            if (top - offset) / tau < _HIGHEST[kind] and (offset - lowest) / tau < _DEEPEST[kind]:
-                np.multiply(cosines, rate, out=weights)
-                np.exp(weights, out=weights)
-                sums = weights @ ones[:n] if by_row else None
-                row_offset, col_offset = 0.0, 0.0
-                col_sums = ones[: len(weights)] @ weights if by_col else None
-            else:
-                sums, row_offset = _safe_sums(cosines, rate, weights, 1) if by_row else (None, 0.0)
-                col_sums, col_offset = _safe_sums(cosines, rate, weights, 0) if by_col else (None, 0.0)
-            if by_row:
-                with np.errstate(divide="ignore"):  # a row without a partner may sum to 0
-                    logs = np.log(sums.astype(float)) + (row_offset + offset - row_own[rows]) / tau
-                totals[t, 0] += np.nansum(logs)
-            if by_col and summed[t]:
+    in_columns[summed] = 0
+    ones, spare, steps = np.ones(max(m, n), kind), None, _steps(1 / taus)
+    with np.errstate(divide="ignore"):  # what is far below its own pair's cosine, or has none, may sum to 0
+        for rows, cosines in pool.blocks():
+            if spare is None:
+                spare = [np.empty_like(cosines) for _ in range(1 + max(place for _, place, _ in steps))]
+            top = float(cosines.max())
+            # Rounded as it is subtracted: the difference would put all terms off alike.
+            offset = float(kind.type((top + min(lowest, top)) / 2))
+            cosines -= kind.type(offset)
+            for t, place, parts in steps:
+                tau, weights = taus[t], spare[place][: len(cosines)]
+                if (top - offset) / tau < _HIGHEST[kind] and (offset - lowest) / tau < _DEEPEST[kind]:
+                    if parts:
+                        first, *others = (spare[part][: len(cosines)] for part in parts)
+                        for other in others:
+                            first = np.multiply(first, other, out=weights)
+                    else:
+                        np.multiply(cosines, kind.type(1 / tau), out=weights)
+                        np.exp(weights, out=weights)
+                    sums, row_offset = weights @ ones[:n] if by_row else None, 0.0
+                    col_sums, col_offset = ones[: len(weights)] @ weights if by_col else None, 0.0
+                else:
+                    rate = kind.type(1 / tau)
+                    sums, row_offset = _safe_sums(cosines, rate, weights, 1) if by_row else (None, 0.0)
+                    col_sums, col_offset = _safe_sums(cosines, rate, weights, 0) if by_col else (None, 0.0)
                 # In float64 by name: before NumPy 2 a float32 array times a float64 number stays float32.
-                columns[t] += col_sums.astype(float) * np.exp((col_offset + offset - 1) / tau)
-            elif by_col:
-                with np.errstate(divide="ignore"):  # a column far below its own pair's cosine may sum to 0
+                if by_row:
+                    in_rows[t, rows] = np.log(sums, dtype=float) + (row_offset + offset) / tau
+                if by_col and summed[t]:
+                    factor = np.exp((col_offset + offset - 1) / tau)
+                    in_columns[t] += np.multiply(col_sums, factor, dtype=float)
+                elif by_col:
                     logs = np.log(col_sums) + (col_offset + offset) / tau
-                np.logaddexp(columns[t], logs, out=columns[t])
-    if by_col:
-        with np.errstate(divide="ignore"):
-            columns[summed] = np.log(columns[summed]) + 1 / taus[summed, None]
-        totals[:, 1] = np.nansum(columns - col_own / taus[:, None], axis=1)
-    return totals
+                    np.logaddexp(in_columns[t], logs, out=in_columns[t])
+        in_columns[summed] = np.log(in_columns[summed]) + 1 / taus[summed, None]
+    totals = np.nansum(in_rows - row_own, axis=1), np.nansum(in_columns - col_own, axis=1)
+    return np.stack([total if asked else 0 * taus for total, asked in zip(totals, both_ways, strict=True)], 1)
+
+
+def _steps(rates: np.ndarray) -> list[tuple[int, int, list[int]]]:
+    """Return in what order to take the rates, the lowest first, in what place, and of what places' product.
+
+    exp(50 c) is exp(20 c) exp(20 c) exp(10 c), and a product costs a fourth of an exp; where lower rates do
+    not add up to one, it is no product. Rounding adds up as the rates do, so there are two or three factors,
+    and never more than 16 exps in a product of products. A place is free once what it holds has been used.
+    """
+    order = np.argsort(rates, kind="stable")
+    rates, parts, exps = rates[order], [], []
+    for i, rate in enumerate(rates):
+        found, rest = [], rate
+        for lower in reversed(range(i)):
+            while len(found) < 3 and rates[lower] <= rest * (1 + 1e-12):
+                found.append(lower)
+                rest -= rates[lower]
+        count = sum(exps[part] for part in found)
+        possible = abs(rest) <= 1e-12 * rate and len(found) > 1 and count <= 16
+        parts.append(found if possible else [])
+        exps.append(count if possible else 1)
+    last = {part: i for i, found in enumerate(parts) for part in found}
+    held, steps = {}, []
+    for i, t in enumerate(order):
+        held[i] = min(set(range(len(held) + 1)) - set(held.values()))
+        steps.append((t, held[i], [held[part] for part in parts[i]]))
+        held = {part: place for part, place in held.items() if last.get(part, i) > i}
+    return steps
 
 
 def _safe_sums(cosines, rate, weights, axis: int) -> tuple[np.ndarray, np.ndarray]:

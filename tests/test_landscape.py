@@ -131,6 +131,37 @@ def test_any_pairs_any_shift_any_temperature(seed, n, lam, tau, images_only):
     assert land.loss(lam, tau)[0, 0] == pytest.approx(slow, rel=1e-6, abs=1e-6)
 
 
+@pytest.mark.filterwarnings("error")
+@settings(deadline=None, max_examples=60)
+@given(
+    st.integers(0, 10**6),
+    st.sampled_from(["float32", "float64"]),
+    st.floats(0.4, 30),
+    st.lists(st.integers(1, 16), min_size=1, max_size=7),
+    st.lists(st.floats(0.002, 3), max_size=3),
+)
+def test_temperatures_whose_inverses_add_up_agree_with_each_alone(seed, dtype, base, multiples, others):
+    taus = [1 / (base * multiple) for multiple in multiples] + others
+    x, y = draw(20, 6, seed=seed)
+    lam = np.random.default_rng(seed).uniform(-2, 3)
+    found = ShiftLandscape(x, y, dtype=dtype).loss(lam, taus)[0]
+    slow = [slow_loss(x, y, lam, tau, {}) for tau in taus]
+    assert found == pytest.approx(slow, rel=1e-6, abs=1e-5 if dtype == "float32" else 1e-9)
+
+
+def test_exponentials_are_products_where_the_inverse_temperatures_add_up():
+    def exps(scales):
+        return [scales[t] for t, _, parts in landscape._steps(np.array(scales, float)) if not parts]
+
+    assert exps(SCALES) == [1, 10]
+    assert exps([20, 50, 10, 100]) == [10]  # 50 = 20 + 20 + 10
+    assert exps([7, 7]) == [7, 7] and exps([100, 37.5, 14]) == [14, 37.5, 100]
+    assert exps([2**i for i in range(8)]) == [1, 32]  # rounding adds up: 16 exps in a product at most
+    assert [ShiftLandscape(*draw()).loss(0, 1 / s)[0, 0] for s in SCALES] == pytest.approx(
+        ShiftLandscape(*draw()).loss(0, 1 / np.array(SCALES))[0], rel=1e-12
+    )
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("tau", [0.0005, 0.002, 0.01, 0.05])
 def test_no_row_or_column_is_lost_to_underflow(dtype, tau):
