@@ -21,10 +21,15 @@ export function sharpCanvas(root, canvas, draw) {
   return { redraw, end: () => watcher.disconnect() };
 }
 
-/** Read the widget's colours, so that a canvas wears the page's theme. */
+/** Read the widget's colours, so that a canvas wears the page's theme; anew when the theme changes. */
 export function palette(root) {
   const style = getComputedStyle(root);
-  return (name) => style.getPropertyValue(`--mgap-${name}`).trim();
+  const read = new Map();
+  root.addEventListener("themechange", () => read.clear());
+  return (name) => {
+    if (!read.has(name)) read.set(name, style.getPropertyValue(`--mgap-${name}`).trim());
+    return read.get(name);
+  };
 }
 
 /** A line between two points. */

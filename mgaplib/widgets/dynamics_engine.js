@@ -119,13 +119,16 @@ class Adam {
   /** Turn derivatives into what is to be subtracted, in place. */
   move(slope) {
     this.steps += 1;
-    const { lr, mean, square } = this;
-    const [first, second] = [1 - 0.9 ** this.steps, 1 - 0.98 ** this.steps];
+    const { mean, square } = this;
+    const rate = this.lr / (1 - 0.9 ** this.steps);
+    const second = 1 / (1 - 0.98 ** this.steps);
     for (let k = 0; k < slope.length; k++) {
       const z = slope[k];
-      mean[k] = 0.9 * mean[k] + 0.1 * z;
-      square[k] = 0.98 * square[k] + 0.02 * z * z;
-      slope[k] = (lr * (mean[k] / first)) / (Math.sqrt(square[k] / second) + 1e-8);
+      const m = 0.9 * mean[k] + 0.1 * z;
+      const v = 0.98 * square[k] + 0.02 * z * z;
+      mean[k] = m;
+      square[k] = v;
+      slope[k] = (rate * m) / (Math.sqrt(second * v) + 1e-8);
     }
     return slope;
   }
@@ -155,6 +158,7 @@ export class FreePoints {
     this.logitSlopes = new Float64Array(n * n);
     this.sums = [0, 1].map(() => new Float64Array(n));
     this.best = [0, 1].map(() => new Float64Array(n));
+    this.moves = new Float64Array(this.points[0].length);
     this.#evaluate();
   }
 
@@ -198,7 +202,7 @@ export class FreePoints {
       }
     }
     this.tau = this.#tau();
-    this.gap = Math.sqrt(this.#between().reduce((sum, z) => sum + z * z, 0));
+    this.gap = this.#width();
     products(full[0], full[1], cosines, n, d);
     this.#lead();
 
@@ -216,26 +220,33 @@ export class FreePoints {
     if (keep) blend(keep, ...slopes, ...slopes);
   }
 
-  /** The vector from the texts' mean to the images'. */
-  #between() {
+  /** How far apart the images' mean and the texts' are. */
+  #width() {
     const { n, d } = this.setting;
     const [x, y] = this.full;
-    const vector = new Float64Array(d);
-    for (let at = 0; at < n * d; at++) vector[at % d] += (x[at] - y[at]) / n;
-    return vector;
+    let square = 0;
+    for (let k = 0; k < d; k++) {
+      let sum = 0;
+      for (let at = k; at < n * d; at += d) sum += x[at] - y[at];
+      square += (sum / n) ** 2;
+    }
+    return Math.sqrt(square);
   }
 
   /** How often a point is nearest to its partner, and by how much the worst placed one is. */
   #lead() {
     const { cosines, best, setting: { n } } = this;
-    for (const rivals of best) rivals.fill(-Infinity);
+    const [rows, columns] = best;
+    columns.fill(-Infinity);
     for (let i = 0; i < n; i++) {
+      let most = -Infinity;
       for (let j = 0; j < n; j++) {
-        const cosine = cosines[i * n + j];
         if (i === j) continue;
-        if (cosine > best[0][i]) best[0][i] = cosine;
-        if (cosine > best[1][j]) best[1][j] = cosine;
+        const cosine = cosines[i * n + j];
+        if (cosine > most) most = cosine;
+        if (cosine > columns[j]) columns[j] = cosine;
       }
+      rows[i] = most;
     }
     let found = 0;
     this.margin = Infinity;
@@ -252,23 +263,30 @@ export class FreePoints {
   #infoNCE(beta, captions, bothWays) {
     const { cosines, logitSlopes, setting: { n } } = this;
     const [rows, columns] = this.sums;
-    for (const sum of this.sums) sum.fill(0);
-    for (let i = 0; i < n; i++) {
-      for (let j = 0; j < n; j++) {
-        const share = Math.exp(beta * cosines[i * n + j] - beta);
-        logitSlopes[i * n + j] = share;
-        rows[i] += share;
+    columns.fill(0);
+    for (let i = 0, at = 0; i < n; i++) {
+      let sum = 0;
+      for (let j = 0; j < n; j++, at++) {
+        const share = Math.exp(beta * cosines[at] - beta);
+        logitSlopes[at] = share;
+        sum += share;
         columns[j] += share;
       }
+      rows[i] = sum;
     }
     let [loss, own] = [0, 0];
     for (let i = 0; i < n; i++) {
       loss += bothWays ? (Math.log(rows[i]) + Math.log(columns[i])) / 2 : Math.log(rows[i]);
       own += beta * cosines[i * n + captions[i]];
-      for (let j = 0; j < n; j++) {
-        const share = logitSlopes[i * n + j];
-        logitSlopes[i * n + j] = (bothWays ? (share / rows[i] + share / columns[j]) / 2 : share / rows[i]) / n;
-      }
+    }
+    // From here on the sums are what each share is to be multiplied with.
+    for (let i = 0; i < n; i++) {
+      rows[i] = (bothWays ? 0.5 : 1) / (n * rows[i]);
+      columns[i] = bothWays ? 0.5 / (n * columns[i]) : 0;
+    }
+    for (let i = 0, at = 0; i < n; i++) {
+      const row = rows[i];
+      for (let j = 0; j < n; j++, at++) logitSlopes[at] *= row + columns[j];
       logitSlopes[i * n + captions[i]] -= 1 / n;
     }
     return (loss - own) / n + beta;
@@ -293,7 +311,7 @@ export class FreePoints {
 
   /** Take one step, and measure anew. */
   step() {
-    const { points, slopes, adam, kind, setting: { n, d, model, loss, lr } } = this;
+    const { points, slopes, moves, adam, kind, setting: { n, d, model, loss, lr } } = this;
     const descent = model === "parallel";
     const wide = descent ? d - 1 : d;
     const root = descent ? Math.sqrt(1 - this.gamma ** 2) : 1;
@@ -308,11 +326,11 @@ export class FreePoints {
       this.gamma = Math.min(Math.max(this.gamma - lr * (across - (this.gamma / root) * along), 0), 0.999);
     }
     for (const side of [0, 1]) {
-      const [rows, slope] = [points[side], new Float64Array(n * wide)];
-      for (let i = 0; i < n; i++) {
+      const [rows, steep, slope] = [points[side], slopes[side], moves];
+      for (let at = 0, a = 0; at < rows.length; at += wide, a += d) {
         let radial = 0;
-        for (let k = 0; k < wide; k++) radial += root * slopes[side][i * d + k] * rows[i * wide + k];
-        for (let k = 0; k < wide; k++) slope[i * wide + k] = root * slopes[side][i * d + k] - radial * rows[i * wide + k];
+        for (let k = 0; k < wide; k++) radial += root * steep[a + k] * rows[at + k];
+        for (let k = 0; k < wide; k++) slope[at + k] = root * steep[a + k] - radial * rows[at + k];
       }
       if (!descent) adam[side].move(slope);
       const rate = descent ? lr : 1;
@@ -330,13 +348,51 @@ export class FreePoints {
   }
 }
 
-/** The products of the rows of one matrix with those of another. */
+/** The products of the rows of one matrix with those of another; four sums at a time, which wait less for one another. */
 function products(x, y, result, n, d) {
-  for (let i = 0; i < n; i++) {
-    for (let j = 0; j < n; j++) {
+  const fours = n - (n % 4);
+  for (let i = 0, at = 0; i < n; i++, at += n) {
+    const from = i * d;
+    for (let j = 0, b = 0; j < fours; j += 4, b += 4 * d) {
+      let p = 0, q = 0, r = 0, s = 0;
+      for (let k = 0; k < d; k++) {
+        const z = x[from + k];
+        p += z * y[b + k];
+        q += z * y[b + d + k];
+        r += z * y[b + 2 * d + k];
+        s += z * y[b + 3 * d + k];
+      }
+      result[at + j] = p;
+      result[at + j + 1] = q;
+      result[at + j + 2] = r;
+      result[at + j + 3] = s;
+    }
+    for (let j = fours; j < n; j++) {
       let sum = 0;
-      for (let k = 0, a = i * d, b = j * d; k < d; k++, a++, b++) sum += x[a] * y[b];
-      result[i * n + j] = sum;
+      for (let k = 0; k < d; k++) sum += x[from + k] * y[j * d + k];
+      result[at + j] = sum;
+    }
+  }
+}
+
+/**
+ * Add to each row of `sums` the rows of a matrix, each times a weight: that of row j in sum i is `weights[i * down + j * right]`.
+ * Four rows at a time, so that a sum is fetched and put back a quarter as often.
+ */
+function addWeighted(weights, down, right, rows, sums, factor, n, d) {
+  const fours = n - (n % 4);
+  for (let i = 0; i < n; i++) {
+    const to = i * d;
+    for (let j = 0, b = 0, at = i * down; j < fours; j += 4, b += 4 * d, at += 4 * right) {
+      const p = factor * weights[at];
+      const q = factor * weights[at + right];
+      const r = factor * weights[at + 2 * right];
+      const s = factor * weights[at + 3 * right];
+      for (let k = 0; k < d; k++) sums[to + k] += p * rows[b + k] + q * rows[b + d + k] + (r * rows[b + 2 * d + k] + s * rows[b + 3 * d + k]);
+    }
+    for (let j = fours; j < n; j++) {
+      const weight = factor * weights[i * down + j * right];
+      for (let k = 0; k < d; k++) sums[to + k] += weight * rows[j * d + k];
     }
   }
 }
@@ -344,19 +400,11 @@ function products(x, y, result, n, d) {
 /** From the loss's derivatives by the logits to those by the points, written into place, and that by 1 / tau. */
 function pointSlopes(logitSlopes, cosines, x, y, beta, slopeX, slopeY, n, d) {
   let betaSlope = 0;
+  for (let at = 0; at < n * n; at++) betaSlope += logitSlopes[at] * cosines[at];
   slopeX.fill(0);
   slopeY.fill(0);
-  for (let i = 0; i < n; i++) {
-    for (let j = 0; j < n; j++) {
-      const at = i * n + j;
-      betaSlope += logitSlopes[at] * cosines[at];
-      const slope = beta * logitSlopes[at];
-      for (let k = 0, a = i * d, b = j * d; k < d; k++, a++, b++) {
-        slopeX[a] += slope * y[b];
-        slopeY[b] += slope * x[a];
-      }
-    }
-  }
+  addWeighted(logitSlopes, n, 1, y, slopeX, beta, n, d);
+  addWeighted(logitSlopes, 1, n, x, slopeY, beta, n, d);
   return betaSlope;
 }
 

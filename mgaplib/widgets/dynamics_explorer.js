@@ -161,6 +161,7 @@ function render({ model, root, ends }) {
   let visible = false;
   let frame = 0;
   let until = LEG;
+  let turnOfCurves = 0;
 
   const set = (knobs) => {
     for (const [name, value] of Object.entries(knobs)) model.set(name, value);
@@ -328,7 +329,10 @@ function render({ model, root, ends }) {
     frame ||= requestAnimationFrame(tick);
   }
   function pause(speak = true) {
-    playing = false;
+    if (playing) {
+      playing = false;
+      draw(); // the curves that the last frame left out
+    }
     playButton.textContent = "Play";
     cancelAnimationFrame(frame);
     frame = 0;
@@ -339,11 +343,14 @@ function render({ model, root, ends }) {
   const numbers = ({ points: { gap, tau, loss, recall } }) => ({ gap, tau, loss, recall });
   function draw() {
     for (const [k, run] of runs.entries()) {
-      places[k].tiles.show(numbers(run));
       places[k].lens.look(run.points);
       places[k].picture.redraw();
     }
-    for (const { picture } of curves) picture.redraw();
+    // Curves move by a few pixels: while they run, every frame draws two of the four.
+    turnOfCurves = 1 - turnOfCurves;
+    for (const [k, { picture }] of curves.entries()) if (!playing || k % 2 === turnOfCurves) picture.redraw();
+    // Words last: after them the browser would lay the page out anew for each picture that asks for its size.
+    for (const [k, run] of runs.entries()) places[k].tiles.show(numbers(run));
     const [first, other] = runs.map(({ points }) => points);
     speaker.say(`Step ${first.steps.toLocaleString("en")}: gap ${words(first.gap, 3)}${other ? `, and ${words(other.gap, 3)} in the second run` : ""}; ${words(100 * first.recall, 0)} %${other ? ` and ${words(100 * other.recall, 0)} %` : ""} of the points find their partner.`);
   }
@@ -374,8 +381,7 @@ function render({ model, root, ends }) {
       ? (step) => box.left + (1 - (Math.log(10) / Math.log(Math.max(step, 10))) ** 2) * wide
       : (step) => box.left + (step / end) * wide;
     const logarithmic = name === "tau" || name === "loss";
-    const values = runs.flatMap(({ track, points }) => [...track.kept[name], points[name]]);
-    const highest = Math.max(...values);
+    const highest = runs.reduce((most, { track, points }) => track.kept[name].reduce((a, b) => Math.max(a, b), Math.max(most, points[name])), 0);
     const [low, high] = { tau: [0.004, 1.2], loss: [1e-4, Math.max(highest, 1)], recall: [0, 1], gap: [0, highest * 1.05 || 1] }[name];
     const scale = logarithmic ? (value) => Math.log(Math.max(value, low) / low) / Math.log(high / low) : (value) => (value - low) / (high - low);
     const y = (value) => height - box.bottom - scale(value) * tall;
@@ -400,8 +406,14 @@ function render({ model, root, ends }) {
       c.lineJoin = "round";
       c.strokeStyle = stroke;
       c.beginPath();
-      for (const [at, step] of track.kept.step.entries()) {
-        if (!view.theory || step >= 10) c.lineTo(x(step), y(track.kept[name][at]));
+      const { step: steps, [name]: values } = track.kept;
+      let [lastX, lastY] = [-9, -9];
+      for (let at = 0; at < steps.length; at++) {
+        if (view.theory && steps[at] < 10) continue;
+        const [right, down] = [x(steps[at]), y(values[at])];
+        if (right - lastX < 1 && Math.abs(down - lastY) < 1) continue; // less than a pixel away
+        c.lineTo(right, down);
+        [lastX, lastY] = [right, down];
       }
       if (!view.theory || points.steps >= 10) c.lineTo(x(points.steps), y(points[name]));
       c.stroke();
