@@ -195,7 +195,7 @@ function showMeasureHere({ model, root, ends }) {
     const note = drawn < found.pairs ? `${drawn} of ${found.pairs} pairs, drawn at random; every number here is theirs.` : found.aligned ? "" : "The first image and the first text of each group.";
     model.set("shift", 0);
     model.set("pair", -1);
-    const data = { ...tables, note };
+    const data = { ...tables, note, names: ["image", "text"], plurals: ["images", "texts"] };
     const shown = Object.create(model, { get: { value: (key) => (key === "data" ? data : key === "tries" ? [] : model.get(key)) } });
     for (const name of ["set", "on", "off", "save_changes"]) shown[name] = (...given) => model[name](...given);
     endExplorer = guarded(showGapExplorer)({ model: shown, el: place });
