@@ -19,8 +19,9 @@ OTHERS = ["#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#5d3a9b", "#333333", "#8c
 #: The colour and the mark of each way to train, by family, of each start and of each world; what a widget
 #: draws is seen on white and on black.
 LOOKS = {
-    "Baseline": ("#8c6d1f", "o"), "learned": ("#8c6d1f", "o"), "FLT": ("#7e62c8", "s"), "TS": ("#009e73", "^"),
-    "Softplus": ("#cc79a7", "D"), "Scale": ("#cc79a7", "v"), "SLRT": ("#cc79a7", "p"), "HS": ("#e69f00", "P"),
+    "Baseline": ("#8c6d1f", "o"), "learned": ("#8c6d1f", "o"), "FLT": ("#7e62c8", "s"),
+    "TS": ("#009e73", "^"), "Softplus": ("#cc79a7", "D"), "Scale": ("#cc79a7", "v"), "SLRT": ("#cc79a7", "p"),
+    "HS": ("#e69f00", "P"),
     "SS": ("#56b4e9", "X"), "Hard Swap Feature": ("#333333", "h"), "Remove": ("#333333", "*"),
     "fixed 0.01": ("#7e62c8", "s"), "fixed 0.1": ("#e69f00", "s"), "random start": ("#8c6d1f", "o"),
     "closed start": ("#56b4e9", "d"), "shapes": ("#009e73", "o"), "emoji": ("#cc79a7", "D"),
