@@ -1,7 +1,9 @@
 """The book's look: one colour for each modality, one style for every figure."""
 
 import contextlib
+import itertools
 import os
+from collections.abc import Iterable
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -14,14 +16,15 @@ PAPER = "#777777"  #: The colour of a value printed in a paper.
 #: Colours for anything that is not a modality, colour-blind safe, in this order.
 OTHERS = ["#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#5d3a9b", "#333333", "#8c6d1f"]
 
-#: The colour and the mark of each way to train, by family, of each start and of each world.
+#: The colour and the mark of each way to train, by family, of each start and of each world; what a widget
+#: draws is seen on white and on black.
 LOOKS = {
-    "Baseline": ("#333333", "o"), "FLT": ("#5d3a9b", "s"), "TS": ("#009e73", "^"),
-    "Softplus": ("#cc79a7", "D"), "Scale": ("#cc79a7", "v"), "SLRT": ("#cc79a7", "p"),
-    "HS": ("#e69f00", "P"), "SS": ("#56b4e9", "X"), "Hard Swap Feature": ("#8c6d1f", "h"),
-    "Remove": ("#8c6d1f", "*"),
-    "random start": ("#333333", "o"), "closed start": ("#56b4e9", "d"),
-    "shapes": ("#009e73", "o"), "emoji": ("#cc79a7", "D"),
+    "Baseline": ("#8c6d1f", "o"), "learned": ("#8c6d1f", "o"), "FLT": ("#7e62c8", "s"),
+    "TS": ("#009e73", "^"), "Softplus": ("#cc79a7", "D"), "Scale": ("#cc79a7", "v"), "SLRT": ("#cc79a7", "p"),
+    "HS": ("#e69f00", "P"),
+    "SS": ("#56b4e9", "X"), "Hard Swap Feature": ("#333333", "h"), "Remove": ("#333333", "*"),
+    "fixed 0.01": ("#7e62c8", "s"), "fixed 0.1": ("#e69f00", "s"), "random start": ("#8c6d1f", "o"),
+    "closed start": ("#56b4e9", "d"), "shapes": ("#009e73", "o"), "emoji": ("#cc79a7", "D"),
 }  # fmt: skip
 
 
@@ -35,7 +38,7 @@ def look(name: str) -> dict[str, str]:
         ValueError: If nothing in `LOOKS` begins like it.
 
     Example:
-        >>> look("FLT 0.01") == look("FLT 0.4") == {"color": "#5d3a9b", "marker": "s"}
+        >>> look("FLT 0.01") == look("FLT 0.4") == {"color": "#7e62c8", "marker": "s"}
         True
 
     Taught in chapter temperature.
@@ -44,6 +47,26 @@ def look(name: str) -> dict[str, str]:
         if name.startswith(family):
             return {"color": colour, "marker": mark}
     raise ValueError(f"name is {name!r}; it must begin like one of {', '.join(LOOKS)}")
+
+
+def colours(names: Iterable[str]) -> list[str]:
+    """Return a colour for each name: its own where it has one that none before it took, else one of `OTHERS`.
+
+    Args:
+        names: Arms, or anything else that is compared.
+
+    Example:
+        >>> colours(["FLT 0.01", "mine"]) == [look("FLT")["color"], OTHERS[0]]
+        True
+
+    Taught in chapter temperature.
+    """
+    found = []
+    for name in names:
+        own = next((colour for family, (colour, _) in LOOKS.items() if str(name).startswith(family)), None)
+        found.append(None if own in found else own)
+    rest = itertools.cycle([colour for colour in OTHERS if colour not in found] or OTHERS)
+    return [own or next(rest) for own in found]
 
 
 def use_book_style() -> None:

@@ -127,8 +127,7 @@ def figure(runs) -> str:
 
     drawn = Figure(figsize=(5.6, 3.2), dpi=160, layout="constrained", facecolor="white")
     panels = drawn.subplots(1, 2)
-    for k, (name, history) in enumerate(runs.items()):
-        color = plots.OTHERS[k % len(plots.OTHERS)]
+    for color, (name, history) in zip(plots.colours(runs), runs.items(), strict=True):
         for axes, what in zip(panels, ("gap", "image_to_text"), strict=True):
             axes.plot(history["step"], history[what], color=color, lw=1.8, label=name)
     for axes, title in zip(panels, ("gap", "R@1, image to text"), strict=True):

@@ -64,7 +64,7 @@ class TrainingScrubber(BookWidget):
         self._points = {name: _plane(snapshots)[:, :, rows] for name, snapshots in frames.items()}
         every = [record for records in self._records.values() for record in records.values()]
         recall = ("recall",) if all("recall" in record for record in every) else ()
-        colors = [plots.OTHERS[k % len(plots.OTHERS)] for k in range(len(frames))]
+        colors = plots.colours(self._records)
         data = {
             "n": len(rows),
             "pool": n,

@@ -103,3 +103,11 @@ def test_an_arm_looks_the_same_whatever_its_setting_and_no_two_families_alike():
     assert len({tuple(plots.look(arm).values()) for arm in arms}) == len(arms)
     with pytest.raises(ValueError, match="Baseline"):
         plots.look("baseline")
+
+
+def test_each_name_gets_a_colour_of_its_own_and_a_known_one_its_own():
+    names = ["fixed 0.01", "mine", "learned from 0.07", "learned from 0.01", "theirs"]
+    found = plots.colours(names)
+    assert found[0] == plots.look("FLT")["color"] and found[2] == plots.look("Baseline")["color"]
+    assert len(set(found)) == len(names)
+    assert len(plots.colours([f"run {k}" for k in range(20)])) == 20
