@@ -223,3 +223,11 @@ def test_a_network_without_its_norms_stays_on_the_device():
     assert next(bare.parameters()).device.type == DEVICE.type
     found = models.wrap(copy.deepcopy(bare)).encode_images(WORLD.images[:4])
     assert np.isfinite(found).all()
+
+
+def test_a_towers_layers_are_read_on_the_device():
+    here, there = (models.wrap(tiny(device)) for device in (CPU, DEVICE))
+    for tower, inputs in (("image", WORLD.images[:5]), ("text", WORLD.captions[:5])):
+        layers = [cone.tower_layers(clip, inputs, tower, batch_size=2) for clip in (here, there)]
+        for a, b in zip(*layers, strict=True):
+            np.testing.assert_allclose(b, a, atol=1e-5)

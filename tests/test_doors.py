@@ -44,7 +44,7 @@ ELSEWHERE = (
     "Pairs.take", "trusted", "Pairs.of", "centroid", "Flow",
     "Embeddings", "Cosines", "read_pairs", "Report", "zeroshot.prompts",
     "class_embeddings", "Correction.", "initialisation_share", "describe_cones", "checks.", "Benchmark",
-    "fairface_table", "choose_shift", "fuse", ".learn", ".extend", ".penalties",
+    "fairface_table", "choose_shift", "fuse", "tower_layers", ".learn", ".extend", ".penalties",
 )  # fmt: skip
 
 FORMS = {

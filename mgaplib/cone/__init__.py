@@ -15,9 +15,10 @@ from mgaplib.cone.networks import (
     without_norms,
 )
 from mgaplib.cone.solid_angle import log2_cap_share, log2_simplex_share
+from mgaplib.cone.towers import tower_layers
 
 __all__ = [
     "describe_cones", "full_mean_cosine", "initialisation_share", "kernels", "layer_products",
     "log2_cap_share", "log2_simplex_share", "mlp_layers", "raise_probability", "random_resnet18",
-    "without_norms",
+    "tower_layers", "without_norms",
 ]  # fmt: skip

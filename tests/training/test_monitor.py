@@ -140,6 +140,18 @@ def test_a_pass_of_one_modality_is_none_of_its_business():
         monitor.compute()
 
 
+class Towers(torch.nn.Module):
+    """Two towers of one layer each."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.image, self.text = torch.nn.Linear(5, 3), torch.nn.Linear(5, 3)
+
+    def forward(self, images, texts):
+        return self.image(images), self.text(texts)
+
+
 def share(rank: int, world: int, folder: str) -> None:
     """Show every world-th batch and leave what all processes computed in a file."""
     torch.set_num_threads(1)
@@ -157,7 +169,12 @@ def share(rank: int, world: int, folder: str) -> None:
     for i, batch in enumerate(batches(4)):
         if i % world == rank:
             monitor.update(*batch)
-    torch.save({"found": monitor.compute(), "refused": refused}, f"{folder}/{rank}.pt")
+    metric = torchmetric(5)
+    for i, batch in enumerate(batches(4)):
+        if i % world == rank:
+            metric.update(*batch)
+    found = {"metric": metric.compute(), "refused": refused}
+    torch.save({"found": monitor.compute(), **found}, f"{folder}/{rank}.pt")
     distributed.destroy_process_group()
 
 
@@ -166,7 +183,38 @@ def test_two_processes_compute_what_one_does(tmp_path):
     first, second = (torch.load(tmp_path / f"{rank}.pt") for rank in range(2))
     assert first == second
     assert first["found"] == pytest.approx(shown(*batches(4)), abs=1e-9)
+    assert first["metric"] == pytest.approx(first["found"], abs=1e-9)
     assert "each must update" in first["refused"]
+
+
+def test_in_the_loop_that_lightning_runs():
+    """Lightning's hooks in its order: a metric is a child module, logged and reset at an epoch's end."""
+
+    class Module(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.towers, self.gap, self.logged = Towers(), torchmetric(3), []
+
+        def training_step(self, batch):
+            images, texts = self.towers(*batch)
+            self.gap.update(images, texts)
+            return -(images * texts).mean()
+
+        def on_train_epoch_end(self):
+            self.logged.append(self.gap.compute())
+            self.gap.reset()
+
+    module = Module()
+    optimizer = torch.optim.SGD(module.parameters(), lr=0.1)
+    assert not [name for name in module.state_dict() if name.startswith("gap")]  # no checkpoint grows
+    for epoch in range(2):
+        before = [tuple(z.detach() for z in module.towers(*batch)) for batch in batches(1, seed=epoch)]
+        for batch in batches(1, seed=epoch):
+            optimizer.zero_grad()
+            module.training_step(batch).backward()
+            optimizer.step()
+        module.on_train_epoch_end()
+        assert module.logged[epoch] == pytest.approx(shown(*before), abs=1e-5)
 
 
 def test_in_torchmetrics_own_collection():
