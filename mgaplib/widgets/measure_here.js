@@ -45,7 +45,7 @@ function showMeasureHere({ model, root, ends }) {
   const drop = make("label", { class: "mgap-drop" }, make("b", {}, "Drop two files here, or choose them"), input,
     make("small", {}, "Images and texts, row i of one belongs to row i of the other: .npy, .npz, .csv. Or one .npz with both. They stay on this machine."));
   const tried = examples.map((example) => {
-    const button = make("button", { type: "button", class: "mgap-try" }, example.label);
+    const button = make("button", { type: "button", class: "mgap-try" }, `Try it: ${example.label}`);
     button.addEventListener("click", () => start({ example }));
     return button;
   });
@@ -137,11 +137,12 @@ function showMeasureHere({ model, root, ends }) {
     return made;
   };
 
+  const named = () => asked.example?.label ?? [...new Set(found.names)].join(" and ");
   function what() {
-    const { names, pairs, images, texts, aligned, dimensions, total, read } = found;
+    const { pairs, images, texts, aligned, dimensions, total, read } = found;
     const drawn = read < total ? ` ${read.toLocaleString("en")} of their ${total.toLocaleString("en")} pairs were drawn at random (seed 0); every number is theirs.` : "";
     const grouped = aligned ? "" : ` Equal rows are taken as one, with all the partners beside them: ${images} images and ${texts} texts in ${pairs} groups.`;
-    return `${names[0]}, ${names[1]}: ${read.toLocaleString("en")} pairs of ${dimensions.toLocaleString("en")} dimensions.${drawn}${grouped}`;
+    return `${named()}: ${read.toLocaleString("en")} pairs of ${dimensions.toLocaleString("en")} dimensions.${drawn}${grouped}`;
   }
   function showReading() {
     const sentences = reading(found, say, rate);
@@ -162,17 +163,17 @@ function showMeasureHere({ model, root, ends }) {
     showReading();
     tiles.show(metrics);
     results.replaceChildren(
-      make("p", { class: "mgap-title", role: "heading", "aria-level": 3 }, "What the numbers say"),
+      make("p", { class: "mgap-title", role: "heading", "aria-level": 2 }, "What the numbers say"),
       make("p", { class: "mgap-what" }, what()),
       tiles.element,
       reading_,
-      make("p", { class: "mgap-title", role: "heading", "aria-level": 3 }, "Which score is a match?"),
+      make("p", { class: "mgap-title", role: "heading", "aria-level": 2 }, "Which score is a match?"),
       make("label", { class: "mgap-choice" }, "Let pass", rates),
       scores,
-      make("p", { class: "mgap-title", role: "heading", "aria-level": 3 }, "What centring changes"),
+      make("p", { class: "mgap-title", role: "heading", "aria-level": 2 }, "What centring changes"),
       tableOf("Centring", TRIED_HEADS, [line("nothing", "as they are"), line("Centring", "each modality's mean taken off")]),
       make("p", { class: "mgap-note" }, `The means are learnt on one half of ${trial.of} pairs and judged on the other; the mean of three random halves, seeds 0 to 2. The command line tries eleven corrections.`),
-      make("p", { class: "mgap-title", role: "heading", "aria-level": 3 }, "Move it yourself"),
+      make("p", { class: "mgap-title", role: "heading", "aria-level": 2 }, "Move it yourself"),
       place,
       make("details", {}, make("summary", {}, "Every number"), tableOf("Every number", ["metric", "value", "95 % interval"], Object.entries(metrics).map(([name, value]) => [name, words(value, 4), span(intervals[name])]))),
       make("div", { class: "mgap-buttons", role: "group", "aria-label": "Keep it" },
@@ -183,7 +184,7 @@ function showMeasureHere({ model, root, ends }) {
     );
     place.replaceChildren(make("p", { class: "mgap-note" }, "The landscape is being computed."));
     results.hidden = false;
-    speaker.say(`${found.names[0]} and ${found.names[1]}: the gap is ${words(metrics.modality_gap, 2)}.`);
+    speaker.say(`${named()}: the gap is ${words(metrics.modality_gap, 2)}.`);
   }
   function showLandscape({ tables, why, drawn }) {
     endExplorer();

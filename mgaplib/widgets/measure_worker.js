@@ -38,7 +38,7 @@ async function readRows({ files, swapped, rules }) {
 async function work(asked) {
   const { rules, options, stops, example } = asked;
   const { names, sides, d, total } = example
-    ? { names: [`the images of ${example.label}`, `the texts of ${example.label}`], sides: decoded(example), d: example.d, total: example.n }
+    ? { names: [`images of ${example.label}`, `texts of ${example.label}`], sides: decoded(example), d: example.d, total: example.n }
     : await readRows(asked);
   const pairs = makePairs(...sides, d);
   if (pairs.groups < rules.least) throw new Refusal(`${pairs.groups} groups of equal rows are too few; at least ${rules.least} are needed, so that one half can judge what the other learns`);
