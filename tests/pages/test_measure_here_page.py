@@ -198,6 +198,8 @@ ATTEMPTS = [
     "new Promise((r, e) => { const w = new WebSocket('ws://127.0.0.1:9'); w.onopen = r; w.onerror = e })",
     "new Promise((r, e) => { const i = new Image(); i.onload = r; i.onerror = e;"
     " i.src = 'http://127.0.0.1:9/a.png' })",
+    "new Promise((r, e) => { const s = document.createElement('script'); s.onload = r; s.onerror = e;"
+    " s.src = 'http://127.0.0.1:9/a.js'; document.head.append(s) })",
 ]
 
 
