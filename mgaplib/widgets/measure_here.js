@@ -148,7 +148,7 @@ function showMeasureHere({ model, root, ends }) {
     const sentences = reading(found, say, rate);
     reading_.replaceChildren(...sentences.map(([said, chapter]) => make("li", {}, said, " ", make("small", {}, make("a", { href: chapters[chapter] }, chapter.replaceAll("_", " "))))));
     const at = found.thresholds.find((one) => one.rate === rate);
-    const lines = [["pair", "one pair"], ["query", `best hit among ${at.query?.pool ?? at.pair?.pool ?? "so few"}`]].map(([per, label]) => {
+    const lines = [["pair", "one pair"], ["candidate", "one pair, less its candidate's hub"], ["query", `best hit among ${at.query?.pool ?? at.pair?.pool ?? "so few"}`]].map(([per, label]) => {
       const one = at[per];
       const share = (value) => `${words(100 * value, 1)} %`;
       return [label, ...(one ? [words(one.score, 4), share(one.false_positive_rate), share(one.hit_rate)] : ["too few pairs", "", ""])];

@@ -415,7 +415,7 @@ def test_cosines_and_thresholds_are_the_librarys(measured):
         pairs.swapped.take(np.sort(half)) for half in (order[: len(order) // 2], order[len(order) // 2 :])
     )
     for at in found["thresholds"]:
-        for per in ("pair", "query"):
+        for per in ("pair", "query", "candidate"):
             try:
                 if per == "query" and at["rate"] * len(fit) < 1:
                     raise ValueError("as in the report")
@@ -468,9 +468,8 @@ def test_the_sentences_are_the_reports_own(measured, ask, rules):
     )
     expected = [words for words, _ in reading.sentences(report)]
     ours = [words for words, _ in again]
-    for words in ours[1:]:
-        assert any(sentence.startswith(words) for sentence in expected), words
-    assert expected[0].startswith(ours[0].split(". ")[0])
+    assert set(ours[1:]) < set(expected[1:])  # what corrections bring is the report's alone
+    assert len(expected) - len(ours) == 1 and expected[0].startswith(ours[0].split(". ")[0])
     assert [chapter for _, chapter in said] == [chapter for _, chapter in again]
 
 
