@@ -9,7 +9,7 @@ from mgaplib.embeddings.tables import MODALITIES
 from mgaplib.landscape import ShiftLandscape
 from mgaplib.pairs import Pairs
 from mgaplib.report import page, pairing, reading
-from mgaplib.report.report import MIN_PAIRS, cosines
+from mgaplib.report.report import MIN_PAIRS, RELATIONS, cosines
 from mgaplib.widgets.base import BookWidget, front_end, joined, png, within
 from mgaplib.widgets.gap_explorer import CURVE_SHIFTS, SHIFTS, TAUS, GapExplorer, places
 
@@ -73,7 +73,9 @@ class MeasureHere(BookWidget):
                 "shifts": SHIFTS.round(6).tolist(), "curve_shifts": CURVE_SHIFTS.round(6).tolist(),
                 "taus": TAUS.tolist(), "colors": {"image": plots.IMAGE, "text": plots.TEXT},
             },
-            "say": {"sentences": reading.SENTENCES, "pairing": pairing.WORDS},
+            "say": {
+                "sentences": reading.SENTENCES, "pairing": pairing.WORDS, "relation": RELATIONS["noticed"],
+            },
             "chapters": CHAPTERS,
             "style": page.STYLE,
             "examples": [{"label": label, **coded(pairs)} for label, pairs in examples.items()],

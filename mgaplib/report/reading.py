@@ -44,8 +44,8 @@ SENTENCES = {
     "of all searches; the partner comes at rank {rank:.0f} of {index}.",
     "threshold": "Is this one pair a match? Take a score above {score:.3f}: of random pairs held out, {pass} "
     "pass, of true pairs {hit}.",
-    "threshold_knowing": " With a threshold that knows the candidate, {pass} and {hit}: it first takes off what "
-    "the candidate scores with other queries (calibrate, per candidate).",
+    "threshold_knowing": " With a threshold that knows the candidate, {pass} and {hit}: it first takes off "
+    "what the candidate scores with other queries (calibrate, per candidate).",
     "threshold_lost": "If all of these are strangers, take a score above {score:.3f} for a match: of images "
     "and texts held out {pass} pass. How many matches it finds cannot be told without pairs that are right.",
     "best_hit": "Is the best hit of a search among {pool} images a match at all? Take a score above "

@@ -140,13 +140,15 @@ function showMeasureHere({ model, root, ends }) {
   const named = () => asked.example?.label ?? [...new Set(found.names)].join(" and ");
   function what() {
     const { pairs, images, texts, aligned, dimensions, total, read } = found;
-    const drawn = read < total ? ` ${read.toLocaleString("en")} of their ${total.toLocaleString("en")} pairs were drawn at random (seed 0); every number is theirs.` : "";
-    const grouped = aligned ? "" : ` Equal rows are taken as one, with all the partners beside them: ${images} images and ${texts} texts in ${pairs} groups.`;
-    return `${named()}: ${read.toLocaleString("en")} pairs of ${dimensions.toLocaleString("en")} dimensions.${drawn}${grouped}`;
+    const [many, all, wide] = [read, total, dimensions].map((number) => number.toLocaleString("en"));
+    const drawn = read < total ? ` ${many} of their ${all} pairs were drawn at random (seed 0); every number is theirs.` : "";
+    const grouped = ` ${say.relation} ${images} images and ${texts} texts in ${pairs} groups.`;
+    return `${named()}: ${many} pairs of ${wide} dimensions.${drawn}${aligned ? "" : grouped}`;
   }
   function showReading() {
     const sentences = reading(found, say, rate);
-    reading_.replaceChildren(...sentences.map(([said, chapter]) => make("li", {}, said, " ", make("small", {}, make("a", { href: chapters[chapter] }, chapter.replaceAll("_", " "))))));
+    const link = (chapter) => make("small", {}, make("a", { href: chapters[chapter] }, chapter.replaceAll("_", " ")));
+    reading_.replaceChildren(...sentences.map(([said, chapter]) => make("li", {}, said, " ", link(chapter))));
     const at = found.thresholds.find((one) => one.rate === rate);
     const lines = [["pair", "one pair"], ["candidate", "one pair, less its candidate's hub"], ["query", `best hit among ${at.query?.pool ?? at.pair?.pool ?? "so few"}`]].map(([per, label]) => {
       const one = at[per];
@@ -160,6 +162,7 @@ function showMeasureHere({ model, root, ends }) {
     const { trial, metrics, intervals } = found;
     const line = (name, label) => [label, ...TRIED.map(([key, digits]) => words(trial[name][key], digits))];
     const span = (ends_) => (ends_ ? ends_.map((end) => words(end, 3)).join(" to ") : "");
+    const every = Object.entries(metrics).map(([name, value]) => [name, words(value, 4), span(intervals[name])]);
     showReading();
     tiles.show(metrics);
     results.replaceChildren(
@@ -172,10 +175,11 @@ function showMeasureHere({ model, root, ends }) {
       scores,
       make("p", { class: "mgap-title", role: "heading", "aria-level": 2 }, "What centring changes"),
       tableOf("Centring", TRIED_HEADS, [line("nothing", "as they are"), line("Centring", "each modality's mean taken off")]),
-      make("p", { class: "mgap-note" }, `The means are learnt on one half of ${trial.of} pairs and judged on the other; the mean of three random halves, seeds 0 to 2. The command line tries eleven corrections.`),
+      make("p", { class: "mgap-note" }, `The means are learnt on one half of ${trial.of} pairs and judged on the other; ` +
+        "the mean of three random halves, seeds 0 to 2. The command line tries eleven corrections."),
       make("p", { class: "mgap-title", role: "heading", "aria-level": 2 }, "Move it yourself"),
       place,
-      make("details", {}, make("summary", {}, "Every number"), tableOf("Every number", ["metric", "value", "95 % interval"], Object.entries(metrics).map(([name, value]) => [name, words(value, 4), span(intervals[name])]))),
+      make("details", {}, make("summary", {}, "Every number"), tableOf("Every number", ["metric", "value", "95 % interval"], every)),
       make("div", { class: "mgap-buttons", role: "group", "aria-label": "Keep it" },
         button("Save as a page", savePage),
         button("Save as JSON", () => save("modality_gap.json", "application/json", JSON.stringify(record(), null, 2))),
@@ -193,7 +197,8 @@ function showMeasureHere({ model, root, ends }) {
       place.append(make("p", { class: "mgap-note" }, `There is no landscape to show: ${why}.`));
       return;
     }
-    const note = drawn < found.pairs ? `${drawn} of ${found.pairs} pairs, drawn at random; every number here is theirs.` : found.aligned ? "" : "The first image and the first text of each group.";
+    const few = drawn < found.pairs ? `${drawn} of ${found.pairs} pairs, drawn at random; every number here is theirs.` : "";
+    const note = `${found.aligned ? "" : "The first image and the first text of each group. "}${few}`;
     model.set("shift", 0);
     model.set("pair", -1);
     const data = { ...tables, note, names: ["image", "text"], plurals: ["images", "texts"] };
@@ -203,7 +208,8 @@ function showMeasureHere({ model, root, ends }) {
   }
 
   // --- keeping
-  const record = () => ({ made_by: "mgaplib, the page that measures your own files", ...found, reading: reading(found, say, rate).map(([said, chapter]) => ({ words: said, chapter })) });
+  const said = () => reading(found, say, rate).map(([sentence, chapter]) => ({ words: sentence, chapter }));
+  const record = () => ({ made_by: "mgaplib, the page that measures your own files", ...found, reading: said() });
   function savePage() {
     const page = document.implementation.createHTMLDocument(`Modality gap ${words(found.metrics.modality_gap, 2)}`);
     const copy = results.cloneNode(true);

@@ -11,6 +11,7 @@ from ipywidgets import embed
 from mgaplib.pairs import Pairs
 from mgaplib.report import MIN_PAIRS, MeasureHere, pairing, reading
 from mgaplib.report.measure_here import CHAPTERS, coded
+from mgaplib.report.report import RELATIONS
 
 RNG = np.random.default_rng(0)
 PAIRS = Pairs(RNG.normal(size=(50, 12)) + 1, RNG.normal(size=(50, 12)) - 1)
@@ -45,11 +46,12 @@ def test_what_a_page_saves_of_it_is_small(bench):
 
 
 def test_every_word_that_the_page_says_is_the_librarys(bench):
-    assert bench.data["say"] == {"sentences": reading.SENTENCES, "pairing": pairing.WORDS}
+    said = {"sentences": reading.SENTENCES, "pairing": pairing.WORDS, "relation": RELATIONS["noticed"]}
+    assert bench.data["say"] == said
     assert bench.data["rules"]["least"] == MIN_PAIRS
     named = set(re.findall(r'say\.(\w+)|say\[\w+ \? "(\w+)"|"(gap_\w+|cone_\w+)"', bench._esm))
     names = {name for found in named for name in found if name}
-    assert names <= {*reading.SENTENCES, *pairing.WORDS} and len(names) > 12
+    assert names <= {*reading.SENTENCES, *pairing.WORDS, "relation"} and len(names) > 12
     chapters = set(re.findall(r'\), "([a-z_]+)"\]', bench._esm)) | set(
         re.findall(r'\[\w+, "([a-z_]+)"\]', bench._esm)
     )
