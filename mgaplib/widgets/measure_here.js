@@ -150,9 +150,10 @@ function showMeasureHere({ model, root, ends }) {
     const link = (chapter) => make("small", {}, make("a", { href: chapters[chapter] }, chapter.replaceAll("_", " ")));
     reading_.replaceChildren(...sentences.map(([said, chapter]) => make("li", {}, said, " ", link(chapter))));
     const at = found.thresholds.find((one) => one.rate === rate);
-    const lines = [["pair", "one pair"], ["candidate", "one pair, less its candidate's hub"], ["query", `best hit among ${at.query?.pool ?? at.pair?.pool ?? "so few"}`]].map(([per, label]) => {
+    const share = (value) => `${words(100 * value, 1)} %`;
+    const search = `best hit among ${at.query?.pool ?? at.pair?.pool ?? "so few"}`;
+    const lines = [["pair", "one pair"], ["candidate", "one pair, less its candidate's hub"], ["query", search]].map(([per, label]) => {
       const one = at[per];
-      const share = (value) => `${words(100 * value, 1)} %`;
       return [label, ...(one ? [words(one.score, 4), share(one.false_positive_rate), share(one.hit_rate)] : ["too few pairs", "", ""])];
     });
     scores.replaceChildren(tableOf("Thresholds", ["a match scores above", "score", "strangers that pass", "partners that pass"], lines));
@@ -220,7 +221,8 @@ function showMeasureHere({ model, root, ends }) {
       image.alt = canvas.getAttribute("aria-label") ?? "";
       canvas.replaceWith(image);
     }
-    for (const part of copy.querySelectorAll("button, input, select, .mgap-slider, .mgap-toggle, .mgap-heard, .mgap-buttons")) part.remove();
+    copy.querySelector("select").replaceWith(` ${100 * rate} % of strangers`);
+    for (const part of copy.querySelectorAll("button, input, .mgap-slider, .mgap-toggle, .mgap-heard, .mgap-pair, .mgap-buttons")) part.remove();
     for (const link of copy.querySelectorAll("a")) link.replaceWith(link.textContent);
     for (const details of copy.querySelectorAll("details")) details.open = true;
     page.documentElement.lang = "en";
@@ -230,11 +232,15 @@ function showMeasureHere({ model, root, ends }) {
     const charset = page.createElement("meta");
     charset.setAttribute("charset", "utf-8");
     const looks = page.createElement("style");
-    looks.textContent = style;
+    looks.textContent = style + model.get("_css");
     page.head.prepend(charset, policy, looks);
     const title = page.createElement("h1");
     title.textContent = `The modality gap of these embeddings is ${words(found.metrics.modality_gap, 2)}`;
-    page.body.append(title, page.importNode(copy, true));
+    const body = page.createElement("div");
+    body.className = root.className;
+    body.dataset.theme = root.dataset.theme;
+    body.append(page.importNode(copy, true));
+    page.body.append(title, body);
     save("modality_gap.html", "text/html", `<!doctype html>\n${page.documentElement.outerHTML}`);
   }
 }
