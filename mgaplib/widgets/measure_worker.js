@@ -31,7 +31,9 @@ async function readRows({ files, swapped, rules }) {
     tell(`reads ${names[k]}`, k / 2);
     sides.push(checkedRows(await table.read(rows), d, names[k], rows));
   }
-  if (rows && sides.some((side) => twins(side, d).some((first, i) => first !== i))) {
+  // Were each row there twice, of rows drawn at this rate half as many would repeat one; fewer are no groups.
+  const many = (rows?.length ?? 0) ** 2 / total / 2;
+  if (rows && sides.some((side) => twins(side, d).filter((first, i) => first !== i).length > Math.max(0.75 * many, 2))) {
     const what = `Rows repeat in ${names.join(" or ")}, and ${total.toLocaleString("en")} pairs are more than a page measures`;
     const cure = "The command line draws whole groups: python -m mgaplib report IMAGES TEXTS -o report.html";
     throw new Refusal(`${what}: a draw of rows would tear apart what belongs together. ${cure}`);
