@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -56,6 +57,8 @@ def test_every_word_that_the_page_says_is_the_librarys(bench):
         re.findall(r'\[\w+, "([a-z_]+)"\]', bench._esm)
     )
     assert chapters & set(CHAPTERS) == set(CHAPTERS)
+    here = Path(__file__).parents[2] / "chapters/practice"
+    assert all((here / address).with_suffix(".md").is_file() for address in CHAPTERS.values())
 
 
 def test_codes_stand_for_rows(bench):
