@@ -12,6 +12,7 @@ from shown import PHONE, Shown
 from test_measure_engine import npy, several_captions
 
 from mgaplib import metrics
+from mgaplib.embeddings import NAMES, load_embeddings
 from mgaplib.pairs import Pairs
 from mgaplib.report import MeasureHere
 
@@ -68,6 +69,19 @@ def test_two_files_are_measured_and_shown(bench):
     assert f"The gap is {table.modality_gap:.2f} long" in bench.reading()[2]
     expect(bench.root.locator(".mgap-what")).to_contain_text("60 pairs of 16 dimensions")
     assert bench.root.locator(".mgap-explorer").get_by_role("slider", name="Shift").count() == 1
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_published_embeddings_go_through_files_and_worker_to_the_librarys_numbers(bench, name):
+    loaded = load_embeddings(name)
+    bench.choose(file("images.npy", npy(loaded.images)), file("texts.npy", npy(loaded.texts)))
+    expect(bench.root.locator(".mgap-reading li").first).to_be_visible()
+    with bench.page.expect_download() as told:
+        bench.root.get_by_role("button", name="JSON").click()
+    found = json.loads(Path(told.value.path()).read_text("utf-8"))["metrics"]
+    table = metrics.gap_report(loaded.images, loaded.texts).value
+    assert found == pytest.approx({metric: table[metric] for metric in found}, abs=1e-5)
+    assert len(found) == 19 and found["modality_gap"] > 0
 
 
 def test_files_can_be_dropped_and_swapped(bench):
