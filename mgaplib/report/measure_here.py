@@ -3,13 +3,15 @@
 import numpy as np
 import traitlets
 
+from mgaplib.book import plots
 from mgaplib.embeddings.files import BEGINNINGS, SUFFIXES
 from mgaplib.embeddings.tables import MODALITIES
+from mgaplib.landscape import ShiftLandscape
 from mgaplib.pairs import Pairs
 from mgaplib.report import page, pairing, reading
-from mgaplib.report.report import MIN_PAIRS
-from mgaplib.widgets.base import BookWidget, front_end, joined, within
-from mgaplib.widgets.gap_explorer import CURVE_SHIFTS, SHIFTS, TAUS, GapExplorer
+from mgaplib.report.report import MIN_PAIRS, RELATIONS, cosines
+from mgaplib.widgets.base import BookWidget, front_end, joined, png, within
+from mgaplib.widgets.gap_explorer import CURVE_SHIFTS, SHIFTS, TAUS, GapExplorer, places
 
 #: What a page measures: more rows are drawn, as many as these or as have so many numbers a side.
 ROWS, CELLS = 5000, 5000 * 1024
@@ -55,9 +57,6 @@ class MeasureHere(BookWidget):
         if not examples:
             raise ValueError("examples is empty; pass pairs by the words on their buttons")
         self._first = Pairs.of(next(iter(examples.values())))
-        explorer = GapExplorer(self._first)
-        self._picture, colors = explorer.picture(), explorer.data["colors"]
-        explorer.close()
         data = {
             "worker": joined("measure_worker"),
             "rules": {
@@ -72,9 +71,11 @@ class MeasureHere(BookWidget):
             "options": {"tau": 0.01, "rates": RATES, "trialled": _TRIALLED},
             "stops": {
                 "shifts": SHIFTS.round(6).tolist(), "curve_shifts": CURVE_SHIFTS.round(6).tolist(),
-                "taus": TAUS.tolist(), "colors": colors,
+                "taus": TAUS.tolist(), "colors": {"image": plots.IMAGE, "text": plots.TEXT},
             },
-            "say": {"sentences": reading.SENTENCES, "pairing": pairing.WORDS},
+            "say": {
+                "sentences": reading.SENTENCES, "pairing": pairing.WORDS, "relation": RELATIONS["noticed"],
+            },
             "chapters": CHAPTERS,
             "style": page.STYLE,
             "examples": [{"label": label, **coded(pairs)} for label, pairs in examples.items()],
@@ -94,8 +95,21 @@ class MeasureHere(BookWidget):
         return f"A page that measures files of embeddings in the browser; to try it on: {labels}."
 
     def picture(self) -> bytes:
-        """Return a PNG of the first example in the explorer, for where no widget can run."""
-        return self._picture
+        """Return a PNG of the first example: its points and its cosines, for where no widget can run."""
+        from matplotlib.figure import Figure
+
+        figure = Figure(figsize=(8, 3.2), dpi=110, layout="constrained")
+        left, right = figure.subplots(1, 2)
+        plots.plot_pairs(*places(ShiftLandscape(self._first), 0.0), ax=left)
+        left.set(xlabel="along the gap", ylabel="across it", title="images (blue) and texts (orange)")
+        found = cosines(self._first)
+        for name, color in (("random pairs", "#777777"), ("matched pairs", plots.OTHERS[0])):
+            right.hist(found[name], 60, density=True, color=color, alpha=0.6, label=name)
+        right.set(xlabel="cosine", yticks=[], title="which score is a match?")
+        right.legend(frameon=False)
+        for axes in (left, right):
+            axes.spines[["top", "right"]].set_visible(False)
+        return png(figure)
 
 
 #: Where the chapters lie that the report's sentences name, from the folder of Practice.

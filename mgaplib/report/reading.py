@@ -44,6 +44,8 @@ SENTENCES = {
     "of all searches; the partner comes at rank {rank:.0f} of {index}.",
     "threshold": "Is this one pair a match? Take a score above {score:.3f}: of random pairs held out, {pass} "
     "pass, of true pairs {hit}.",
+    "threshold_knowing": " With a threshold that knows the candidate, {pass} and {hit}: it first takes off "
+    "what the candidate scores with other queries (calibrate, per candidate).",
     "threshold_lost": "If all of these are strangers, take a score above {score:.3f} for a match: of images "
     "and texts held out {pass} pass. How many matches it finds cannot be told without pairs that are right.",
     "best_hit": "Is the best hit of a search among {pool} images a match at all? Take a score above "
@@ -253,13 +255,8 @@ def _threshold(report) -> tuple[str, str]:
     threshold, held_out = report.thresholds["pair"]
     if report.pairing.lost:
         return _passed("threshold_lost", threshold, held_out), "your_embeddings"
-    _, knowing = report.thresholds["candidate"]
-    return (
-        f"{_passed('threshold', threshold, held_out)} With a threshold that knows the candidate, "
-        f"{_percent(knowing['false_positive_rate'])} and {_percent(knowing['hit_rate'])}: it first takes off "
-        "what the candidate scores with other queries (calibrate, per candidate).",
-        "your_embeddings",
-    )
+    knowing = _passed("threshold_knowing", *report.thresholds["candidate"])
+    return _passed("threshold", threshold, held_out) + knowing, "your_embeddings"
 
 
 def _best_hit(report) -> tuple[str, str] | None:

@@ -61,7 +61,8 @@ function notFloats(kind, size) {
   if (kind === "b") return "true and false; for bits, save numpy.where(bits, 1.0, -1.0)";
   if (kind === "i" || kind === "u") {
     const packed = size === 1 ? "; if it is packed bits, save numpy.unpackbits(codes, axis=1) * 2.0 - 1" : "";
-    return `whole numbers; embeddings are floating point. Undo the coding with its own scale and offset and save ${SHORT}; without the offset every angle is wrong${packed}`;
+    const undo = `Undo the coding with its own scale and offset and save ${SHORT}; without the offset every angle is wrong`;
+    return `whole numbers; embeddings are floating point. ${undo}${packed}`;
   }
   if (kind !== "f") return OTHERS[kind] ?? "numbers of a kind that is not read here; save it with .astype('float32')";
   return [2, 4, 8].includes(size) ? "" : "long floating-point numbers; save them with .astype('float32')";
@@ -118,7 +119,8 @@ export async function openNpy(blob, name) {
 /** Unpack a deflated part, no more of it than was promised. */
 async function inflated(blob, size, name) {
   if (size > MOST_INFLATED) {
-    refuse(`${name} holds ${Math.round(size / 1e6).toLocaleString("en")} MB, packed: too much to unpack in a page. Save it with numpy.save, of which rows can be drawn, or use the command line: ${COMMAND}`);
+    const cure = `Save it with numpy.save, of which rows can be drawn, or use the command line: ${COMMAND}`;
+    refuse(`${name} holds ${Math.round(size / 1e6).toLocaleString("en")} MB, packed: too much to unpack in a page. ${cure}`);
   }
   const parts = [];
   let total = 0;
@@ -188,7 +190,8 @@ const MISSING = ["", "nan", "na", "null", "none", "inf", "-inf", "infinity", "-i
 /** Look at a table: columns of vectors written as text, or numbered columns of numbers that are one array. */
 async function openCsv(file, name, stem) {
   if (file.size > MOST_TEXT) {
-    refuse(`${name} is ${Math.round(file.size / 1e6).toLocaleString("en")} MB of text, too much for a page. Save the numbers with numpy.save, or use the command line: ${COMMAND}`);
+    const cure = `Save the numbers with numpy.save, or use the command line: ${COMMAND}`;
+    refuse(`${name} is ${Math.round(file.size / 1e6).toLocaleString("en")} MB of text, too much for a page. ${cure}`);
   }
   const lines = (await file.text()).replace(/^\ufeff/, "").split(/\r?\n/);
   while (lines.length && !lines.at(-1).trim()) lines.pop();
@@ -205,7 +208,8 @@ async function openCsv(file, name, stem) {
   const rowAt = (i) => {
     const cells = cellsOf(lines[start + i], by);
     if (cells.length !== names.length) {
-      refuse(`Line ${start + i + 1} of ${name} has ${cells.length} cells where the first has ${names.length}. Write the table again, quoting cells that hold a ${by === "\t" ? "tab" : `“${by}”`}`);
+      const cure = `Write the table again, quoting cells that hold a ${by === "\t" ? "tab" : `“${by}”`}`;
+      refuse(`Line ${start + i + 1} of ${name} has ${cells.length} cells where the first has ${names.length}. ${cure}`);
     }
     return comma ? cells.map((cell) => cell.replace(",", ".")) : cells;
   };
@@ -224,14 +228,17 @@ async function openCsv(file, name, stem) {
     const vector = (i) => {
       const cell = rowAt(i)[c];
       const inside = cell.slice(cell.indexOf("[") + 1, cell.lastIndexOf("]")).trim();
-      return inside.split(/[\s,;]+/).map((part) => Number(part.includes("...") ? refuse(`Column ${names[c]} of ${name} was shortened when it was printed (row ${i} has “...”). Save the vectors anew`) : part || NaN));
+      if (inside.includes("...")) refuse(`Column ${names[c]} of ${name} was shortened when it was printed (row ${i} has “...”). Save the vectors anew`);
+      return inside.split(/[\s,;]+/).map((part) => Number(part || NaN));
     };
     const d = vector(0).length;
     const read = async (rows) => {
       const found = new Float64Array(chosen(rows).length * d);
       for (const [k, i] of chosen(rows).entries()) {
         const row = vector(i);
-        if (row.length !== d) refuse(`Column ${names[c]} of ${name} has ${row.length} numbers in row ${i} and ${d} in the first. Give all rows one model's vectors`);
+        if (row.length !== d) {
+          refuse(`Column ${names[c]} of ${name} has ${row.length} numbers in row ${i} and ${d} in the first. Give all rows one model's vectors`);
+        }
         found.set(row, k * d);
       }
       return found;
@@ -294,7 +301,9 @@ async function openFile(file, { beginnings, suffixes }) {
   const kind = (suffix ?? "").toLowerCase();
   if (![".npy", ".npz", ".csv", ".tsv"].includes(kind)) {
     const whole = name.toLowerCase().replace(/\.gz$/, "");
-    if (suffixes.some((known) => whole.endsWith(known))) refuse(`${name}: this page reads .npy, .npz and .csv. The command line reads ${kind} too: ${COMMAND} IMAGES TEXTS -o report.html`);
+    if (suffixes.some((known) => whole.endsWith(known))) {
+      refuse(`${name}: this page reads .npy, .npz and .csv. The command line reads ${kind} too: ${COMMAND} IMAGES TEXTS -o report.html`);
+    }
     refuse(`${name} is no file of embeddings that is known here. Save the arrays with numpy.save, and choose two .npy files`);
   }
   if (!file.size) refuse(`${name} is empty. Choose the file that holds the numbers`);
@@ -339,7 +348,10 @@ export async function openBoth(files, rules) {
     const order = sides(stems, rules.modalities)?.[0] === stems[1] ? [1, 0] : [0, 1];
     const tables = order.map((k) => {
       const held = Object.keys(opened[k]);
-      if (held.length > 1) refuse(`${files[k].name} holds ${held.slice(0, 5).join(", ")}, and a second file was chosen beside it. Choose it alone if both sides are in it, else save the one array with numpy.save`);
+      if (held.length > 1) {
+        const cure = "Choose it alone if both sides are in it, else save the one array with numpy.save";
+        refuse(`${files[k].name} holds ${held.slice(0, 5).join(", ")}, and a second file was chosen beside it. ${cure}`);
+      }
       if (!held.length) refuse(`${files[k].name} holds no array. Choose the file that holds the numbers`);
       return opened[k][held[0]];
     });
@@ -351,12 +363,16 @@ export async function openBoth(files, rules) {
     const [only] = Object.values(arrays);
     if (only.codes) refuse(`${file} holds ${only.codes}`);
     if (only.shape.length !== 3 || only.shape[0] !== 2) {
-      refuse(`${file} holds one array of shape (${only.shape.join(", ")}), so one side is missing. Choose a second file with it, both at once, or one file that holds both`);
+      const cure = "Choose a second file with it, both at once, or one file that holds both";
+      refuse(`${file} holds one array of shape (${only.shape.join(", ")}), so one side is missing. ${cure}`);
     }
     return checkedBoth(["images", "texts"].map((side) => `${side} of ${file}`), halvesOf(only), rules);
   }
   const found = sides(held, rules.modalities) ?? sides(held.filter((key) => arrays[key].shape.length === 2 && !arrays[key].codes), rules.modalities);
-  if (!found) refuse(`${file} holds ${held.slice(0, 8).join(", ") || "no array"}, and it is not clear which two are the sides. Name them images and texts: numpy.savez(file, images=..., texts=...)`);
+  if (!found) {
+    const cure = "Name them images and texts: numpy.savez(file, images=..., texts=...)";
+    refuse(`${file} holds ${held.slice(0, 8).join(", ") || "no array"}, and it is not clear which two are the sides. ${cure}`);
+  }
   return checkedBoth(found.map((key) => `${key} of ${file}`), found.map((key) => arrays[key]), rules);
 }
 
@@ -369,7 +385,9 @@ export function checkedBoth(names, tables, { least }) {
   const [[n, d], [m, e]] = tables.map(({ shape }) => shape);
   if (d !== e) refuse(`${names[0]} has ${d} columns and ${names[1]} ${e}, which are two spaces. Embed both with one model`);
   if (n !== m) {
-    refuse(`${names[0]} has ${n.toLocaleString("en")} rows and ${names[1]} ${m.toLocaleString("en")}; here row i of one belongs to row i of the other. Where an image has several texts, repeat its row; or use the command line with a file that says who belongs to whom: ${COMMAND} IMAGES TEXTS --groups FILE`);
+    const cure = "Where an image has several texts, repeat its row; or use the command line with a file that says who belongs to whom";
+    const what = `${names[0]} has ${n.toLocaleString("en")} rows and ${names[1]} ${m.toLocaleString("en")}`;
+    refuse(`${what}; here row i of one belongs to row i of the other. ${cure}: ${COMMAND} IMAGES TEXTS --groups FILE`);
   }
   if (n < least) refuse(`${names[0]} has ${n} rows; at least ${least} pairs are needed, so that one half can judge what the other learns`);
   return { names, tables };
@@ -390,6 +408,9 @@ export function checkedRows(matrix, d, name, rows) {
       for (let k = i * d; k < (i + 1) * d; k++) matrix[k] /= peak; // or its square is no number
     }
   }
-  if (many) refuse(`${name} has a NaN or infinite value in row ${rows?.[bad] ?? bad} (${many} such ${many > 1 ? "rows" : "row"}); drop ${many > 1 ? "those rows" : "that row"} from both files`);
+  if (many) {
+    const [such, those] = many > 1 ? ["rows", "those rows"] : ["row", "that row"];
+    refuse(`${name} has a NaN or infinite value in row ${rows?.[bad] ?? bad} (${many} such ${such}); drop ${those} from both files`);
+  }
   return matrix;
 }

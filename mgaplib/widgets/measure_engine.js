@@ -9,6 +9,7 @@ const Z = 1.959964; // the normal law's 97.5 % quantile
 const FLIPS = 999;
 const RESAMPLES = 1000;
 const SPLITS = 3;
+const [NEAREST, HUBS] = [10, 0.5]; // queries by which a threshold knows a candidate, and their weight
 const SURE = 0.05; // how often chance may do as well
 const MISFIT = 0.05; // a pair that so many strangers beat does not look like one
 
@@ -405,28 +406,54 @@ export function thresholdAt(sorted, rate) {
   return allowed < 0 ? null : sorted[sorted.length - 1 - allowed];
 }
 
-/** For each rate a threshold a pair and one a search, learnt on half of the groups and judged on the other. */
+/** What each candidate's scores lose: half its mean with its nearest calibration queries; `own` of one leaves that one out. */
+function hubsOf(way, queries, candidates) {
+  const found = new Map();
+  for (const c of candidates) {
+    const nearest = Float64Array.from(queries.filter((q) => way.codes[q] !== way.others[c]), (q) => way.at(q, c)).sort().slice(-NEAREST - 1);
+    const sum = nearest.reduce((total, score) => total + score, 0);
+    const [next, first] = nearest; // the one that moves up where one of the nearest is left out
+    const without = (score) => (score >= first ? sum - score : sum - next);
+    found.set(c, { own: (score) => (HUBS * without(score)) / NEAREST, all: (HUBS * (sum - next)) / NEAREST });
+  }
+  return found;
+}
+
+/** For each rate thresholds a pair, a search, and a pair that knows its candidate: learnt on half of the groups, judged on the other. */
 function thresholds(pairs, table, rates) {
   const order = shuffled(pairs.groups, 0, 4);
-  const half = Math.floor(order.length / 2);
   const way = wayOf(pairs, table, true); // a text asks for its image
-  const [fit, test] = [order.slice(0, half), order.slice(half)].map((groups) => {
-    const [queries, candidates] = [rowsOf(pairs, 1, groups), rowsOf(pairs, 0, groups)];
-    const best = [];
-    for (const q of queries) {
+  const sides = [order.slice(0, Math.floor(order.length / 2)), order.slice(Math.floor(order.length / 2))].map((groups) => ({
+    groups,
+    queries: rowsOf(pairs, 1, groups),
+    candidates: rowsOf(pairs, 0, groups),
+  }));
+  const [learnt] = sides;
+  const partners = Math.max(...learnt.groups.map((g) => pairs.members[1][g].length));
+  const knows = learnt.queries.length - 1 - partners >= NEAREST;
+  const [fit, test] = sides.map(({ queries, candidates }, side) => {
+    const best = queries.map((q) => {
       let most = -Infinity;
       for (const c of candidates) if (way.codes[q] !== way.others[c]) most = Math.max(most, way.at(q, c));
-      best.push(most);
-    }
+      return most;
+    });
     const { own, strangers } = scoresOf(way, queries, candidates);
-    return { own, pair: strangers, query: Float64Array.from(best).sort(), pool: { pair: candidates.length, query: candidates.length - Math.round(own.length / queries.length) } };
+    const found = { own: { pair: own, query: own }, strangers: { pair: strangers, query: Float64Array.from(best).sort() } };
+    found.pool = { pair: candidates.length, query: candidates.length - Math.round(own.length / queries.length), candidate: candidates.length };
+    if (knows) {
+      const hubs = hubsOf(way, learnt.queries, candidates);
+      const less = { ...way, at: (q, c) => way.at(q, c) - (side ? hubs.get(c).all : hubs.get(c).own(way.at(q, c))) };
+      ({ own: found.own.candidate, strangers: found.strangers.candidate } = scoresOf(less, queries, candidates));
+    }
+    return found;
   });
   return rates.map((rate) => {
     const found = { rate };
-    for (const per of ["pair", "query"]) {
-      const score = per === "query" && rate * half < 1 ? null : thresholdAt(fit[per], rate);
+    for (const [per, strangers] of Object.entries(fit.strangers)) {
+      const score = per === "query" && rate * learnt.groups.length < 1 ? null : thresholdAt(strangers, rate);
       if (score === null) continue;
-      found[per] = { score, pool: fit.pool[per], false_positive_rate: shareAbove(test[per], score), hit_rate: shareAbove(test.own, score) };
+      const [passed, hit] = [test.strangers[per], test.own[per]].map((scores) => shareAbove(scores, score));
+      found[per] = { score, pool: fit.pool[per], false_positive_rate: passed, hit_rate: hit };
     }
     return found;
   });
@@ -664,6 +691,8 @@ export function reading(found, { sentences: say, pairing: ofPairs }, rate) {
   const at = found.thresholds.find((one) => one.rate === rate) ?? {};
   const passed = (sentence, { score, pool: of, false_positive_rate, hit_rate }) =>
     filled(sentence, { score, pool: of, pass: percent(false_positive_rate), hit: percent(hit_rate) });
+  const knowing = at.candidate && !lost ? passed(say.threshold_knowing, at.candidate) : "";
+  const onePair = at.pair ? passed(lost ? say.threshold_lost : say.threshold, at.pair) + knowing : "";
   return [
     [pairingWords(found.pairing, what, ofPairs), "your_embeddings"],
     [normal, "your_embeddings"],
@@ -671,7 +700,7 @@ export function reading(found, { sentences: say, pairing: ofPairs }, rate) {
     [cone, "random_networks"],
     [retrieval, "loss_landscape"],
     [mixed, "mixed_search"],
-    ...(at.pair ? [[passed(lost ? say.threshold_lost : say.threshold, at.pair), "your_embeddings"]] : []),
+    ...(onePair ? [[onePair, "your_embeddings"]] : []),
     ...(at.query && !lost ? [[passed(say.best_hit, at.query), "your_embeddings"]] : []),
   ];
 }

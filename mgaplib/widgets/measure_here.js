@@ -45,7 +45,7 @@ function showMeasureHere({ model, root, ends }) {
   const drop = make("label", { class: "mgap-drop" }, make("b", {}, "Drop two files here, or choose them"), input,
     make("small", {}, "Images and texts, row i of one belongs to row i of the other: .npy, .npz, .csv. Or one .npz with both. They stay on this machine."));
   const tried = examples.map((example) => {
-    const button = make("button", { type: "button", class: "mgap-try" }, example.label);
+    const button = make("button", { type: "button", class: "mgap-try" }, `Try it: ${example.label}`);
     button.addEventListener("click", () => start({ example }));
     return button;
   });
@@ -137,19 +137,23 @@ function showMeasureHere({ model, root, ends }) {
     return made;
   };
 
+  const named = () => asked.example?.label ?? [...new Set(found.names)].join(" and ");
   function what() {
-    const { names, pairs, images, texts, aligned, dimensions, total, read } = found;
-    const drawn = read < total ? ` ${read.toLocaleString("en")} of their ${total.toLocaleString("en")} pairs were drawn at random (seed 0); every number is theirs.` : "";
-    const grouped = aligned ? "" : ` Equal rows are taken as one, with all the partners beside them: ${images} images and ${texts} texts in ${pairs} groups.`;
-    return `${names[0]}, ${names[1]}: ${read.toLocaleString("en")} pairs of ${dimensions.toLocaleString("en")} dimensions.${drawn}${grouped}`;
+    const { pairs, images, texts, aligned, dimensions, total, read } = found;
+    const [many, all, wide] = [read, total, dimensions].map((number) => number.toLocaleString("en"));
+    const drawn = read < total ? ` ${many} of their ${all} pairs were drawn at random (seed 0); every number is theirs.` : "";
+    const grouped = ` ${say.relation} ${images} images and ${texts} texts in ${pairs} groups.`;
+    return `${named()}: ${many} pairs of ${wide} dimensions.${drawn}${aligned ? "" : grouped}`;
   }
   function showReading() {
     const sentences = reading(found, say, rate);
-    reading_.replaceChildren(...sentences.map(([said, chapter]) => make("li", {}, said, " ", make("small", {}, make("a", { href: chapters[chapter] }, chapter.replaceAll("_", " "))))));
+    const link = (chapter) => make("small", {}, make("a", { href: chapters[chapter] }, chapter.replaceAll("_", " ")));
+    reading_.replaceChildren(...sentences.map(([said, chapter]) => make("li", {}, said, " ", link(chapter))));
     const at = found.thresholds.find((one) => one.rate === rate);
-    const lines = [["pair", "one pair"], ["query", `best hit among ${at.query?.pool ?? at.pair?.pool ?? "so few"}`]].map(([per, label]) => {
+    const share = (value) => `${words(100 * value, 1)} %`;
+    const search = `best hit among ${at.query?.pool ?? at.pair?.pool ?? "so few"}`;
+    const lines = [["pair", "one pair"], ["candidate", "one pair, less its candidate's hub"], ["query", search]].map(([per, label]) => {
       const one = at[per];
-      const share = (value) => `${words(100 * value, 1)} %`;
       return [label, ...(one ? [words(one.score, 4), share(one.false_positive_rate), share(one.hit_rate)] : ["too few pairs", "", ""])];
     });
     scores.replaceChildren(tableOf("Thresholds", ["a match scores above", "score", "strangers that pass", "partners that pass"], lines));
@@ -159,22 +163,24 @@ function showMeasureHere({ model, root, ends }) {
     const { trial, metrics, intervals } = found;
     const line = (name, label) => [label, ...TRIED.map(([key, digits]) => words(trial[name][key], digits))];
     const span = (ends_) => (ends_ ? ends_.map((end) => words(end, 3)).join(" to ") : "");
+    const every = Object.entries(metrics).map(([name, value]) => [name, words(value, 4), span(intervals[name])]);
     showReading();
     tiles.show(metrics);
     results.replaceChildren(
-      make("p", { class: "mgap-title", role: "heading", "aria-level": 3 }, "What the numbers say"),
+      make("p", { class: "mgap-title", role: "heading", "aria-level": 2 }, "What the numbers say"),
       make("p", { class: "mgap-what" }, what()),
       tiles.element,
       reading_,
-      make("p", { class: "mgap-title", role: "heading", "aria-level": 3 }, "Which score is a match?"),
+      make("p", { class: "mgap-title", role: "heading", "aria-level": 2 }, "Which score is a match?"),
       make("label", { class: "mgap-choice" }, "Let pass", rates),
       scores,
-      make("p", { class: "mgap-title", role: "heading", "aria-level": 3 }, "What centring changes"),
+      make("p", { class: "mgap-title", role: "heading", "aria-level": 2 }, "What centring changes"),
       tableOf("Centring", TRIED_HEADS, [line("nothing", "as they are"), line("Centring", "each modality's mean taken off")]),
-      make("p", { class: "mgap-note" }, `The means are learnt on one half of ${trial.of} pairs and judged on the other; the mean of three random halves, seeds 0 to 2. The command line tries eleven corrections.`),
-      make("p", { class: "mgap-title", role: "heading", "aria-level": 3 }, "Move it yourself"),
+      make("p", { class: "mgap-note" }, `The means are learnt on one half of ${trial.of} pairs and judged on the other; ` +
+        "the mean of three random halves, seeds 0 to 2. The command line tries eleven corrections."),
+      make("p", { class: "mgap-title", role: "heading", "aria-level": 2 }, "Move it yourself"),
       place,
-      make("details", {}, make("summary", {}, "Every number"), tableOf("Every number", ["metric", "value", "95 % interval"], Object.entries(metrics).map(([name, value]) => [name, words(value, 4), span(intervals[name])]))),
+      make("details", {}, make("summary", {}, "Every number"), tableOf("Every number", ["metric", "value", "95 % interval"], every)),
       make("div", { class: "mgap-buttons", role: "group", "aria-label": "Keep it" },
         button("Save as a page", savePage),
         button("Save as JSON", () => save("modality_gap.json", "application/json", JSON.stringify(record(), null, 2))),
@@ -183,7 +189,7 @@ function showMeasureHere({ model, root, ends }) {
     );
     place.replaceChildren(make("p", { class: "mgap-note" }, "The landscape is being computed."));
     results.hidden = false;
-    speaker.say(`${found.names[0]} and ${found.names[1]}: the gap is ${words(metrics.modality_gap, 2)}.`);
+    speaker.say(`${named()}: the gap is ${words(metrics.modality_gap, 2)}.`);
   }
   function showLandscape({ tables, why, drawn }) {
     endExplorer();
@@ -192,7 +198,8 @@ function showMeasureHere({ model, root, ends }) {
       place.append(make("p", { class: "mgap-note" }, `There is no landscape to show: ${why}.`));
       return;
     }
-    const note = drawn < found.pairs ? `${drawn} of ${found.pairs} pairs, drawn at random; every number here is theirs.` : found.aligned ? "" : "The first image and the first text of each group.";
+    const few = drawn < found.pairs ? `${drawn} of ${found.pairs} pairs, drawn at random; every number here is theirs.` : "";
+    const note = `${found.aligned ? "" : "The first image and the first text of each group. "}${few}`;
     model.set("shift", 0);
     model.set("pair", -1);
     const data = { ...tables, note, names: ["image", "text"], plurals: ["images", "texts"] };
@@ -202,7 +209,8 @@ function showMeasureHere({ model, root, ends }) {
   }
 
   // --- keeping
-  const record = () => ({ made_by: "mgaplib, the page that measures your own files", ...found, reading: reading(found, say, rate).map(([said, chapter]) => ({ words: said, chapter })) });
+  const said = () => reading(found, say, rate).map(([sentence, chapter]) => ({ words: sentence, chapter }));
+  const record = () => ({ made_by: "mgaplib, the page that measures your own files", ...found, reading: said() });
   function savePage() {
     const page = document.implementation.createHTMLDocument(`Modality gap ${words(found.metrics.modality_gap, 2)}`);
     const copy = results.cloneNode(true);
@@ -213,7 +221,8 @@ function showMeasureHere({ model, root, ends }) {
       image.alt = canvas.getAttribute("aria-label") ?? "";
       canvas.replaceWith(image);
     }
-    for (const part of copy.querySelectorAll("button, input, select, .mgap-slider, .mgap-toggle, .mgap-heard, .mgap-buttons")) part.remove();
+    copy.querySelector("select").replaceWith(` ${100 * rate} % of strangers`);
+    for (const part of copy.querySelectorAll("button, input, .mgap-slider, .mgap-toggle, .mgap-heard, .mgap-pair, .mgap-buttons")) part.remove();
     for (const link of copy.querySelectorAll("a")) link.replaceWith(link.textContent);
     for (const details of copy.querySelectorAll("details")) details.open = true;
     page.documentElement.lang = "en";
@@ -223,11 +232,15 @@ function showMeasureHere({ model, root, ends }) {
     const charset = page.createElement("meta");
     charset.setAttribute("charset", "utf-8");
     const looks = page.createElement("style");
-    looks.textContent = style;
+    looks.textContent = style + model.get("_css");
     page.head.prepend(charset, policy, looks);
     const title = page.createElement("h1");
     title.textContent = `The modality gap of these embeddings is ${words(found.metrics.modality_gap, 2)}`;
-    page.body.append(title, page.importNode(copy, true));
+    const body = page.createElement("div");
+    body.className = root.className;
+    body.dataset.theme = root.dataset.theme;
+    body.append(page.importNode(copy, true));
+    page.body.append(title, body);
     save("modality_gap.html", "text/html", `<!doctype html>\n${page.documentElement.outerHTML}`);
   }
 }

@@ -13,6 +13,7 @@ from mgaplib.widgets import base
 
 FOLDER = ROOT / "mgaplib/widgets"
 ENGINES = ["numbers", "landscape_engine", "gram_engine", "sphere_engine", "dynamics_engine", "address"]
+ENGINES += ["embeddings_files", "measure_engine", "landscape_tables"]
 WIDGETS = sorted(path.stem for path in FOLDER.glob("*.js") if "export default" in path.read_text("utf-8"))
 
 

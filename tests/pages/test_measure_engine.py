@@ -17,7 +17,7 @@ from mgaplib.corrections.trials import _judge
 from mgaplib.dynamics.free_points import Draws
 from mgaplib.embeddings import load_embeddings, read_embeddings
 from mgaplib.metrics.retrieval import partner_cosines
-from mgaplib.pairs import Pairs
+from mgaplib.pairs import Pairs, group_sums
 from mgaplib.report import MeasureHere, measure, reading
 from mgaplib.report.measure_here import coded
 from mgaplib.search.thresholds import calibrate
@@ -66,7 +66,8 @@ def text_of(values) -> str:
 # --- files
 
 READ = """
-const files = a.files.map(([name, text]) => new File([Uint8Array.from(atob(text), (c) => c.charCodeAt(0))], name));
+const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
+const files = a.files.map(([name, text]) => new File([bytes(text)], name));
 try {
   const { names, tables } = await openBoth(files, a.rules);
   const found = [];
@@ -233,7 +234,7 @@ with warnings.catch_warnings():
             csv(np.column_stack([np.arange(30), ROWS])).replace(b".0,", b",", 30),
             "as an index does",
         ),
-        "csv with a gap": ("a.csv", csv(ROWS).replace(repr(float(ROWS[5, 2])).encode(), b""), "value in row 5"),
+        "csv with a gap": ("a.csv", csv(ROWS).replace(b"%r" % float(ROWS[5, 2]), b""), "value in row 5"),
         "csv shortened": ("a.csv", b"v\n" + b'"[0.1 ... 0.2]"\n' * 30, "shortened when it was printed"),
         "page named csv": ("a.csv", b"<html>", "a web page"),
         "bytes named csv": ("a.csv", b"1,2\x00\x01", "of another kind"),
@@ -283,9 +284,11 @@ def test_of_a_file_of_3_gb_only_the_rows_that_are_drawn_are_read(ask, rules):
         const size = head.length + 1500000 * 2048;
         const part = (from, to) => {
           read += to - from;
-          return to <= head.length ? head.slice(from, to).buffer : new Float32Array((to - from) / 4).fill(1 + from % 7).buffer;
+          if (to <= head.length) return head.slice(from, to).buffer;
+          return new Float32Array((to - from) / 4).fill(1 + from % 7).buffer;
         };
-        const blob = { size, slice: (from, to) => ({ arrayBuffer: async () => part(from, Math.min(to, size)) }) };
+        const slice = (from, to) => ({ arrayBuffer: async () => part(from, Math.min(to, size)) });
+        const blob = { size, slice };
         const table = await openNpy(blob, "a.npy");
         const rows = drawnOf(table.shape[0], 5000, 0);
         const matrix = await table.read(rows);
@@ -365,28 +368,22 @@ def test_metrics_are_the_librarys(measured):
 
 def test_intervals_are_those_of_the_librarys_law_with_the_pages_draws(measured):
     found, _, pairs = measured
-    n, draws = len(pairs), Draws(0, 3)
-    gaps, expected = [], metrics.gap_report(pairs)
+    n, draws, gaps = len(pairs), Draws(0, 3), []
+    sides = pairs.images.astype(float), pairs.texts.astype(float)
+    x, y = (group_sums(side, codes, n) for side, codes in zip(sides, pairs.codes, strict=True))
+    k, m = (np.bincount(codes, minlength=n) for codes in pairs.codes)
+
+    def mean_cosine(weights, a, b, of_a, of_b):
+        own, both = weights**2 @ (a * b).sum(axis=1), weights**2 @ (of_a * of_b)
+        return ((weights @ a) @ (weights @ b) - own) / ((weights @ of_a) * (weights @ of_b) - both)
+
     for _ in range(1000):
-        weights = np.bincount(np.floor(draws.uniform(n) * n).astype(int), minlength=n)
-        a, b = (
-            (weights[codes, None] * side).sum(0, dtype=float)
-            for side, codes in zip((pairs.images, pairs.texts), pairs.codes, strict=True)
-        )
-        sums = [np.zeros((n, pairs.shape[1])) for _ in range(2)]
-        for total, side, codes in zip(sums, (pairs.images, pairs.texts), pairs.codes, strict=True):
-            np.add.at(total, codes, side)
-        sizes = [np.bincount(codes, minlength=n) for codes in pairs.codes]
-        of = lambda u, v, s, t: (
-            (u @ v - weights**2 @ (sums[s] * sums[t]).sum(1))
-            / ((weights @ sizes[s]) * (weights @ sizes[t]) - weights**2 @ (sizes[s] * sizes[t]))
-        )  # noqa: E501, E731
-        gaps.append(np.sqrt(max(of(a, a, 0, 0) + of(b, b, 1, 1) - 2 * of(a, b, 0, 1), 0)))
+        w = np.bincount(np.floor(draws.uniform(n) * n).astype(int), minlength=n)
+        within = mean_cosine(w, x, x, k, k) + mean_cosine(w, y, y, m, m)
+        gaps.append(np.sqrt(max(within - 2 * mean_cosine(w, x, y, k, m), 0)))
     close(found["intervals"]["modality_gap"], np.percentile(gaps, [2.5, 97.5]).tolist())
-    spread = np.ptp(expected.loc["modality_gap", ["low", "high"]].astype(float))
-    assert found["intervals"]["modality_gap"] == pytest.approx(
-        expected.loc["modality_gap", ["low", "high"]].tolist(), abs=0.25 * spread
-    )
+    expected = metrics.gap_report(pairs).loc["modality_gap", ["low", "high"]].astype(float)
+    assert found["intervals"]["modality_gap"] == pytest.approx(expected.tolist(), abs=0.25 * np.ptp(expected))
 
 
 def test_chance_is_that_of_the_same_flips(measured):
@@ -418,7 +415,7 @@ def test_cosines_and_thresholds_are_the_librarys(measured):
         pairs.swapped.take(np.sort(half)) for half in (order[: len(order) // 2], order[len(order) // 2 :])
     )
     for at in found["thresholds"]:
-        for per in ("pair", "query"):
+        for per in ("pair", "query", "candidate"):
             try:
                 if per == "query" and at["rate"] * len(fit) < 1:
                     raise ValueError("as in the report")
@@ -451,24 +448,28 @@ def test_the_sentences_are_the_reports_own(measured, ask, rules):
     """Given the report's numbers, the page says what the report says, to the letter."""
     _, said, pairs = measured
     report = measure(pairs)
+    judged, (n, m) = report.pairing, (len(pairs.images), len(pairs.texts))
+    recalls = report.metrics[report.metrics.index.str.startswith("recall")]
+    at = {per: {"score": t.value, "pool": t.pool, **held} for per, (t, held) in report.thresholds.items()}
     numbers = {
         **report.to_dict(),
-        "aligned": pairs.groups is None, "pairs": report.pairs, "images": len(pairs.images), "texts": len(pairs.texts),
+        "aligned": pairs.groups is None,
+        "pairs": report.pairs, "images": n, "texts": m,
         "by_chance": report.to_dict()["gap_by_chance"],
-        "blind": {name: float(row.meaning.split()[-1]) for name, row in report.metrics.iterrows() if name.startswith("recall")},
-        "pairing": {"p_value": report.pairing.p_value, "misfits": report.pairing.misfits, "of": report.pairs, "shufflings": 999, "order": None},
+        "blind": {name: float(words.split()[-1]) for name, words in recalls.meaning.items()},
+        "pairing": {"p_value": judged.p_value, "misfits": judged.misfits, "of": report.pairs,
+                    "shufflings": 999, "order": None},
         "trial": {"nothing": report.corrections.loc["nothing"].to_dict(),
-                  "index": round(len(pairs) // 2 / len(pairs) * (len(pairs.images) + len(pairs.texts))) - 1},
-        "thresholds": [{"rate": 0.01, **{per: {"score": t.value, "pool": t.pool, **held} for per, (t, held) in report.thresholds.items()}}],
+                  "index": round(len(pairs) // 2 / len(pairs) * (n + m)) - 1},
+        "thresholds": [{"rate": 0.01, **at}],
     }  # fmt: skip
     again = ask(
         "return reading(a.found, a.say, 0.01)", found=json.loads(json.dumps(numbers)), say=rules["say"]
     )
     expected = [words for words, _ in reading.sentences(report)]
     ours = [words for words, _ in again]
-    for words in ours[1:]:
-        assert any(sentence.startswith(words) for sentence in expected), words
-    assert expected[0].startswith(ours[0].split(". ")[0])
+    assert set(ours[1:]) < set(expected[1:])  # what corrections bring is the report's alone
+    assert len(expected) - len(ours) == 1 and expected[0].startswith(ours[0].split(". ")[0])
     assert [chapter for _, chapter in said] == [chapter for _, chapter in again]
 
 
@@ -478,7 +479,8 @@ def test_the_pairing_is_judged_as_the_library_does(ask, rules, spoil):
     images = rng.normal(size=(60, 16))
     texts = images + 0.3 * rng.normal(size=images.shape)
     order = {
-        "shifted": np.roll(np.arange(60), 4), "reversed": np.arange(60)[::-1], "shuffled": rng.permutation(60),
+        "shifted": np.roll(np.arange(60), 4), "reversed": np.arange(60)[::-1],
+        "shuffled": rng.permutation(60),
         "by name": np.array(sorted(range(60), key=lambda i: str(i + 1))), "right": np.arange(60),
     }[spoil]  # fmt: skip
     texts = texts[order]
@@ -508,8 +510,10 @@ def test_the_explorers_tables_are_those_of_python(ask, name):
         const land = readLandscape(tabulate(oneEach(pairs), a.stops));
         const { gapLength, own, p, q } = land.pairs;
         const engine = makeLandscape(land);
-        return { gapLength, own: [...own], p: [...p], q: [...q], gram: [...land.pairs.gram], squared: [...land.squaredGaps],
-          across: [...land.pairs.acrossImages], curves: a.stops.taus.map((tau) => engine.curve(tau).map((way) => [...way])),
+        return {
+          gapLength, own: [...own], p: [...p], q: [...q], gram: [...land.pairs.gram],
+          squared: [...land.squaredGaps], across: [...land.pairs.acrossImages],
+          curves: a.stops.taus.map((tau) => engine.curve(tau).map((way) => [...way])),
           shares: a.stops.shifts.map((shift) => land.shares(shift)) }""",
         images=text_of(loaded.images),
         texts=text_of(loaded.texts),

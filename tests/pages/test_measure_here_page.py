@@ -1,0 +1,265 @@
+"""The page that measures a reader's own files: nothing leaves it, and what it says can be kept."""
+
+import base64
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from playwright.sync_api import expect
+from shown import PHONE, Shown
+from test_measure_engine import npy, several_captions
+
+from mgaplib import metrics
+from mgaplib.embeddings import NAMES, load_embeddings
+from mgaplib.pairs import Pairs
+from mgaplib.report import MeasureHere
+
+PAGE = "chapters/practice/measure_here.html"
+RNG = np.random.default_rng(0)
+MEANING = RNG.normal(size=(60, 16))
+IMAGES, TEXTS = MEANING + 2 * np.eye(16)[0], MEANING + RNG.normal(size=(60, 16)) - 2 * np.eye(16)[0]
+PAIRS = Pairs(IMAGES, TEXTS)
+
+
+def file(name: str, content: bytes) -> dict:
+    return {"name": name, "mimeType": "application/octet-stream", "buffer": content}
+
+
+FILES = [file("images.npy", npy(IMAGES)), file("texts.npy", npy(TEXTS))]
+
+
+class Bench(Shown):
+    """The widget, with files in the reader's hand."""
+
+    def __init__(self, page):
+        super().__init__(page, "mgap-measure")
+
+    def choose(self, *files):
+        self.root.locator("input[type=file]").set_input_files(files)
+
+    def finish(self):
+        """Wait for the explorer, which comes last."""
+        expect(self.root.locator(".mgap-explorer canvas").first).to_be_visible()
+        self.settle()
+
+    @property
+    def error(self):
+        return self.root.get_by_role("alert").first
+
+    def reading(self) -> list[str]:
+        return self.root.locator(".mgap-reading li").all_inner_texts()
+
+
+@pytest.fixture
+def bench(show):
+    return Bench(show(MeasureHere({"drawn pairs": PAIRS}, name="here")))
+
+
+def test_two_files_are_measured_and_shown(bench):
+    bench.choose(*FILES)
+    bench.finish()
+    table = metrics.gap_report(PAIRS).value
+    found = bench.root.locator(".mgap-results > .mgap-numbers [data-metric]")
+    seen = found.evaluate_all(
+        "all => Object.fromEntries(all.map(e => [e.dataset.metric, Number(e.dataset.value)]))"
+    )
+    assert seen == pytest.approx({name: table[name] for name in seen}, abs=1e-5) and len(seen) == 8
+    assert f"The gap is {table.modality_gap:.2f} long" in bench.reading()[2]
+    expect(bench.root.locator(".mgap-what")).to_contain_text("60 pairs of 16 dimensions")
+    assert bench.root.locator(".mgap-explorer").get_by_role("slider", name="Shift").count() == 1
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_published_embeddings_go_through_files_and_worker_to_the_librarys_numbers(bench, name):
+    loaded = load_embeddings(name)
+    bench.choose(file("images.npy", npy(loaded.images)), file("texts.npy", npy(loaded.texts)))
+    expect(bench.root.locator(".mgap-reading li").first).to_be_visible()
+    with bench.page.expect_download() as told:
+        bench.root.get_by_role("button", name="JSON").click()
+    found = json.loads(Path(told.value.path()).read_text("utf-8"))["metrics"]
+    table = metrics.gap_report(loaded.images, loaded.texts).value
+    assert found == pytest.approx({metric: table[metric] for metric in found}, abs=1e-5)
+    assert len(found) == 19 and found["modality_gap"] > 0
+
+
+def test_files_can_be_dropped_and_swapped(bench):
+    bench.page.evaluate(
+        """([images, texts]) => {
+          const held = new DataTransfer();
+          for (const [name, text] of [["b.npy", images], ["a.npy", texts]])
+            held.items.add(new File([Uint8Array.from(atob(text), c => c.charCodeAt(0))], name));
+          const drop = new DragEvent("drop", { dataTransfer: held, bubbles: true, cancelable: true });
+          document.querySelector(".mgap-drop").dispatchEvent(drop);
+        }""",
+        [base64.b64encode(one["buffer"]).decode() for one in FILES],
+    )
+    bench.finish()
+    expect(bench.root.locator(".mgap-what")).to_contain_text("b.npy and a.npy")
+    bench.root.get_by_role("button", name="Swap").click()
+    bench.finish()
+    expect(bench.root.locator(".mgap-what")).to_contain_text("a.npy and b.npy")
+
+
+def test_a_bad_file_is_said_and_a_good_one_afterwards_is_measured(bench):
+    bench.choose(FILES[0], file("texts.npy", npy(TEXTS.astype(int))))
+    expect(bench.error).to_contain_text("texts.npy holds whole numbers")
+    expect(bench.root.get_by_role("button", name="Cancel")).to_be_hidden()
+    bench.choose(*FILES)
+    bench.finish()
+    expect(bench.error).to_be_empty()
+
+
+def test_equal_rows_are_grouped_and_said(bench):
+    images, texts = several_captions()
+    bench.choose(file("images.npy", npy(images)), file("texts.npy", npy(texts)))
+    bench.finish()
+    expect(bench.root.locator(".mgap-what")).to_contain_text("40 images and 120 texts in 40 groups")
+    assert "finds one of its texts first" in bench.reading()[4]
+
+
+def test_more_than_a_page_measures_is_drawn_and_said(bench):
+    n = 5100
+    images = RNG.normal(size=(n, 4)).astype("f4")
+    images[:9] = images[0]  # a few that are equal are no groups
+    bench.choose(file("images.npy", npy(images + 1)), file("texts.npy", npy(images - 1)))
+    expect(bench.root.locator(".mgap-what")).to_contain_text("5,000 of their 5,100 pairs were drawn")
+    twice = np.repeat(RNG.normal(size=(n // 2, 4)), 2, axis=0)
+    bench.choose(file("images.npy", npy(twice)), file("texts.npy", npy(images)))
+    expect(bench.error).to_contain_text("a draw of rows would tear apart")
+
+
+def test_it_can_be_cancelled(bench):
+    big = RNG.normal(size=(4000, 256)).astype("f4")
+    bench.choose(file("images.npy", npy(big)), file("texts.npy", npy(-big)))
+    bench.root.get_by_role("button", name="Cancel").click()
+    expect(bench.root.get_by_role("status").first).to_contain_text("Cancelled")
+    expect(bench.root.get_by_role("progressbar")).to_be_hidden()
+    assert not bench.root.locator(".mgap-reading li").count()
+
+
+def test_the_rate_chooses_the_threshold(bench):
+    bench.root.get_by_role("button", name="drawn pairs").click()
+    bench.finish()
+    first = bench.reading()[6]
+    bench.root.get_by_role("combobox").select_option("0.1")
+    assert bench.reading()[6] != first
+    assert re.search(
+        r"10 %|9\.\d %|\d+\.\d %", bench.root.get_by_role("region", name="Thresholds").inner_text()
+    )
+
+
+def test_the_result_can_be_kept_as_json_and_as_a_page(bench, browser):
+    bench.choose(*FILES)
+    bench.finish()
+    with bench.page.expect_download() as told:
+        bench.root.get_by_role("button", name="JSON").click()
+    found = json.loads(Path(told.value.path()).read_text("utf-8"))
+    assert found["metrics"]["modality_gap"] == pytest.approx(metrics.modality_gap(PAIRS), abs=1e-6)
+    assert [line["words"] for line in found["reading"]][0].startswith("The pairing")
+    with bench.page.expect_download() as told:
+        bench.root.get_by_role("button", name="page").click()
+    kept = Path(told.value.path()).read_text("utf-8")
+    page = browser.new_context(offline=True).new_page()
+    asked = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.set_content(kept)
+    expect(page.get_by_role("heading", level=1)).to_contain_text("The modality gap of these embeddings is")
+    assert page.locator("img").count() == 2 and page.locator("li").count() >= 7
+    assert not page.locator("script, button, input, a").count() and not [
+        url for url in asked if not url.startswith("data:")
+    ]
+    page.context.close()
+
+
+def test_a_name_of_a_file_is_never_read_as_html(bench):
+    bench.choose(file("<img src=x onerror=alert(1)>.npy", npy(IMAGES)), FILES[1])
+    bench.finish()
+    assert not bench.root.locator("img").count()
+
+
+@pytest.mark.parametrize("options", [{}, {"color_scheme": "dark"}, PHONE, {"forced_colors": "active"}])
+def test_it_fits_and_axe_finds_nothing(show, options):
+    bench = Bench(show(MeasureHere({"drawn pairs": PAIRS}), **options))
+    assert bench.violations() == []
+    bench.root.get_by_role("button", name="drawn pairs").click()
+    bench.finish()
+    bench.root.locator("summary").press("Enter")
+    assert bench.violations() == []
+    assert bench.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_everything_is_reached_by_keyboard(bench):
+    bench.root.get_by_role("button", name="drawn pairs").press("Enter")
+    bench.finish()
+    bench.root.locator("input[type=file]").focus()
+    reached = set()
+    for _ in range(40):
+        bench.page.keyboard.press("Tab")
+        reached.add(
+            bench.page.evaluate("document.activeElement.textContent.trim() || document.activeElement.type")
+        )
+    assert {"Try it: drawn pairs", "Save as a page", "Save as JSON", "range", "Every number"} <= reached
+
+
+# --- in the book
+
+
+ATTEMPTS = [
+    "fetch('/index.html')",
+    "new Promise((r, e) => { const x = new XMLHttpRequest(); x.onload = r; x.onerror = e;"
+    " x.open('GET', '/'); x.send() })",
+    "new Promise((r, e) => { const w = new WebSocket('ws://127.0.0.1:9'); w.onopen = r; w.onerror = e })",
+    "new Promise((r, e) => { const i = new Image(); i.onload = r; i.onerror = e;"
+    " i.src = 'http://127.0.0.1:9/a.png' })",
+    "new Promise((r, e) => { const s = document.createElement('script'); s.onload = r; s.onerror = e;"
+    " s.src = 'http://127.0.0.1:9/a.js'; document.head.append(s) })",
+]
+
+
+def test_nothing_leaves_the_books_page(browser, site):
+    """From the moment that the page has loaded, the network hears nothing, and may hear nothing."""
+    context = browser.new_context()
+    page = context.new_page()
+    said = []
+    page.on("console", lambda message: said.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.goto(site + PAGE, wait_until="networkidle")
+    assert said == []  # the policy is in nobody's way
+    asked = []
+    page.on("request", lambda request: asked.append(request.url))
+    context.set_offline(True)
+    bench = Bench(page)
+    bench.choose(*FILES)
+    bench.finish()
+    bench.press("Shift", "ArrowRight", times=3)
+    with page.expect_download():
+        bench.root.get_by_role("button", name="JSON").click()
+    assert [url for url in asked if not url.startswith("blob:")] == [] and said == []
+    context.set_offline(False)
+    reached = []
+    context.route("**/*", lambda route: (reached.append(route.request.url), route.abort()))
+    for attempt in ATTEMPTS:
+        assert page.evaluate(f"{attempt}.then(() => 'left', () => 'stayed')") == "stayed", attempt
+    page.evaluate("navigator.sendBeacon('/beacon', 'rows')")
+    page.wait_for_function("() => performance.now() > 0")
+    assert reached == []
+    context.close()
+
+
+def test_without_scripts_the_page_names_the_command_line(browser, site):
+    page = browser.new_context(java_script_enabled=False).new_page()
+    page.goto(site + PAGE)
+    expect(page.locator(".widget-picture img")).to_be_visible()
+    expect(page.get_by_text("python -m mgaplib report images.npy texts.npy")).to_be_visible()
+    page.context.close()
+
+
+def test_the_examples_of_the_book_are_measured(visitor):
+    visit = visitor(PAGE, reduced_motion="reduce")
+    bench = Bench(visit.page)
+    assert bench.root.locator(".mgap-try").count() == 2
+    bench.root.locator(".mgap-try").nth(1).click()
+    bench.finish()
+    assert len(bench.reading()) >= 7 and visit.errors == []
