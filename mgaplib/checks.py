@@ -4,7 +4,7 @@ import contextlib
 import difflib
 import math
 import mmap
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -272,6 +272,16 @@ def temperature(tau: float, name: str = "tau") -> float:
             f"is logit_scale, the logarithm of 1/tau, pass {math.exp(-tau):.3g}"
         )
     return tau
+
+
+@contextlib.contextmanager
+def memory(cure: str) -> Iterator[None]:
+    """Say what to do where memory is full; a function's decorator, too. The outermost has the word."""
+    try:
+        yield
+    except MemoryError as error:
+        first = error.__cause__ or error
+        raise MemoryError(f"{first if str(first) else 'memory is full'}; {cure}") from first
 
 
 def known(name: str, options: Iterable[str], what: str) -> str:

@@ -300,6 +300,7 @@ class ShiftLandscape:
     Taught in chapter loss_landscape.
     """
 
+    @checks.memory('pass fewer pairs, some drawn at random, or dtype="float32": all cosines are held at once')
     def __init__(
         self,
         images,

@@ -1,6 +1,8 @@
 """What is refused at the door, and what the message names."""
 
 import re
+import subprocess
+import sys
 
 import hypothesis.extra.numpy as hnp
 import hypothesis.strategies as st
@@ -316,3 +318,47 @@ def test_a_table_is_never_measured_by_its_columns():
     table = [pd.DataFrame(side) for side in (x, -x)]
     wanted = report.measure(x, -x, max_pairs=30).metrics.value["modality_gap"]
     assert report.measure(*table, max_pairs=30).metrics.value["modality_gap"] == wanted
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux keeps to RLIMIT_AS")
+@pytest.mark.parametrize(
+    ("call", "cure"),
+    [
+        ("metrics.score_gap(x, x)", "pass fewer rows"),
+        ("ShiftLandscape(x, 1 - x)", 'pass fewer pairs, some drawn at random, or dtype="float32"'),
+    ],
+)
+def test_what_does_not_fit_into_memory_says_what_to_do(call, cure):
+    code = f"""
+import resource
+import numpy as np
+from mgaplib import metrics
+from mgaplib.landscape import ShiftLandscape
+x = np.random.default_rng(0).normal(size=(30_000, 4))
+resource.setrlimit(resource.RLIMIT_AS, (2**31, 2**31))
+try:
+    {call}
+except MemoryError as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "Unable to allocate" in done.stdout and cure in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("call", "cure"),
+    [
+        (lambda x: metrics.gap_report(x, -x), "pass fewer rows"),
+        (lambda x: report.measure(x, -x), "no room; lower max_pairs"),
+        (lambda x: report.measure_several({"image": x, "text": -x, "audio": x}), "no room; lower max_rows"),
+    ],
+)
+def test_the_outermost_function_names_its_own_argument(call, cure, monkeypatch):
+    def full(*_):
+        raise MemoryError("no room")
+
+    monkeypatch.setattr(metrics.gap, "strangers", full)
+    monkeypatch.setattr(metrics.several, "centroid_polygon", full)
+    monkeypatch.setattr(metrics, "centroid_polygon", full)
+    with pytest.raises(MemoryError, match=cure):
+        call(np.random.default_rng(0).normal(size=(60, 6)) + 1)

@@ -319,6 +319,7 @@ def _logistic(x: np.ndarray, label: np.ndarray) -> tuple[np.ndarray, float]:
     return plane[:-1], -plane[-1]
 
 
+@checks.memory("pass fewer rows, some drawn at random: all cosines are held at once")
 def score_gap(images, texts=None, *, groups=None) -> float:
     """Return how far scores within a modality lie from scores across: why one threshold cannot serve both.
 

@@ -30,6 +30,7 @@ from mgaplib.pairs import Pairs
 _RECALLS = (1, 5, 10)
 
 
+@checks.memory("pass fewer rows, some drawn at random: all cosines are held at once")
 def gap_report(images, texts=None, tau: float = 0.01, seed: int = 0, *, groups=None):
     """Return every metric of a set of pairs as a DataFrame: value, interval, unit, range and meaning.
 

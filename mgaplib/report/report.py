@@ -203,6 +203,7 @@ class Report:
         return page.page(self, captions, thumbnails)
 
 
+@checks.memory("lower max_pairs")
 def measure(
     images,
     texts=None,
