@@ -1,5 +1,6 @@
 """What is refused at the door, and what the message names."""
 
+import pathlib
 import re
 import subprocess
 import sys
@@ -362,3 +363,53 @@ def test_the_outermost_function_names_its_own_argument(call, cure, monkeypatch):
     monkeypatch.setattr(metrics, "centroid_polygon", full)
     with pytest.raises(MemoryError, match=cure):
         call(np.random.default_rng(0).normal(size=(60, 6)) + 1)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda torch: torch.nested.nested_tensor([torch.ones(3), torch.ones(2)]), "no plain tensor"),
+        (lambda torch: torch.empty(5, 3, device="meta"), "its data loaded"),
+        (lambda torch: torch.ones(5, 3, dtype=torch.complex64).conj(), "conjugate"),
+        (lambda torch: torch.quantize_per_tensor(torch.ones(5, 3), 0.1, 0, torch.qint8), "dequantized"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore")
+def test_a_tensor_that_is_no_plain_array_is_named(make, message):
+    torch = pytest.importorskip("torch")
+    with pytest.raises(TypeError, match=f"images is .*{message}"):
+        metrics.modality_gap(make(torch), np.ones((5, 3)))
+
+
+def test_a_sparse_data_frame_means_its_rows():
+    rows = np.random.default_rng(0).normal(size=(9, 4)) * [1, 0, 1, 1]
+    sparse = pd.DataFrame(rows).astype(pd.SparseDtype("float64", 0.0))
+    assert np.array_equal(checks.rows(sparse, "images"), rows)
+
+
+@pytest.mark.parametrize(
+    ("values", "error", "message"),
+    [
+        ("images.npy", TypeError, "images is a name, 'images.npy'; read it, with embeddings.read_embeddings"),
+        (pathlib.Path("a.npy"), TypeError, "read it"),
+        (np.ones((5, 0)), ValueError, "shape (5, 0); pass a 2-D array"),
+    ],
+)
+def test_what_is_no_rows_is_said_to_be_none(values, error, message):
+    with pytest.raises(error, match=re.escape(message)):
+        metrics.modality_gap(values, np.ones((5, 3)))
+
+
+@pytest.mark.parametrize(
+    ("groups", "message"),
+    [
+        (pd.array([0, 1, 1, None], dtype="Int64"), "no label for row 3"),
+        (pd.Series([pd.NaT] * 4), "no label for row 0"),
+        (pd.array(["a", "b", None, "b"], dtype="string"), "no label for row 2"),
+        (np.arange(4)[:, None], "4 x 1 labels for the 4 rows"),
+    ],
+)
+def test_labels_that_are_missing_or_no_row_are_named(groups, message):
+    x = np.random.default_rng(0).normal(size=(4, 3))
+    with pytest.raises(ValueError, match=message):
+        metrics.modality_gap(x, x + 1, groups=groups)
