@@ -86,8 +86,8 @@ def array(values, name: str) -> np.ndarray:
             return (values.float() if short else values).numpy()
         except (RuntimeError, TypeError) as error:  # nested, masked, quantized, without data
             raise TypeError(
-                f"{name} is no plain tensor ({str(error).partition('.')[0] or type(values).__name__}); pass a "
-                "dense one of floats: dequantized, without padding, its data loaded"
+                f"{name} is no plain tensor ({str(error).partition('.')[0] or type(values).__name__}); pass "
+                "a dense one of floats: dequantized, without padding, its data loaded"
             ) from error
     if hasattr(values, "toarray"):
         raise TypeError(f"{name} is sparse; pass {name}.toarray()")
@@ -113,7 +113,7 @@ def _frame(frame, name: str) -> np.ndarray:
     others = [f"{column!r} ({kind})" for column, kind in kinds.items() if kind.kind not in "f"]
     if not others:
         return frame.to_numpy(
-            f"f{max(np.dtype(getattr(kind, 'subtype', kind)).itemsize for kind in kinds)}", na_value=np.nan
+            f"f{max(getattr(kind, 'subtype', kind).itemsize for kind in kinds)}", na_value=np.nan
         )
     if all(kind.kind in "biu" for kind in kinds):
         return frame.to_numpy()
@@ -278,9 +278,10 @@ def temperature(tau: float, name: str = "tau") -> float:
     cure = "a temperature is a positive number such as 0.01 (CLIP's 1/100)"
     tau = within(tau, name, 1e-30, np.inf, cure)
     if tau > 3:
+        log = f", and if it is logit_scale, the logarithm of 1/tau, pass {math.exp(-tau):.3g}"
         raise ValueError(
-            f"{name} is {tau:g}, too high for a temperature; if it is 1/tau, pass {1 / tau:.3g}, and if it "
-            f"is logit_scale, the logarithm of 1/tau, pass {math.exp(-tau):.3g}"
+            f"{name} is {tau:g}, too high for a temperature; if it is 1/tau, pass {1 / tau:.3g}"
+            f"{log if tau < 10 else ''}"  # no model's logit_scale is above
         )
     return tau
 
