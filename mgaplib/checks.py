@@ -278,10 +278,9 @@ def temperature(tau: float, name: str = "tau") -> float:
     cure = "a temperature is a positive number such as 0.01 (CLIP's 1/100)"
     tau = within(tau, name, 1e-30, np.inf, cure)
     if tau > 3:
-        log = f", and if it is logit_scale, the logarithm of 1/tau, pass {math.exp(-tau):.3g}"
         raise ValueError(
-            f"{name} is {tau:g}, too high for a temperature; if it is 1/tau, pass {1 / tau:.3g}"
-            f"{log if tau < 10 else ''}"  # no model's logit_scale is above
+            f"{name} is {tau:g}, too high for a temperature; if it is 1/tau, pass {1 / tau:.3g}, and if it "
+            f"is logit_scale, the logarithm of 1/tau, pass {math.exp(-tau):.3g}"
         )
     return tau
 
