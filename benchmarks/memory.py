@@ -43,7 +43,7 @@ def main() -> None:
         figures = {
             "ours_mb": report(folder, ROWS),
             "small_files_mb": report(folder, DRAWN),
-            "floor_mb": peak("import pandas, scipy.optimize, sklearn.linear_model"),
+            "floor_mb": peak("import pandas"),
             "files_mb": 2 * ROWS * COLUMNS * 2 / 2**20,
         }
     line = {"name": f"report on {DRAWN} of {ROWS} x {COLUMNS} float16 rows (floor: the imports)"}

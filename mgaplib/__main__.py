@@ -30,8 +30,11 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         options.run(options)
     except MemoryError as error:
-        cure = "" if "memory; " in str(error) else f"; lower --max-pairs, which is {options.max_pairs}"
-        print(f"mgaplib: {error or 'memory is full'}{cure}", file=sys.stderr)
+        said = str(error)
+        if "into memory; " not in said:  # of a file, that is, which has been said
+            said = str(error.__cause__ or error) or "memory is full"
+            said = f"{said}; lower --max-pairs, which is {options.max_pairs}"
+        print(f"mgaplib: {said}", file=sys.stderr)
         return 2
     except (OSError, ValueError, TypeError, ImportError) as error:
         print(f"mgaplib: {error}", file=sys.stderr)

@@ -4,7 +4,8 @@ import contextlib
 import difflib
 import math
 import mmap
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -63,11 +64,13 @@ def rows(values, name: str) -> np.ndarray:
         raise TypeError(
             f"{name} holds {found.dtype}; embeddings are floating point: {_decoding(name, found)}"
         )
+    if isinstance(values, str | Path):
+        raise TypeError(f"{name} is a name, {str(values)!r:.60}; read it, with embeddings.read_embeddings")
     if found.dtype.kind != "f":
         raise TypeError(
             f"{name} is of type {type(values).__name__} and holds {found.dtype}; pass a 2-D array of floats"
         )
-    if found.ndim != 2:
+    if found.ndim != 2 or not found.shape[1] and len(found):
         raise ValueError(f"{name} has shape {found.shape}; pass a 2-D array, one embedding a row")
     return found
 
@@ -75,11 +78,17 @@ def rows(values, name: str) -> np.ndarray:
 def array(values, name: str) -> np.ndarray:
     """Return `values` as an array, whatever holds them and of whatever shape; `rows` says what and raises."""
     if hasattr(values, "detach"):  # a torch tensor, told apart without importing torch
-        values = values.detach().cpu()
         if "strided" not in str(values.layout):
             raise TypeError(f"{name} is sparse; pass {name}.to_dense()")
-        short = values.is_floating_point() and values.element_size() < 4  # NumPy has no bfloat16
-        return (values.float() if short else values).numpy()
+        try:
+            values = values.detach().cpu()
+            short = values.is_floating_point() and values.element_size() < 4  # NumPy has no bfloat16
+            return (values.float() if short else values).numpy()
+        except (RuntimeError, TypeError) as error:  # nested, masked, quantized, without data
+            raise TypeError(
+                f"{name} is no plain tensor ({str(error).partition('.')[0] or type(values).__name__}); pass "
+                "a dense one of floats: dequantized, without padding, its data loaded"
+            ) from error
     if hasattr(values, "toarray"):
         raise TypeError(f"{name} is sparse; pass {name}.toarray()")
     if np.ma.is_masked(values):
@@ -103,7 +112,9 @@ def _frame(frame, name: str) -> np.ndarray:
         return array(frame.iloc[:, 0], name)
     others = [f"{column!r} ({kind})" for column, kind in kinds.items() if kind.kind not in "f"]
     if not others:
-        return frame.to_numpy(f"f{max(kind.itemsize for kind in kinds)}", na_value=np.nan)
+        return frame.to_numpy(
+            f"f{max(getattr(kind, 'subtype', kind).itemsize for kind in kinds)}", na_value=np.nan
+        )
     if all(kind.kind in "biu" for kind in kinds):
         return frame.to_numpy()
     others[3:] = ["..."] * (len(others) > 3)
@@ -272,6 +283,16 @@ def temperature(tau: float, name: str = "tau") -> float:
             f"is logit_scale, the logarithm of 1/tau, pass {math.exp(-tau):.3g}"
         )
     return tau
+
+
+@contextlib.contextmanager
+def memory(cure: str) -> Iterator[None]:
+    """Say what to do where memory is full; a function's decorator, too. The outermost has the word."""
+    try:
+        yield
+    except MemoryError as error:
+        first = error.__cause__ or error
+        raise MemoryError(f"{first if str(first) else 'memory is full'}; {cure}") from first
 
 
 def known(name: str, options: Iterable[str], what: str) -> str:

@@ -300,6 +300,7 @@ class ShiftLandscape:
     Taught in chapter loss_landscape.
     """
 
+    @checks.memory('pass fewer pairs, some drawn at random, or dtype="float32": all cosines are held at once')
     def __init__(
         self,
         images,
@@ -339,9 +340,13 @@ class ShiftLandscape:
         Raises:
             ValueError: If a shift, a temperature, the direction or the block size makes no sense.
         """
-        taus = np.array([checks.temperature(t, "taus") for t in _row(taus, "taus")])
         checks.known(direction, DIRECTIONS, "direction")
         both_ways = direction != "text_to_image", direction != "image_to_text"
+        return self.both_losses(shifts, taus, block_size, both_ways).sum(axis=2) / sum(both_ways)
+
+    def both_losses(self, shifts, taus, block_size=None, both_ways=(True, True)) -> np.ndarray:
+        """Return `loss` with a last axis for image to text and text to image; 0 where it is not asked for."""
+        taus = np.array([checks.temperature(t, "taus") for t in _row(taus, "taus")])
         parts = [
             part for some in batches(len(self.pairs), block_size) if len((part := self._part(some))[2][0])
         ]
@@ -350,7 +355,7 @@ class ShiftLandscape:
             for pool in map(self._pool, _numbers(shifts))
         ]
         queries = [len(np.unique(side)) for side in self.pairs.partners]
-        return (np.array(losses).reshape(-1, len(taus), 2) / queries).sum(axis=2) / sum(both_ways)
+        return np.array(losses).reshape(-1, len(taus), 2) / queries
 
     def modality_gap(self, shifts) -> np.ndarray:
         """Return the length of the gap at each shift, of rows normalised again; `shifts` as in `loss`."""

@@ -350,11 +350,13 @@ def relation(groups, images: np.ndarray, texts: np.ndarray, names=("images", "te
             )
     for side, rows, name in zip(sides, (n, m), names, strict=True):
         if side.shape != (rows,):
+            count = " x ".join(map(str, side.shape))
             raise ValueError(
-                f"groups has {len(side)} labels for the {rows} rows of {name}; pass a label a row: one "
-                f"sequence where rows are aligned, or (labels of {names[0]}, labels of {names[1]})"
+                f"groups has {count} labels for the {rows} rows of {name}; pass a label a row: one sequence "
+                f"where rows are aligned, or (labels of {names[0]}, labels of {names[1]})"
             )
-        missing = np.array([label is None or label != label for label in side.tolist()])
+        # What equals nothing: NaN, NaT, and pandas' NA, which does not say so.
+        missing = np.array([label is None or str(label == label) != "True" for label in side.tolist()])
         if missing.any():
             raise ValueError(
                 f"groups has no label for row {int(np.argmax(missing))} of {name}; give each row one"

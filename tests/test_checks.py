@@ -1,6 +1,9 @@
 """What is refused at the door, and what the message names."""
 
+import pathlib
 import re
+import subprocess
+import sys
 
 import hypothesis.extra.numpy as hnp
 import hypothesis.strategies as st
@@ -38,7 +41,7 @@ def with_value(value):
         (np.ones((2, 2, 2)), ValueError, r"shape \(2, 2, 2\)"),
         (np.ones((1, 3)), ValueError, "1 rows; at least 2"),
         (np.ones((0, 3)), ValueError, "0 rows"),
-        (np.ones((2, 0)), ValueError, r"zero row \(0\)"),
+        (np.ones((2, 0)), ValueError, r"shape \(2, 0\)"),
         (with_value(np.nan), ValueError, r"NaN or infinite value in row 1 \(1 such rows\); drop"),
         (with_value(np.inf), ValueError, "NaN or infinite value in row 1"),
         (GOOD * [[1], [0]], ValueError, r"zero row \(1\).*no direction"),
@@ -316,3 +319,97 @@ def test_a_table_is_never_measured_by_its_columns():
     table = [pd.DataFrame(side) for side in (x, -x)]
     wanted = report.measure(x, -x, max_pairs=30).metrics.value["modality_gap"]
     assert report.measure(*table, max_pairs=30).metrics.value["modality_gap"] == wanted
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux keeps to RLIMIT_AS")
+@pytest.mark.parametrize(
+    ("call", "cure"),
+    [
+        ("metrics.score_gap(x, x)", "pass fewer rows"),
+        ("ShiftLandscape(x, 1 - x)", 'pass fewer pairs, some drawn at random, or dtype="float32"'),
+    ],
+)
+def test_what_does_not_fit_into_memory_says_what_to_do(call, cure):
+    code = f"""
+import resource
+import numpy as np
+from mgaplib import metrics
+from mgaplib.landscape import ShiftLandscape
+x = np.random.default_rng(0).normal(size=(30_000, 4))
+resource.setrlimit(resource.RLIMIT_AS, (2**31, 2**31))
+try:
+    {call}
+except MemoryError as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "Unable to allocate" in done.stdout and cure in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("call", "cure"),
+    [
+        (lambda x: metrics.gap_report(x, -x), "pass fewer rows"),
+        (lambda x: report.measure(x, -x), "no room; lower max_pairs"),
+        (lambda x: report.measure_several({"image": x, "text": -x, "audio": x}), "no room; lower max_rows"),
+    ],
+)
+def test_the_outermost_function_names_its_own_argument(call, cure, monkeypatch):
+    def full(*_):
+        raise MemoryError("no room")
+
+    monkeypatch.setattr(metrics.gap, "strangers", full)
+    monkeypatch.setattr(metrics.several, "centroid_polygon", full)
+    monkeypatch.setattr(metrics, "centroid_polygon", full)
+    with pytest.raises(MemoryError, match=cure):
+        call(np.random.default_rng(0).normal(size=(60, 6)) + 1)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda torch: torch.nested.nested_tensor([torch.ones(3), torch.ones(2)]), "no plain tensor"),
+        (lambda torch: torch.empty(5, 3, device="meta"), "its data loaded"),
+        (lambda torch: torch.ones(5, 3, dtype=torch.complex64).conj(), "conjugate"),
+        (lambda torch: torch.quantize_per_tensor(torch.ones(5, 3), 0.1, 0, torch.qint8), "dequantized"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore")
+def test_a_tensor_that_is_no_plain_array_is_named(make, message):
+    torch = pytest.importorskip("torch")
+    with pytest.raises(TypeError, match=f"images is .*{message}"):
+        metrics.modality_gap(make(torch), np.ones((5, 3)))
+
+
+def test_a_sparse_data_frame_means_its_rows():
+    rows = np.random.default_rng(0).normal(size=(9, 4)) * [1, 0, 1, 1]
+    sparse = pd.DataFrame(rows).astype(pd.SparseDtype("float64", 0.0))
+    assert np.array_equal(checks.rows(sparse, "images"), rows)
+
+
+@pytest.mark.parametrize(
+    ("values", "error", "message"),
+    [
+        ("images.npy", TypeError, "images is a name, 'images.npy'; read it, with embeddings.read_embeddings"),
+        (pathlib.Path("a.npy"), TypeError, "read it"),
+        (np.ones((5, 0)), ValueError, "shape (5, 0); pass a 2-D array"),
+    ],
+)
+def test_what_is_no_rows_is_said_to_be_none(values, error, message):
+    with pytest.raises(error, match=re.escape(message)):
+        metrics.modality_gap(values, np.ones((5, 3)))
+
+
+@pytest.mark.parametrize(
+    ("groups", "message"),
+    [
+        (pd.array([0, 1, 1, None], dtype="Int64"), "no label for row 3"),
+        (pd.Series([pd.NaT] * 4), "no label for row 0"),
+        (pd.array(["a", "b", None, "b"], dtype="string"), "no label for row 2"),
+        (np.arange(4)[:, None], "4 x 1 labels for the 4 rows"),
+    ],
+)
+def test_labels_that_are_missing_or_no_row_are_named(groups, message):
+    x = np.random.default_rng(0).normal(size=(4, 3))
+    with pytest.raises(ValueError, match=message):
+        metrics.modality_gap(x, x + 1, groups=groups)

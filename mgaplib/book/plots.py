@@ -6,7 +6,6 @@ import os
 from collections.abc import Iterable
 
 import matplotlib as mpl
-import matplotlib.pyplot as plt
 import numpy as np
 from cycler import cycler
 
@@ -127,6 +126,7 @@ def narrow(figure, width: float = 3.9):
         Whether anything was changed: a figure that is narrow enough stays as it is.
 
     Example:
+        >>> import matplotlib.pyplot as plt
         >>> figure, axes = plt.subplots(1, 2)
         >>> with narrow(figure):
         ...     [ax.get_subplotspec().get_gridspec().nrows for ax in axes]
@@ -199,6 +199,8 @@ def plot_pairs(image_points, text_points, *, ax=None, lines: bool = True, size: 
     from matplotlib.collections import LineCollection
 
     if ax is None:
+        import matplotlib.pyplot as plt
+
         ax = plt.subplots()[1]
     a, b = np.asarray(image_points), np.asarray(text_points)
     if lines:

@@ -75,13 +75,16 @@ class Whitening(Correction):
 
     def _inverse_root(self, centred: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarray]:
         n, d = centred.shape
-        weight = self.shrinkage
-        if weight is None:
-            from sklearn.covariance import ledoit_wolf_shrinkage
-
-            weight = ledoit_wolf_shrinkage(centred, assume_centered=True)
-        covariance = (1 - weight) * (centred.T @ centred) / n
-        covariance.flat[:: d + 1] += weight * np.sum(centred**2) / (n * d)
+        covariance, weight = centred.T @ centred / n, self.shrinkage
+        level, squares = np.trace(covariance) / d, np.sum(covariance**2)
+        if weight is None:  # how unsure the entries are, of how far they are from a ball's
+            unsure, apart = (
+                (np.sum(np.sum(centred**2, axis=1) ** 2) / n - squares) / n,
+                squares - d * level**2,
+            )
+            weight = min(unsure / apart, 1.0) if apart > 0 else 0.0
+        covariance *= 1 - weight
+        covariance.flat[:: d + 1] += weight * level
         values, vectors = np.linalg.eigh(covariance)
         if not values[0] > 1e-10 * values[-1]:
             raise ValueError(

@@ -179,6 +179,8 @@ def _arrays(path: Path) -> dict[str, Callable[[], np.ndarray]]:
         )
     if not path.is_file():
         near = sorted(p.name for p in path.parent.glob(f"*{path.suffix}"))[:5] if path.parent.is_dir() else []
+        if str(path).startswith(("http:", "https:", "s3:", "gs:", "hf:")):
+            raise FileNotFoundError(f"{path} is an address; download the file first")
         raise FileNotFoundError(
             f"there is no file {str(path)!r}" + (f"; its folder has {', '.join(near)}" if near else "")
         )

@@ -13,7 +13,16 @@ from mgaplib.metrics.gap import (
     score_gap,
     separations,
 )
-from mgaplib.metrics.intervals import of_mean, of_share, of_uniformity, resampled, wilson
+from mgaplib.metrics.intervals import (
+    kinds_of,
+    of_mean,
+    of_score_gap,
+    of_share,
+    of_spectrum,
+    of_uniformity,
+    resampled,
+    wilson,
+)
 from mgaplib.metrics.retrieval import best_partners, chance_of_any, hits, losses
 from mgaplib.metrics.spread import effective_rank_of, even_uniformity_w2, uniformity_of, uniformity_w2
 from mgaplib.pairs import Pairs
@@ -21,13 +30,17 @@ from mgaplib.pairs import Pairs
 _RECALLS = (1, 5, 10)
 
 
+@checks.memory("pass fewer rows, some drawn at random: all cosines are held at once")
 def gap_report(images, texts=None, tau: float = 0.01, seed: int = 0, *, groups=None):
     """Return every metric of a set of pairs as a DataFrame: value, interval, unit, range and meaning.
 
     The columns `low` and `high` are a 95 % interval: of recall over queries, in this pool (Wilson); of the
-    others over pairs (1000 draws with replacement). Where rows belong together in groups, whole groups are
-    drawn and counted. An interval of the gap, its square or its share is one of the unbiased estimate, so
-    that the plain value of few pairs may lie above it; the loss's is one of this pool's queries. Two sets of
+    others over pairs (1000 draws with replacement, or each left out once where repeated rows would mislead:
+    uniformity, effective rank, score gap). Where rows belong together in groups, whole groups are drawn, left
+    out and counted. An interval of the gap, its square or its share is one of the unbiased estimate, so
+    that the plain value of few pairs may lie above it; the loss's is one of this pool's queries; those of
+    effective rank and `uniformity_w2` are of the value at this number of rows, and like the score gap's need
+    20 groups. Two sets of
     which no row belongs to any other's (`Pairs.unpaired`, or unequal numbers of rows without groups) get what
     needs no partners.
 
@@ -133,10 +146,21 @@ def _geometry(pairs: Pairs, seed: int) -> tuple[list[tuple], dict]:
     ]
     ends = resampled(pairs, seed)
     ends |= {f"{name} (unbiased)": ends[name] for name in ("modality_gap", "gap_share") if name in ends}
+    found = {name: value for name, value, *_ in rows}
+    of_all = of_spectrum(np.concatenate([x, y]), np.concatenate(pairs.codes), kinds_of(pairs))
+    ends["uniformity_w2"] = _cut(of_all["uniformity_w2"], -np.sqrt(2), 0)
+    ends["score_gap"] = _cut(of_score_gap(pairs, found["score_gap"]), 0, 2)
     for name, side, codes in (("images", x, of_images), ("texts", y, of_texts)):
-        low, high = of_uniformity(side, codes)
-        ends[f"uniformity ({name})"] = max(low, -4 * len(side) / (len(side) - 1)), min(high, 0.0)
+        rows_of = len(side)
+        ends[f"uniformity ({name})"] = _cut(of_uniformity(side, codes), -4 * rows_of / (rows_of - 1), 0)
+        codes = np.arange(rows_of) if codes is None else np.unique(codes, return_inverse=True)[1]
+        rank = of_spectrum(side, codes, np.zeros(1 + codes.max()))["effective_rank"]
+        ends[f"effective_rank ({name})"] = _cut(rank, 0, min(rows_of - 1, d))
     return rows, ends | {"linear_separability": wilson(separability, min(held_out, len(pairs)))}
+
+
+def _cut(ends: tuple[float, float], lowest: float, highest: float) -> tuple[float, float]:
+    return max(ends[0], lowest), min(ends[1], highest)
 
 
 def _retrieval(pairs: Pairs, tau: float) -> tuple[list[tuple], dict]:

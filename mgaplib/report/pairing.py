@@ -1,5 +1,6 @@
 """Are the pairs right? Better than chance, and each in its place: what the cosines say."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -171,14 +172,29 @@ def _blocks(pairs: Pairs, odd: np.ndarray, noise: float) -> tuple[np.ndarray, st
 
 def _exchanged(scores: np.ndarray, odd: np.ndarray) -> tuple[np.ndarray, str]:
     """Return which odd groups find one another, if more often than chance lets them."""
-    from scipy.stats import binom
-
     best = np.concatenate([scores[odd].argmax(axis=1), scores[:, odd].argmax(axis=0)])
     hits = np.isin(best, odd) & (best != np.tile(odd, 2))
-    if len(odd) < 2 or not binom.sf(hits.sum() - 1, len(hits), len(odd) / len(scores)) < _SURE:
+    if len(odd) < 2 or not _at_least(int(hits.sum()), len(hits), len(odd) / len(scores)) < _SURE:
         return odd[:0], ""
     found = odd[hits[: len(odd)] | hits[len(odd) :]]
     return found, "find their best partner among one another: they look exchanged"
+
+
+def _at_least(hits: int, n: int, share: float) -> float:
+    """Return how likely a binomial count of n reaches so many hits."""
+    if hits == 0 or share >= 1:
+        return 1.0
+    ways = math.lgamma(n + 1)
+    return sum(
+        math.exp(
+            ways
+            - math.lgamma(k + 1)
+            - math.lgamma(n - k + 1)
+            + k * math.log(share)
+            + (n - k) * math.log1p(-share)
+        )
+        for k in range(hits, n + 1)
+    )
 
 
 def _repeats(pairs: Pairs) -> tuple[int, int]:

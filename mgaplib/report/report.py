@@ -198,11 +198,21 @@ class Report:
         """
         from mgaplib.report import page
 
+        for given, rows, what in (
+            (captions, self.text_rows, "captions"),
+            (thumbnails, self.rows, "thumbnails"),
+        ):
+            if given is not None and len(given) <= rows.max():
+                raise ValueError(
+                    f"{what} has {len(given)} entries and row {rows.max()} was measured; pass one for each "
+                    "row that came in"
+                )
         captions = None if captions is None else [captions[row] for row in self.text_rows]
         thumbnails = None if thumbnails is None else np.asarray(thumbnails)[self.rows]
         return page.page(self, captions, thumbnails)
 
 
+@checks.memory("lower max_pairs")
 def measure(
     images,
     texts=None,

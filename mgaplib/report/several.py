@@ -99,6 +99,7 @@ class SeveralReport:
         return several_page.page(self)
 
 
+@checks.memory("lower max_rows")
 def measure_several(sets: Mapping, *, max_rows: int = 2000, seed: int = 0) -> SeveralReport:
     """Return the report of two modalities or more in one space.
 

@@ -1,5 +1,6 @@
 """Search images and texts in one index: means and scores of each role, fusion of both, a file for them."""
 
+import hashlib
 import io
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from mgaplib.pairs import Pairs
 _FORMAT = 1  # of a saved corrector
 _SCORES, _MOVES = "scores_", "moves_"
 _ROLES = {"image": None, "text": None}.keys()
+_OF_ALL = "of_all"  # the name of the hash of all that is saved
 BOTH = "both"  #: The kind of a document that has an image and a text.
 
 
@@ -253,7 +255,7 @@ def write_arrays(path: str | Path, arrays: dict[str, np.ndarray], what: str) -> 
     if Path(path).suffix != ".npz":
         raise ValueError(f"{path} does not end in .npz, which is what {what} is saved as")
     file = io.BytesIO()
-    np.savez(file, **arrays)
+    np.savez(file, **arrays, **{_OF_ALL: _of_all(arrays)})
     write_whole(path, file.getvalue())
 
 
@@ -261,8 +263,24 @@ def read_arrays(path: str | Path, what: str) -> dict[str, np.ndarray]:
     """Return the arrays of a .npz file; nothing is unpickled."""
     try:
         with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
+            arrays = {name: file[name] for name in file.files}
     except FileNotFoundError:
         raise FileNotFoundError(f"there is no file {str(path)!r}; save the {what} there first") from None
     except Exception as error:  # numpy's reader may fail anywhere, and advises to unpickle
         raise ValueError(f"{path} is no saved {what}, or it is damaged; save it again") from error
+    said = arrays.pop(_OF_ALL, None)
+    if said is not None and not np.array_equal(said, _of_all(arrays)):
+        raise ValueError(
+            f"{path} is no saved {what}, or it is damaged (its parts are not of one save); save it again"
+        )
+    return arrays
+
+
+def _of_all(arrays: dict[str, np.ndarray]) -> np.ndarray:
+    """Return a hash of all arrays, by which parts of two saves are told from one."""
+    found = hashlib.sha256()
+    for name, array in sorted(arrays.items()):
+        array = np.asarray(array)
+        found.update(f"{name} {array.dtype.str} {array.shape} ".encode())
+        found.update(np.ascontiguousarray(array).tobytes())
+    return np.frombuffer(found.digest(), np.uint8)

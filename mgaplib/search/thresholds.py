@@ -189,8 +189,10 @@ def of_strangers(scores, false_positive_rate: float, per: str, pool: int) -> Thr
 
     Taught in chapter your_embeddings.
     """
-    if not 0 < false_positive_rate < 1:
-        raise ValueError(f"false_positive_rate is {false_positive_rate!r}; pass a share such as 0.01")
+    cure = "pass a share such as 0.01"
+    if not 0 < checks.number(false_positive_rate, "false_positive_rate", cure) < 1:
+        raise ValueError(f"false_positive_rate is {false_positive_rate!r}; {cure}")
+    false_positive_rate = float(false_positive_rate)
     background = np.sort(scores)
     allowed = int(false_positive_rate * (len(background) + 1) + 1e-9) - 1
     if allowed < 0:

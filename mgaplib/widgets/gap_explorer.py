@@ -31,19 +31,20 @@ class Matches:
         """Return some rows' chances that their best match is the right one, at one shift or one for each."""
         t = np.reshape(np.multiply(shift, self.length), (-1, 1))
         p = self.p[rows, None]
-        cosines = self.gram[rows] - t * self.q + (t * p - t * t)
-        cosines /= np.sqrt(1 + 2 * t * self.q + t * t)
-        cosines /= np.sqrt(1 - 2 * t * p + t * t)
-        return hit_chance(cosines, cosines[np.arange(len(rows)), self.own[rows]], 1, _TIE)
+        cosines = self.gram[rows] - t * self.q
+        cosines += t * p - t * t
+        cosines *= 1 / np.sqrt(1 + 2 * t * self.q + t * t)
+        # By the moving row's length none is divided, which changes no order: ties are as wide as it is long.
+        tie = _TIE * np.sqrt(1 - 2 * t * p + t * t)[:, 0]
+        return hit_chance(cosines, cosines[np.arange(len(cosines)), self.own[rows]], 1, tie)
 
     def share(self, shift: float) -> float:
         """Return the share of rows whose best match is the right one."""
-        return float(self.chances(shift, np.arange(len(self.gram))).mean())
+        return float(self.chances(shift, slice(None)).mean())
 
     def steps(self) -> dict:
         """Return the share at every shift as steps, located by bisection between stops, where it is exact."""
-        every = np.arange(len(self.gram))
-        at_stops = np.stack([self.chances(shift, every) for shift in SHIFTS])
+        at_stops = np.stack([self.chances(shift, slice(None)) for shift in SHIFTS])
         stop, row = np.nonzero(np.diff(at_stops, axis=0))
         low, high = SHIFTS[stop], SHIFTS[stop + 1]
         for _ in range(24):  # from the stops' distance of 0.01 down to 1e-9
@@ -52,7 +53,7 @@ class Matches:
             low, high = np.where(same, middle, low), np.where(same, high, middle)
         order = np.argsort(high)
         change = (at_stops[stop + 1, row] - at_stops[stop, row])[order]
-        values = at_stops[0].mean() + np.append(0, np.cumsum(change)) / len(every)
+        values = at_stops[0].mean() + np.append(0, np.cumsum(change)) / len(self.gram)
         at = np.append(SHIFTS[0], high[order])
         return {"count": len(at), "at": at.tobytes(), "value": values.tobytes()}
 
@@ -93,8 +94,7 @@ def pack(land: ShiftLandscape, matches: dict[str, Matches]) -> dict:
     across_images, across_texts = across(land)
     # In float32 twice as fast, and far finer than a pixel.
     drawn = ShiftLandscape(Pairs.trusted(land.images, land.texts), dtype="float32")
-    ways = "image_to_text", "text_to_image"
-    curves = np.stack([drawn.loss(CURVE_SHIFTS, TAUS, direction=way).T for way in ways], axis=1)
+    curves = drawn.both_losses(CURVE_SHIFTS, TAUS).transpose(1, 2, 0)
     arrays = {
         "gram": np.rint((gram - centre) / step).astype("<i2"),
         "own": np.diag(gram).astype("<f8"),
@@ -279,8 +279,9 @@ class GapExplorer(BookWidget):
         """Return a PNG of the points and the loss landscape as they stand, for where no widget can run."""
         from matplotlib.figure import Figure
 
-        figure = Figure(figsize=(8, 3.4), dpi=110, layout="constrained")
+        figure = Figure(figsize=(8, 3.4), dpi=110)
         left, right = figure.subplots(1, 2)
+        figure.subplots_adjust(left=0.09, right=0.98, bottom=0.15, top=0.91, wspace=0.24)
         plots.plot_pairs(*places(self._land, self.shift), ax=left)
         left.set(
             xlabel="along the gap",

@@ -168,6 +168,16 @@ def test_shift_agrees_with_the_landscape():
         np.testing.assert_allclose(ours, theirs, atol=1e-12)
 
 
+@pytest.mark.parametrize(("n", "d"), [(20, 5), (50, 80)])
+def test_the_weight_of_whitening_is_ledoit_and_wolfs(n, d):
+    from sklearn.covariance import ledoit_wolf
+
+    x = np.random.default_rng(d).normal(size=(n, d)) * np.arange(1, d + 1) + 1
+    rows = x / np.linalg.norm(x, axis=1, keepdims=True)
+    usual, _ = ledoit_wolf(rows - rows.mean(axis=0), assume_centered=True)
+    assert corrections.Whitening().fit(x, -x).image_covariance_ == pytest.approx(usual, abs=1e-12)
+
+
 def test_what_each_makes_zero_or_one():
     x, y = cones(400, 8)
     moved_x, moved_y = corrections.Shift(renormalize=False).fit_transform(x, y)

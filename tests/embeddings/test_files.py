@@ -318,3 +318,8 @@ def test_what_the_system_refuses_is_no_damage(tmp_path, monkeypatch):
         monkeypatch.setattr(np, "load", refuse)
         with pytest.raises(type(error)):
             embeddings.read_embeddings(tmp_path / "a.npy")
+
+
+def test_an_address_is_no_file():
+    with pytest.raises(FileNotFoundError, match="is an address; download the file first"):
+        embeddings.read_embeddings("https://example.org/a.npy")

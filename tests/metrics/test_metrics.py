@@ -265,6 +265,21 @@ def test_one_point_fills_no_dimension():
     assert metrics.uniformity_w2(same, same) == pytest.approx(-(2**0.5))
 
 
+@pytest.mark.parametrize(
+    ("n", "m", "d", "gap"), [(40, 40, 6, 1), (30, 90, 12, 0.3), (20, 20, 60, 0), (9, 5, 2, 20)]
+)
+def test_the_plane_is_that_of_the_usual_logistic_regression(n, m, d, gap):
+    from sklearn.linear_model import LogisticRegression
+
+    rng = np.random.default_rng(n)
+    rows, label = rng.normal(size=(n + m, d)), np.repeat([-1.0, 1.0], [n, m])
+    rows[:, 0] += gap * label
+    plane, threshold = metrics.gap._logistic(rows, label)
+    usual = LogisticRegression(class_weight="balanced", tol=1e-9, max_iter=10000).fit(rows, label)
+    assert plane == pytest.approx(usual.coef_[0], abs=1e-4 * np.abs(plane).max())
+    assert threshold == pytest.approx(-usual.intercept_[0], abs=1e-4)
+
+
 def test_separability_of_mixed_and_of_parted_modalities():
     mixed = [metrics.linear_separability(*draw(400, gap=0, seed=s), seed=s) for s in range(3)]
     assert np.mean(mixed) == pytest.approx(0.5, abs=0.06)
@@ -394,7 +409,7 @@ def test_values_lie_in_the_ranges_and_intervals_that_the_report_says(n):
         if not np.isnan(row["low"]):
             assert row["low"] <= row["high"], name
             assert float(low) - 0.01 <= row["low"] and row["high"] <= float(high or "inf") + 0.01, name
-    assert report.low.notna().sum() == (21 if n > 10 else 17)
+    assert report.low.notna().sum() == (25 if n > 10 else 17)
     sure = report.drop(["modality_gap", "squared gap", "gap_share"]).dropna()  # the plain ones may lie above
     assert ((sure.low <= sure.value) & (sure.value <= sure.high)).all()
     pd.testing.assert_frame_equal(report, metrics.gap_report(x, y))

@@ -358,3 +358,77 @@ def test_an_interval_of_uniformity_against_its_spread_over_many_sets():
     once = intervals.of_uniformity(y[::3], None)
     copies = intervals.of_uniformity(np.repeat(y[::3], 4, axis=0), np.repeat(range(30), 4))
     assert copies == pytest.approx(once)
+
+
+def noisy(n, d, gap, rng):
+    """Two captions an image, in a few dimensions more than in others, some of them far out."""
+    scale, offset = 0.9 ** np.arange(d), np.r_[gap, np.zeros(d - 1)]
+    meaning = rng.normal(size=(n, d)) * scale + (rng.random((n, 1)) < 0.1) * 3 * np.eye(d)[1]
+    noise = rng.normal(size=(3, n, d)) * scale / 2
+    texts = np.stack([meaning + noise[1], meaning + noise[2]], axis=1).reshape(2 * n, d) - offset
+    return Pairs(meaning + noise[0] + offset, texts, groups=np.repeat(np.arange(n), 2))
+
+
+def spectral(pairs):
+    """The two intervals as `gap_report` makes them, and the values they are about."""
+    both = np.concatenate([pairs.images, pairs.texts]), np.concatenate(pairs.codes)
+    texts = intervals.of_spectrum(pairs.texts, pairs.codes[1], np.zeros(len(pairs)))
+    return {
+        "effective_rank": (metrics.effective_rank(pairs.texts), *texts["effective_rank"]),
+        "uniformity_w2": (
+            metrics.uniformity_w2(pairs),
+            *intervals.of_spectrum(*both, intervals.kinds_of(pairs))["uniformity_w2"],
+        ),
+    }
+
+
+@pytest.mark.parametrize("d", [5, 90])
+def test_leaving_out_each_group_at_once_is_leaving_it_out(d):
+    pairs = noisy(30, d, 0.5, np.random.default_rng(d))
+    others = [pairs.take(np.delete(np.arange(30), i)) for i in range(30)]
+    slow = {
+        "effective_rank": [metrics.effective_rank(some.texts) for some in others],
+        "uniformity_w2": [metrics.uniformity_w2(some) for some in others],
+    }
+    for name, (value, low, high) in spectral(pairs).items():
+        half = 1.959964 * np.sqrt(29 * np.var(slow[name]))
+        assert (low, high) == pytest.approx((value - half, value + half), abs=2e-3 * half), name
+
+
+@pytest.mark.parametrize(("n", "d"), [(60, 8), (40, 100)])
+def test_intervals_of_spectra_hold_the_mean_over_many_sets_in_nine_of_ten(n, d):
+    drawn = [spectral(noisy(n, d, 0.5, np.random.default_rng(seed))) for seed in range(100)]
+    for name in drawn[0]:
+        value, low, high = np.transpose([found[name] for found in drawn])
+        assert np.mean((low <= value.mean()) & (value.mean() <= high)) > 0.9, name
+
+
+@pytest.mark.parametrize("gap", [0, 0.3, 1])
+def test_the_interval_of_the_score_gap_holds_that_of_many_pairs_in_nine_of_ten(gap):
+    truth, inside = metrics.score_gap(noisy(1000, 12, gap, np.random.default_rng(0))), []
+    for seed in range(1, 101):
+        pairs = noisy(60, 12, gap, np.random.default_rng(seed))
+        low, high = intervals.of_score_gap(pairs, metrics.score_gap(pairs))
+        inside.append(low <= truth <= high)
+    assert np.mean(inside) > 0.9
+
+
+def test_a_bootstrap_would_read_too_low_a_rank_and_copies_add_no_certainty():
+    rng = np.random.default_rng(4)
+    x = noisy(60, 30, 0.5, rng).images
+    again = [metrics.effective_rank(x[rng.integers(60, size=60)]) for _ in range(50)]
+    low, high = intervals.of_spectrum(x, np.arange(60), np.zeros(60))["effective_rank"]
+    assert max(again) < metrics.effective_rank(x) and low < metrics.effective_rank(x) < high
+    copies = intervals.of_spectrum(np.repeat(x, 4, axis=0), np.repeat(np.arange(60), 4), np.zeros(60))
+    assert copies["effective_rank"] == pytest.approx((low, high), rel=1e-4)
+
+
+def test_too_few_groups_have_no_such_interval_and_all_others_have_each():
+    rng = np.random.default_rng(5)
+    x, y = rng.normal(size=(2, 40, 6)) + 1
+    table = metrics.gap_report(x[:19], y[:19])
+    missing = ["uniformity_w2", "effective_rank (images)", "effective_rank (texts)", "score_gap"]
+    assert table.index[table.low.isna()].tolist() == missing
+    for pairs in (Pairs(x, y), Pairs.unpaired(x, y[:25])):
+        table = metrics.gap_report(pairs)
+        assert (table.low <= table.high).all()

@@ -261,3 +261,10 @@ def test_by_chance_no_gap_is_seen_about_as_often_as_it_says():
             beyond[name] += metrics.modality_gap(pairs) > np.quantile(made, 0.95)
     assert all(count <= 12 for count in beyond.values()), beyond
     assert beyond["pairs"] >= 1
+
+
+@pytest.mark.parametrize(("hits", "n", "share"), [(0, 9, 0.3), (3, 4, 1.0), (7, 40, 0.1), (900, 4000, 0.2)])
+def test_the_tail_of_a_count_is_the_binomial_laws(hits, n, share):
+    from scipy.stats import binom
+
+    assert pairing._at_least(hits, n, share) == pytest.approx(binom.sf(hits - 1, n, share), rel=1e-8)

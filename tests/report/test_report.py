@@ -240,3 +240,17 @@ def test_the_command_line_names_two_modalities(tmp_path, capsys):
     files = [str(tmp_path / name) for name in ("a.npy", "b.npy")]
     assert main(["report", *files, "--names", "audio,text", "--rate", "0.1"]) == 0
     assert "Two audio clips taken at random" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("given", [{"captions": ["a"] * 5}, {"thumbnails": np.zeros((5, 4, 4, 3), np.uint8)}])
+def test_too_few_captions_or_thumbnails_are_counted(given):
+    x = np.random.default_rng(0).normal(size=(30, 4))
+    with pytest.raises(ValueError, match="has 5 entries and row 29 was measured"):
+        report.measure(x + 1, x - 1).to_html(**given)
+
+
+@pytest.mark.parametrize("rate", ["a", None, float("nan"), 1])
+def test_a_rate_that_is_no_share_is_refused(rate):
+    x = np.random.default_rng(0).normal(size=(30, 4))
+    with pytest.raises(ValueError, match="false_positive_rate is .*; pass a share such as"):
+        report.measure(x + 1, x - 1, false_positive_rate=rate)
