@@ -1,4 +1,4 @@
-"""A stock Firefox, driven by the protocol that all browsers share: playwright brings its own build, and only that."""
+"""A stock Firefox, driven by the protocol that all browsers share; playwright drives only a build of its own."""
 
 import contextlib
 import json
@@ -50,7 +50,9 @@ class Firefox:
     def go(self, url: str, width: int = 1280) -> None:
         """Open a page, with nothing noted of those before."""
         self.errors.clear()
-        self.send("browsingContext.setViewport", context=self.window, viewport={"width": width, "height": 900})
+        self.send(
+            "browsingContext.setViewport", context=self.window, viewport={"width": width, "height": 900}
+        )
         self.send("browsingContext.navigate", context=self.window, url=url, wait="complete")
 
     def evaluate(self, expression: str):
@@ -91,7 +93,9 @@ def running(path: str):
         process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
         try:
             said = iter(process.stderr.readline, "")
-            address = next((m[1] for line in said if (m := re.search(r"BiDi listening on (\S+)", line))), None)
+            address = next(
+                (m[1] for line in said if (m := re.search(r"BiDi listening on (\S+)", line))), None
+            )
             if address is None:
                 raise RuntimeError(f"{path} does not start, or knows no WebDriver BiDi")
             firefox = Firefox(address)

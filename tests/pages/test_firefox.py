@@ -1,4 +1,4 @@
-"""The pages with a widget in stock Firefox, where the machine has one: alive, without an error, moved by a key."""
+"""The pages with a widget in stock Firefox, where there is one: alive, without an error, moved by a key."""
 
 import firefox as stock
 import pytest
@@ -47,7 +47,9 @@ def test_a_phones_width_holds_the_page(firefox, site):
 
 
 def test_what_goes_wrong_is_seen(firefox, tmp_path):
-    (tmp_path / "index.html").write_text("<script>console.error('one')</script><script src='gone.js'></script>")
+    (tmp_path / "index.html").write_text(
+        "<script>console.error('one')</script><script src='gone.js'></script>"
+    )
     with serve(tmp_path) as site:
         firefox.go(site)
     assert firefox.evaluate("1 + 1") == 2
