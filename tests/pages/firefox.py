@@ -1,4 +1,4 @@
-"""A stock Firefox, driven by the protocol that all browsers share; playwright drives only a build of its own."""
+"""A stock Firefox, driven by the protocol that all browsers share; playwright drives only its own build."""
 
 import contextlib
 import json
