@@ -1,5 +1,6 @@
 """A release has one version and forgets no folder; hooks and tools say whom they call and who calls them."""
 
+import json
 import os
 import re
 import shutil
@@ -96,3 +97,19 @@ def test_each_tool_and_extension_says_in_its_first_line_who_calls_it():
     first = {path.name: path.read_text(encoding="utf-8").split("\n")[0] for path in files}
     assert len(first) > 10
     assert [name for name, line in first.items() if not re.match(r'("""|// )Called by ', line)] == []
+
+
+def test_what_zenodo_reads_has_what_it_asks_for_and_says_what_the_citation_says():
+    told = json.loads((ROOT / ".zenodo.json").read_text(encoding="utf-8"))
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert {"title", "description", "upload_type", "creators", "license", "access_right"} <= told.keys()
+    assert (told["title"], told["license"], told["upload_type"]) == (
+        cited["title"],
+        cited["license"],
+        cited["type"],
+    )
+    assert [one["name"] for one in told["creators"]] == [one["name"] for one in cited["authors"]]
+    papers = [one["identifier"] for one in told["related_identifiers"]]
+    assert len(papers) == len(cited["references"]) and all(
+        re.fullmatch(r"arXiv:\d{4}\.\d{5}", one) for one in papers
+    )

@@ -91,6 +91,22 @@ def test_weighs_little(source, address):
     assert sum(sizes.values()) < WEIGHT, sizes
 
 
+@pytest.mark.parametrize(
+    "words", ["tau", "temperature", "fairness", "cone effect", "recall", "modality gap", "RMG"]
+)
+def test_a_search_finds_the_pages_before_the_librarys_names(visitor, words):
+    page = visitor(f"search.html?q={words.replace(' ', '+')}").page
+    page.wait_for_function(
+        "() => /finished|found/i.test(document.querySelector('#search-results p')?.textContent)"
+    )
+    found = page.eval_on_selector_all("#search-results li > a", "all => all.map(a => a.getAttribute('href'))")
+    page.context.close()
+    names = [k for k, address in enumerate(found) if "api.html" in address]
+    assert found and not set(names) & set(range(3))
+    if words == "modality gap":
+        assert any("index.html" in address for address in found[:3])
+
+
 def test_a_page_opened_as_a_file_is_alive(browser):
     """A reader without a server opens `_build/html/index.html` by a double click."""
     context = browser.new_context(viewport=DESKTOP)

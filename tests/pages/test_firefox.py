@@ -1,0 +1,56 @@
+"""The pages with a widget in stock Firefox, where there is one: alive, without an error, moved by a key."""
+
+import firefox as stock
+import pytest
+from built_book import BOOK, chapters, serve
+
+END = "\ue010"
+STANDING = """document.querySelectorAll('script[type$="widget-view+json"]').length
+              === document.querySelectorAll('.static-widget:not(:empty)').length"""
+#: What a widget says of where it stands: its numbers, and the words for those who do not see its pictures.
+SAID = """[...document.querySelectorAll('.mgap [data-value]')].map(e => e.dataset.value).join()
+          + [...document.querySelectorAll('.mgap canvas')].map(e => e.ariaLabel).join()"""
+
+
+def with_widgets() -> list[str]:
+    return [address for address in chapters() if b"widget-view+json" in (BOOK / address).read_bytes()]
+
+
+@pytest.fixture(scope="module")
+def firefox():
+    path = stock.find()
+    if path is None:
+        pytest.skip("this machine has no Firefox (apt-get install firefox-esr)")
+    with stock.running(path) as browser:
+        yield browser
+
+
+def move_a_slider(firefox) -> None:
+    firefox.wait(STANDING)
+    before = firefox.evaluate(SAID)
+    firefox.evaluate("document.querySelector('.mgap input[type=range]').focus()")
+    firefox.press(END)
+    firefox.wait(f"{SAID} !== {before!r}")
+
+
+@pytest.mark.parametrize("page", with_widgets() or ["chapters/index.html"])
+def test_a_page_is_alive(firefox, site, page):
+    firefox.go(site + page)
+    move_a_slider(firefox)
+    assert firefox.errors == []
+
+
+def test_a_phones_width_holds_the_page(firefox, site):
+    firefox.go(site + "chapters/index.html", width=390)
+    firefox.wait(STANDING)
+    assert firefox.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_what_goes_wrong_is_seen(firefox, tmp_path):
+    (tmp_path / "index.html").write_text(
+        "<script>console.error('one')</script><script src='gone.js'></script>"
+    )
+    with serve(tmp_path) as site:
+        firefox.go(site)
+    assert firefox.evaluate("1 + 1") == 2
+    assert "one" in firefox.errors and any("404" in text and "gone.js" in text for text in firefox.errors)
