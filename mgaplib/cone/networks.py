@@ -206,7 +206,7 @@ def random_resnet18(seed: int):
     ensure_torchvision()
     from torchvision.models import resnet18
 
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng():
         torch.manual_seed(seed)
         resnet = resnet18(weights=None)
     resnet.fc = torch.nn.Identity()

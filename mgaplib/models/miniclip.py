@@ -154,6 +154,6 @@ def own_tokenizer(config: dict) -> WordTokenizer:
 @contextlib.contextmanager
 def seeded(seed: int) -> Iterator[None]:
     """Seed torch inside the block; leave its generator as it was outside."""
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng():
         torch.manual_seed(seed)
         yield
