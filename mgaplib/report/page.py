@@ -146,7 +146,7 @@ def _wide(content: str, label: str) -> str:
 def _axes(columns: int = 1, **options):
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(8, 3.2))
+    figure = Figure(figsize=(8, 3.2), layout="none")
     axes = np.atleast_1d(figure.subplots(1, columns, **options))
     # By hand: to fit the margins matplotlib would draw everything twice.
     figure.subplots_adjust(left=0.04 if columns == 1 else 0.08, right=0.99, bottom=0.18, top=0.9, wspace=0.45)

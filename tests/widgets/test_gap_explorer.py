@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import traitlets
@@ -15,6 +16,7 @@ from ipywidgets import embed
 from PIL import Image
 
 from mgaplib import landscape, metrics
+from mgaplib.book import plots
 from mgaplib.widgets import GapExplorer
 from mgaplib.widgets.gap_explorer import CURVE_SHIFTS, SHIFTS, TAUS
 
@@ -325,3 +327,10 @@ def test_an_unknown_widget_is_named():
 
     with pytest.raises(AttributeError, match="NoSuch"):
         mgaplib.widgets.NoSuch  # noqa: B018
+
+
+@pytest.mark.filterwarnings("error")
+def test_its_picture_keeps_its_margins_under_the_books_style(explorer):
+    with plt.rc_context():
+        plots.use_book_style()
+        assert explorer.picture().startswith(b"\x89PNG")
