@@ -279,7 +279,7 @@ class GapExplorer(BookWidget):
         """Return a PNG of the points and the loss landscape as they stand, for where no widget can run."""
         from matplotlib.figure import Figure
 
-        figure = Figure(figsize=(8, 3.4), dpi=110)
+        figure = Figure(figsize=(8, 3.4), dpi=110, layout="none")  # also where the book's style is on
         left, right = figure.subplots(1, 2)
         figure.subplots_adjust(left=0.09, right=0.98, bottom=0.15, top=0.91, wspace=0.24)
         plots.plot_pairs(*places(self._land, self.shift), ax=left)
