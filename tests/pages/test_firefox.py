@@ -28,6 +28,8 @@ def firefox():
 def move_a_slider(firefox) -> None:
     firefox.wait(STANDING)
     before = firefox.evaluate(SAID)
+    if not firefox.evaluate("!!document.querySelector('.mgap input[type=range]')"):
+        return  # nothing to move before a reader's files or the first press of a button
     firefox.evaluate("document.querySelector('.mgap input[type=range]').focus()")
     firefox.press(END)
     firefox.wait(f"{SAID} !== {before!r}")
