@@ -8,29 +8,12 @@ import pandas as pd
 
 from mgaplib import landscape, metrics
 from mgaplib.embeddings.atlas import Cosines, N
-from mgaplib.metrics.retrieval import hit_chance
+from mgaplib.metrics.mixed import own_modality_first
+from mgaplib.metrics.retrieval import hits, losses
+from mgaplib.pairs import Pairs
 
 #: What `each_pair` measures, in its order.
 COLUMNS = ["R@1 i→t", "R@1 t→i", "own first", "mixed rank", "closing costs"]
-
-
-def _hits(scores: np.ndarray) -> np.ndarray:
-    """Whether each query's own candidate comes first; ties in expectation."""
-    return hit_chance(scores, np.diag(scores), 1, 1e-12)
-
-
-def _own_first(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Whether the best hit of each pair's two sides, in one index of all, is of the side's own modality."""
-    n = len(x)
-    scores = np.block([[x @ x.T, x @ y.T], [y @ x.T, y @ y.T]]) - 9 * np.eye(2 * n)  # nobody finds themselves
-    lead = np.repeat([1, -1], n) * (scores[:, :n].max(axis=1) - scores[:, n:].max(axis=1))
-    return np.where(np.abs(lead) < 1e-12, 0.5, lead > 0).reshape(2, n).mean(axis=0)
-
-
-def _losses(x: np.ndarray, y: np.ndarray, sharpness: float) -> np.ndarray:
-    """CLIP's loss of each pair, both directions."""
-    logits = sharpness * x @ y.T
-    return np.mean([np.logaddexp.reduce(logits, axis=axis) for axis in (0, 1)], axis=0) - np.diag(logits)
 
 
 def each_pair(images: np.ndarray, texts: np.ndarray, sharpness: float) -> np.ndarray:
@@ -47,10 +30,11 @@ def each_pair(images: np.ndarray, texts: np.ndarray, sharpness: float) -> np.nda
 
     Taught in chapter real_models.
     """
-    costs = _losses(*landscape.shift(images, texts, 0.5), sharpness) - _losses(images, texts, sharpness)
-    ranks = np.mean(metrics.mixed_partner_ranks(images, texts), axis=0)
-    across = images @ texts.T
-    return np.array([_hits(across), _hits(across.T), _own_first(images, texts), ranks, costs])
+    pairs, closed = Pairs(images, texts), Pairs(*landscape.shift(images, texts, 0.5))
+    costs = np.subtract(*(np.mean(losses(one, 1 / sharpness), axis=0) for one in (closed, pairs)))
+    first = own_modality_first(pairs).reshape(2, -1).mean(axis=0)
+    ranks = np.mean(metrics.mixed_partner_ranks(pairs), axis=0)
+    return np.array([*(hits(side, (1,))[0] for side in (pairs, pairs.swapped)), first, ranks, costs])
 
 
 def drawn_gaps(gram: np.ndarray, counts: np.ndarray) -> np.ndarray:

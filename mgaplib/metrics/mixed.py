@@ -67,14 +67,18 @@ def same_modality_share(images, texts=None, *, groups=None) -> tuple[float, floa
     Taught in chapter mixed_search.
     """
     pairs = Pairs.of(images, texts, groups=groups, paired=False, notice=True)
-    n = len(pairs.images)
-    shares = []
+    shares, n = own_modality_first(pairs), len(pairs.images)
+    return float(shares[:n].mean()), float(shares[n:].mean())
+
+
+def own_modality_first(pairs: Pairs) -> np.ndarray:
+    """Return of each query, images and then texts, whether its own modality comes first; half if both do."""
+    shares, n = [], len(pairs.images)
     for rows, scores in _mixed_scores(pairs):
         of_images, of_texts = scores[:, :n].max(axis=1), scores[:, n:].max(axis=1)
         lead = np.where(rows < n, of_images - of_texts, of_texts - of_images)
         shares.append(np.where(np.abs(lead) <= _TIE, 0.5, lead > 0))
-    shares = np.concatenate(shares)
-    return float(shares[:n].mean()), float(shares[n:].mean())
+    return np.concatenate(shares)
 
 
 def _mixed_scores(pairs: Pairs):
