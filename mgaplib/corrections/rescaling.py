@@ -77,11 +77,11 @@ class Whitening(Correction):
         n, d = centred.shape
         covariance, weight = centred.T @ centred / n, self.shrinkage
         level, squares = np.trace(covariance) / d, np.sum(covariance**2)
-        if weight is None:  # how unsure the entries are, of how far they are from a ball's
-            unsure, apart = (
-                (np.sum(np.sum(centred**2, axis=1) ** 2) / n - squares) / n,
-                squares - d * level**2,
-            )
+        # How unsure the entries are, of how far they are from a ball's. Own code: with sklearn.covariance's
+        # import `mgaplib report` on 500 pairs takes 3.9 s CPU, not 2.9; its bound is 3.
+        if weight is None:
+            unsure = (np.sum(np.sum(centred**2, axis=1) ** 2) / n - squares) / n
+            apart = squares - d * level**2
             weight = min(unsure / apart, 1.0) if apart > 0 else 0.0
         covariance *= 1 - weight
         covariance.flat[:: d + 1] += weight * level
