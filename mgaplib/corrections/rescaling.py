@@ -27,19 +27,17 @@ class Standardisation(Correction):
     """
 
     def _learn(self, x: np.ndarray, y: np.ndarray) -> None:
-        self.image_scale_, self.text_scale_ = (_spread_of_columns(z) for z in (x, y))
+        self.image_scale_, self.text_scale_ = (
+            # A coordinate that does not vary stays as it is: its spread is rounding error, not a scale.
+            np.where(spread > 1e-9, spread, 1.0)
+            for spread in (x.std(axis=0), y.std(axis=0))
+        )
 
     def _move_images(self, x: np.ndarray) -> np.ndarray:
         return (x - self.image_mean_) / self.image_scale_
 
     def _move_texts(self, y: np.ndarray) -> np.ndarray:
         return (y - self.text_mean_) / self.text_scale_
-
-
-def _spread_of_columns(z: np.ndarray) -> np.ndarray:
-    spread = z.std(axis=0)
-    # A coordinate that does not vary stays as it is: its spread is rounding error, not a scale.
-    return np.where(spread > 1e-9, spread, 1.0)
 
 
 @dataclass(kw_only=True, eq=False)
