@@ -27,19 +27,17 @@ class Standardisation(Correction):
     """
 
     def _learn(self, x: np.ndarray, y: np.ndarray) -> None:
-        self.image_scale_, self.text_scale_ = (_spread_of_columns(z) for z in (x, y))
+        self.image_scale_, self.text_scale_ = (
+            # A coordinate that does not vary stays as it is: its spread is rounding error, not a scale.
+            np.where(spread > 1e-9, spread, 1.0)
+            for spread in (x.std(axis=0), y.std(axis=0))
+        )
 
     def _move_images(self, x: np.ndarray) -> np.ndarray:
         return (x - self.image_mean_) / self.image_scale_
 
     def _move_texts(self, y: np.ndarray) -> np.ndarray:
         return (y - self.text_mean_) / self.text_scale_
-
-
-def _spread_of_columns(z: np.ndarray) -> np.ndarray:
-    spread = z.std(axis=0)
-    # A coordinate that does not vary stays as it is: its spread is rounding error, not a scale.
-    return np.where(spread > 1e-9, spread, 1.0)
 
 
 @dataclass(kw_only=True, eq=False)
@@ -77,11 +75,11 @@ class Whitening(Correction):
         n, d = centred.shape
         covariance, weight = centred.T @ centred / n, self.shrinkage
         level, squares = np.trace(covariance) / d, np.sum(covariance**2)
-        if weight is None:  # how unsure the entries are, of how far they are from a ball's
-            unsure, apart = (
-                (np.sum(np.sum(centred**2, axis=1) ** 2) / n - squares) / n,
-                squares - d * level**2,
-            )
+        # How unsure the entries are, of how far they are from a ball's. Own code: with sklearn.covariance's
+        # import `mgaplib report` on 500 pairs takes 3.9 s CPU, not 2.9; its bound is 3.
+        if weight is None:
+            unsure = (np.sum(np.sum(centred**2, axis=1) ** 2) / n - squares) / n
+            apart = squares - d * level**2
             weight = min(unsure / apart, 1.0) if apart > 0 else 0.0
         covariance *= 1 - weight
         covariance.flat[:: d + 1] += weight * level

@@ -284,6 +284,7 @@ def separations(pairs: Pairs, seed: int) -> list[tuple[float, int]]:
     ]
 
 
+# Own code: with scikit-learn's import `mgaplib report` on 500 pairs takes 4.0 s CPU, not 2.9; its bound is 3.
 def _logistic(x: np.ndarray, label: np.ndarray) -> tuple[np.ndarray, float]:
     """Return the plane, and the threshold along it, that tells labels -1 from 1; both labels count alike.
 

@@ -149,7 +149,7 @@ def _geometry(pairs: Pairs, seed: int) -> tuple[list[tuple], dict]:
     found = {name: value for name, value, *_ in rows}
     of_all = of_spectrum(np.concatenate([x, y]), np.concatenate(pairs.codes), kinds_of(pairs))
     ends["uniformity_w2"] = _cut(of_all["uniformity_w2"], -np.sqrt(2), 0)
-    ends["score_gap"] = _cut(of_score_gap(pairs, found["score_gap"]), 0, 2)
+    ends["score_gap"] = _cut(of_score_gap(pairs, found["score_gap"], seed), 0, 2)
     for name, side, codes in (("images", x, of_images), ("texts", y, of_texts)):
         rows_of = len(side)
         ends[f"uniformity ({name})"] = _cut(of_uniformity(side, codes), -4 * rows_of / (rows_of - 1), 0)

@@ -162,7 +162,7 @@ def of_pairs(pairs: Pairs, false_positive_rate: float, per: str, lost: Callable 
 
     Taught in chapter your_embeddings.
     """
-    _, strangers = _scores(pairs, per, lost or _nothing)
+    _, strangers = _scores(pairs, per, lost or (lambda *_: 0.0))
     pool = len(pairs.texts)
     if per in ("query", "both"):
         pool -= round(len(pairs.partners[0]) / len(pairs.images))
@@ -235,10 +235,6 @@ def at_odds(logits, trained: float, own: float) -> np.ndarray:
     if np.isnan(logits).any():
         raise ValueError("logits hold a NaN, which has no probability; drop it")
     return expit(logits + np.log(trained / own))
-
-
-def _nothing(candidates: np.ndarray, scores: np.ndarray) -> float:
-    return 0.0
 
 
 def _lost_to_others(k: int, weight: float) -> Callable:
