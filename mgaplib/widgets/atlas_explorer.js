@@ -34,8 +34,8 @@ function readModel(data, { order, captions }, sliders) {
   const pairs = { n, gapLength: data.gap_length, gram, own, p, q, acrossImages, acrossTexts };
   const table = wholeTable(gram, cosines(Uint8Array, "within", n * (n - 1)), n);
   const moved = movePairs(pairs);
+  const places = moved.places();
   const now = new Float64Array(rows * rows);
-  const places = new Float64Array(4 * n);
   const [gap, shares] = [gapOf({ ...sliders, squared_gaps: data.squared_gaps }), sharesOf(data.steps)];
   function to(shift) {
     movedTable(moved.to(shift), table, n, now);
@@ -143,14 +143,15 @@ function render({ model, root, ends }) {
     here.views = [
       sharpCanvas(root, matrix, (c, width, height) => drawMatrix(here, c, width, height)),
       sharpCanvas(root, clouds, (c, width, height) => {
-        const { n, places } = here.now();
-        const chosen = model.get("pair") < n ? model.get("pair") : -1;
-        here.onScreen = drawPairs(c, width, height, { d: { n, colors: d.colors }, color, extent, places, chosen });
+        const { n, moved, places } = here.now();
+        const pair = model.get("pair");
+        const chosen = pair >= 0 && pair < n ? [pair, pair] : undefined;
+        here.onScreen = drawPairs(c, width, height, { colors: d.colors, color, extent, places, belongs: moved.belongs, chosen });
       }),
       sharpCanvas(root, histogram, (c, width, height) => drawHistogram(here, c, width, height)),
     ];
     pointAt(clouds, (event) => {
-      const pair = pairAt(event, clouds, here.now().n, here.onScreen);
+      const pair = pairAt(event, clouds, here.now().moved.belongs, here.onScreen);
       if (pair >= 0) pick(pair);
     });
     pointAt(matrix, (event) => {
@@ -316,7 +317,7 @@ function render({ model, root, ends }) {
       }
       const before = [0, 1].map((kind) => moved.to(0).neighbours(kind, pair, 0).rank);
       moved.to(shift);
-      here.found.replaceChildren(...foundBy({ moved, n, captions, picture: shown[own], pair, before }).slice(same ? 1 : 0));
+      here.found.replaceChildren(...foundBy({ moved, captions, picture: shown[own], pair, before }).slice(same ? 1 : 0));
     }
     const looked = same && pair >= 0 && pair < both[0].n;
     const cosines = () => sides.map(({ side }, k) => `${words(both[k].moved.cosine(pair, pair), 3)} (${model.get(side)})`).join(", ");

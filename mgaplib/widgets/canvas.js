@@ -98,15 +98,16 @@ export function disc(c, x, y, radius, fill, outline) {
   c.stroke();
 }
 
-/** The points of both modalities and, between their centroids, the gap; `at(kind, i)` gives a point's place, kind 0 images, 1 texts. */
-export function pointClouds(c, n, at, colors, color, { point, centroid }) {
+/** The points of n images and m texts and, between their centroids, the gap; `at(kind, i)` gives a point's place, kind 0 images, 1 texts. */
+export function pointClouds(c, [n, m], at, colors, color, { point, centroid }) {
   const centres = [0, 1].map((kind) => {
     const centre = [0, 0];
     c.beginPath();
-    for (let i = 0; i < n; i++) {
+    const many = kind ? m : n;
+    for (let i = 0; i < many; i++) {
       const [x, y] = at(kind, i);
-      centre[0] += x / n;
-      centre[1] += y / n;
+      centre[0] += x / many;
+      centre[1] += y / many;
       c.moveTo(x + point, y);
       c.arc(x, y, point, 0, 7);
     }
@@ -120,12 +121,13 @@ export function pointClouds(c, n, at, colors, color, { point, centroid }) {
   disc(c, ...centres[1], centroid, colors.text, color("face"));
 }
 
-/** The lines that join the pairs. */
-export function pairLines(c, n, at, stroke) {
+/** The lines that join the pairs; `ends(k)` gives the image and the text of the k-th, where it is not both k. */
+export function pairLines(c, many, at, stroke, ends = (k) => [k, k]) {
   c.beginPath();
-  for (let i = 0; i < n; i++) {
+  for (let k = 0; k < many; k++) {
+    const [i, j] = ends(k);
     c.moveTo(...at(0, i));
-    c.lineTo(...at(1, i));
+    c.lineTo(...at(1, j));
   }
   c.strokeStyle = stroke;
   c.lineWidth = 0.7;

@@ -370,7 +370,7 @@ function render({ model, root, ends }) {
       return [width / 2 + radius * right, height / 2 - radius * up];
     };
     pairLines(c, n, at, color("pair"));
-    pointClouds(c, n, at, data.colors, color, { point: n > 64 ? 1.8 : 2.4, centroid: 5.5 });
+    pointClouds(c, [n, n], at, data.colors, color, { point: n > 64 ? 1.8 : 2.4, centroid: 5.5 });
   }
   const box = { left: 46, right: 14, top: 10, bottom: 24 };
   function drawCurve(c, width, height, name) {

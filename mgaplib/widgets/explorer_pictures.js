@@ -4,28 +4,32 @@ import { lossAxis, meanOf } from "./landscape_engine.js";
 import { ticks, words } from "./numbers.js";
 import { FONT } from "./shared.js";
 
-/** Draw pairs as points in the plane, joined, with their centroids; return where a point of `places` lies. */
-export function drawPairs(c, width, height, { d, color, extent, places, chosen }) {
+/**
+ * Draw pairs as points in the plane, partners joined, with the centroids; return where the k-th point of `places` lies,
+ * the images first. `chosen` is the image and the text that are looked at, if any.
+ */
+export function drawPairs(c, width, height, { colors, color, extent, places, belongs, chosen }) {
+  const { n, m, pairs } = belongs;
   const margin = 22;
   const unit = (width - 16) / (extent[1] - extent[0]);
   const rise = Math.min((height - 2 * margin) / (extent[3] - extent[2]), 2 * unit);
   const left = width / 2 - ((extent[0] + extent[1]) / 2) * unit;
   const middle = height / 2 + ((extent[2] + extent[3]) / 2) * rise;
-  const onScreen = (k) => [left + places[k] * unit, middle - places[k + 1] * rise];
+  const onScreen = (k) => [left + places[2 * k] * unit, middle - places[2 * k + 1] * rise];
   c.font = FONT;
   c.fillStyle = color("soft");
   c.textAlign = "right";
   c.fillText("along the gap →", width - 4, height - 4);
   c.textAlign = "left";
   c.fillText(width < 260 ? "↑ across it" : "↑ across it, where they vary most", 0, 12);
-  const at = (kind, i) => onScreen(4 * i + 2 * kind);
-  pairLines(c, d.n, at, color("pair"));
-  pointClouds(c, d.n, at, d.colors, color, { point: 1.8, centroid: 6.5 });
-  if (chosen >= 0) {
-    const [a, b] = [onScreen(4 * chosen), onScreen(4 * chosen + 2)];
+  const at = (kind, i) => onScreen(kind * n + i);
+  pairLines(c, pairs[0].length, at, color("pair"), (k) => [pairs[0][k], pairs[1][k]]);
+  pointClouds(c, [n, m], at, colors, color, { point: 1.8, centroid: 6.5 });
+  if (chosen) {
+    const [a, b] = chosen.map((i, kind) => at(kind, i));
     rule(c, ...a, ...b, color("accent"), { wide: 2 });
-    disc(c, ...a, 5, d.colors.image, color("accent"));
-    disc(c, ...b, 5, d.colors.text, color("accent"));
+    disc(c, ...a, 5, colors.image, color("accent"));
+    disc(c, ...b, 5, colors.text, color("accent"));
   }
   return onScreen;
 }
@@ -37,7 +41,8 @@ const FOOT = 40; // room for the two lines of numbers below them
 export function drawLandscape(c, width, height, { d, color, engine, curves, found, here, best, closed, zoom }) {
   const middle = 14 + (height - FOOT - 14) * 0.58;
   const across = d.shift_range;
-  const up = lossAxis(d.n, zoom, [...curves[0], ...curves[1], here.loss]);
+  const pool = Math.sqrt(d.n * d.m); // the loss is the mean of both ways
+  const up = lossAxis(pool, zoom, [...curves[0], ...curves[1], here.loss]);
   const top = chart(c, { box: { ...LANDSCAPE, top: 16, bottom: height - middle }, width, height, across, up, many: 4, color });
   const most = Math.max(0.05, ...found.flatMap(({ values }) => [...values]));
   const low = chart(c, { box: { ...LANDSCAPE, top: middle + 20, bottom: FOOT }, width, height, across, up: [0, most * 1.1], many: 2, color });
@@ -59,7 +64,7 @@ export function drawLandscape(c, width, height, { d, color, engine, curves, foun
     c.textAlign = "left";
     c.fillText(`zoomed in: ${words(up[1] - up[0], 2)} nats`, LANDSCAPE.left + 4, middle - 5);
   }
-  const guess = Math.log(d.n);
+  const guess = Math.log(pool);
   if (guess > up[0] && guess < up[1]) {
     rule(c, LANDSCAPE.left, top.y(guess), width - LANDSCAPE.right, top.y(guess), color("ink"), { dash: [1, 4] });
     c.textAlign = "right";
@@ -74,15 +79,16 @@ export function drawLandscape(c, width, height, { d, color, engine, curves, foun
   disc(c, x(here.shift), top.within(here.loss), 7, color("accent"), color("face"));
 }
 
-/** Which point lies nearest to where a pointer is, if one is near: the index of its pair, else -1. */
-export function pairAt(event, canvas, n, onScreen) {
+/** The pair of the point that lies nearest to where a pointer is, if one is near; else -1. */
+export function pairAt(event, canvas, { n, m, pairOf }, onScreen) {
   const area = canvas.getBoundingClientRect();
   const at = [event.clientX - area.left, event.clientY - area.top];
   let [nearest, distance] = [-1, 18];
-  for (let k = 0; k < 2 * n; k++) {
-    const [x, y] = onScreen(2 * k);
+  for (let k = 0; k < n + m; k++) {
+    const [x, y] = onScreen(k);
     const r = Math.hypot(x - at[0], y - at[1]);
-    if (r < distance) [nearest, distance] = [k >> 1, r];
+    if (r < distance) [nearest, distance] = [k, r];
   }
-  return nearest;
+  if (nearest < 0) return -1;
+  return nearest < n ? pairOf(0, nearest) : pairOf(1, nearest - n);
 }

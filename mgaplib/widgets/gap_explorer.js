@@ -10,12 +10,14 @@ import { dot, foundBy, guarded, make, oncePerFrame, panel, pictures, sayer, slid
 /** Show the explorer of the landscape that stands in the model's data. */
 export function showGapExplorer({ model, root, ends }) {
   const d = readLandscape(model.get("data"));
-  const { n } = d;
   const [image, text] = d.names;
   const [images, texts] = d.plurals;
   const [forth, back] = [`${image} → ${text}`, `${text} → ${image}`];
   const engine = makeLandscape(d);
   const { moved } = engine;
+  const { belongs } = moved;
+  const { n, m, several } = belongs;
+  const many = belongs.pairs[0].length;
   const color = palette(root);
   root.style.setProperty("--mgap-image", d.colors.image);
   root.style.setProperty("--mgap-text", d.colors.text);
@@ -30,8 +32,8 @@ export function showGapExplorer({ model, root, ends }) {
   let trained;
   let curves;
   let best;
-  const chosen = () => (model.get("pair") < n ? model.get("pair") : -1); // the pair that is looked at
-  const places = new Float64Array(4 * n);
+  const chosen = () => (model.get("pair") < many ? model.get("pair") : -1); // the pair that is looked at
+  const places = moved.places();
 
   // --- the parts, from top to bottom
   const shiftSlider = slider({
@@ -71,7 +73,7 @@ export function showGapExplorer({ model, root, ends }) {
   const pairSlider = slider({
     label: "Look at a pair",
     hint: "",
-    stops: n + 1,
+    stops: many + 1,
     onInput: (stop) => set("pair", stop - 1),
   });
   const pairWords = make("div", { class: "mgap-pair" });
@@ -100,7 +102,7 @@ export function showGapExplorer({ model, root, ends }) {
     make(
       "div",
       { class: "mgap-panels" },
-      panel(scatter, [dot(d.colors.image), `${images} and `, dot(d.colors.text), texts], [`${n} pairs, joined; the bar is the gap`]),
+      panel(scatter, [dot(d.colors.image), `${images} and `, dot(d.colors.text), texts], [`${several ? `${n} and ${m}, partners` : `${n} pairs,`} joined; the bar is the gap`]),
       answer,
     ),
     tiles.element,
@@ -125,7 +127,9 @@ export function showGapExplorer({ model, root, ends }) {
   const extent = extentOf(moved, places, [low, low / 2, 0, high / 2, high]);
   let onScreen = () => [0, 0];
   const scatterView = sharpCanvas(root, scatter, (c, width, height) => {
-    onScreen = drawPairs(c, width, height, { d, color, extent, places, chosen: chosen() });
+    const pair = chosen();
+    const ends = pair < 0 ? undefined : belongs.pairs.map((side) => side[pair]);
+    onScreen = drawPairs(c, width, height, { colors: d.colors, color, extent, places, belongs, chosen: ends });
   });
   const landscapeView = sharpCanvas(root, landscape, (c, width, height) => {
     const here = { shift: model.get("shift"), loss: numbers.loss };
@@ -154,9 +158,9 @@ export function showGapExplorer({ model, root, ends }) {
       pairWords.textContent = "Point at the left picture, or move the slider: a pair and what it finds.";
       return;
     }
-    const before = [0, 1].map((kind) => moved.to(0).neighbours(kind, pair, 0).rank);
+    const before = [0, 1].map((kind) => moved.to(0).neighbours(kind, belongs.pairs[kind][pair], 0).rank);
     moved.to(model.get("shift"));
-    pairWords.replaceChildren(...foundBy({ moved, n, captions: d.captions, picture, pair, before }));
+    pairWords.replaceChildren(...foundBy({ moved, captions: d.captions, picture, pair, before }));
   }
 
   function sentence() {
@@ -170,7 +174,7 @@ export function showGapExplorer({ model, root, ends }) {
         ? "no other shift has a lower loss"
         : `the loss is lowest at shift ${words(best.at, 2)}, a gap of ${words(engine.gap(best.at), 2)}`;
     const recall = misses[stopAt(shift)] - misses[stopAt(mostFound)] < 1e-9 ? "no other finds more" : `most is found at shift ${words(mostFound, 2)}`;
-    return `${place}: the gap is ${words(numbers.gap, 2)}; ${hits} % of the ${images} find their ${text} first among ${n}. At temperature ${tau} ${lower}; ${recall}.`;
+    return `${place}: the gap is ${words(numbers.gap, 2)}; ${hits} % of the ${images} find ${several ? `a ${text} of theirs` : `their ${text}`} first among ${m}. At temperature ${tau} ${lower}; ${recall}.`;
   }
 
   function refresh() {
@@ -188,14 +192,14 @@ export function showGapExplorer({ model, root, ends }) {
     shiftSlider.show(stopAt(shift), words(shift, 2));
     zoom.show(model.get("zoom"));
     tries.show();
-    pairSlider.show(chosen() + 1, chosen() < 0 ? "none" : `${chosen() + 1} of ${n}`);
+    pairSlider.show(chosen() + 1, chosen() < 0 ? "none" : `${chosen() + 1} of ${many}`);
     tauSlider.show(tauStop(tau), String(Number(tau.toPrecision(3))));
     model.set("metrics", numbers);
     model.save_changes();
     describePair();
     scatterView.redraw();
     landscapeView.redraw();
-    scatter.setAttribute("aria-label", `${n} ${images} and ${n} ${texts} as points; their centroids are ${numbers.gap.toFixed(3)} apart`);
+    scatter.setAttribute("aria-label", `${n} ${images} and ${m} ${texts} as points; their centroids are ${numbers.gap.toFixed(3)} apart`);
     landscape.setAttribute(
       "aria-label",
       `The loss from shift ${low} to ${high}: ${numbers.loss.toFixed(3)} here, lowest ${words(best.value, 3)} at shift ${words(best.at, 2)}; below it R@1, highest at shift ${words(mostFound, 2)}`,
@@ -208,7 +212,7 @@ export function showGapExplorer({ model, root, ends }) {
 
   // --- pointing: the left picture picks a pair, the right one drags the shift
   pointAt(scatter, (event) => {
-    const pair = pairAt(event, scatter, n, onScreen);
+    const pair = pairAt(event, scatter, belongs, onScreen);
     if (pair >= 0) set("pair", pair);
   });
   dragAcross(landscape, LANDSCAPE, (share) => move(shiftAt(Math.round(share * (d.stops - 1)))));
@@ -220,7 +224,7 @@ export function showGapExplorer({ model, root, ends }) {
     shift: between(low, high),
     tau: between(d.taus[0], d.taus.at(-1)),
     zoom: yesOrNo,
-    pair: oneOf(...Array(n).keys()),
+    pair: oneOf(...Array(many).keys()),
   });
   ends.push(() => {
     for (const name of moves) model.off(`change:${name}`, drawing.schedule);

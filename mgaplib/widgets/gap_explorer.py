@@ -22,10 +22,20 @@ _TIE = 1e-12  # two float64 cosines of the same pair of directions differ by rou
 
 
 class Matches:
-    """How often rows, which move against the gap, match best their `own` candidate, which moves along it."""
+    """How often rows, which move against the gap, match best a partner of theirs, which moves along it.
 
-    def __init__(self, gram: np.ndarray, p: np.ndarray, q: np.ndarray, own: np.ndarray, length: float):
-        self.gram, self.p, self.q, self.own, self.length = gram, p, q, own, length
+    `pairs` are the numbers of the row and of the column of every pair, as `Pairs.partners`; rows without a
+    partner ask for none.
+    """
+
+    def __init__(self, gram: np.ndarray, p: np.ndarray, q: np.ndarray, pairs, length: float):
+        asked, row = np.unique(pairs[0], return_inverse=True)
+        order = np.argsort(row, kind="stable")
+        counts = np.bincount(row)
+        place = np.arange(len(row)) - np.repeat(np.cumsum(counts) - counts, counts)
+        self.own = np.full((len(asked), counts.max()), -1)
+        self.own[row[order], place] = pairs[1][order]
+        self.gram, self.p, self.q, self.length = gram[asked], p[asked], q, length
 
     def chances(self, shift, rows: np.ndarray) -> np.ndarray:
         """Return some rows' chances that their best match is the right one, at one shift or one for each."""
@@ -36,7 +46,11 @@ class Matches:
         cosines *= 1 / np.sqrt(1 + 2 * t * self.q + t * t)
         # By the moving row's length none is divided, which changes no order: ties are as wide as it is long.
         tie = _TIE * np.sqrt(1 - 2 * t * p + t * t)[:, 0]
-        return hit_chance(cosines, cosines[np.arange(len(cosines)), self.own[rows]], 1, tie)
+        own = self.own[rows]
+        found = np.where(own < 0, -np.inf, np.take_along_axis(cosines, own, axis=1))
+        best = found.max(axis=1)
+        partners = np.count_nonzero(found >= (best - tie)[:, None], axis=1)
+        return hit_chance(cosines, best, 1, tie, partners)
 
     def share(self, shift: float) -> float:
         """Return the share of rows whose best match is the right one."""
@@ -47,7 +61,7 @@ class Matches:
         at_stops = np.stack([self.chances(shift, slice(None)) for shift in SHIFTS])
         stop, row = np.nonzero(np.diff(at_stops, axis=0))
         low, high = SHIFTS[stop], SHIFTS[stop + 1]
-        for _ in range(24):  # from the stops' distance of 0.01 down to 1e-9
+        for _ in range(24 if len(row) else 0):  # from the stops' distance of 0.01 down to 1e-9
             middle = (low + high) / 2
             same = self.chances(middle, row) == at_stops[stop, row]
             low, high = np.where(same, middle, low), np.where(same, high, middle)
@@ -60,10 +74,10 @@ class Matches:
 
 def recalls(land: ShiftLandscape) -> dict[str, Matches]:
     """Return how often each side finds the other first."""
-    own = np.arange(len(land.gram))
+    partners, length = land.pairs.partners, land.gap_length
     return {
-        "recall_image_to_text": Matches(land.gram, land.p, land.q, own, land.gap_length),
-        "recall_text_to_image": Matches(land.gram.T, -land.q, -land.p, own, land.gap_length),
+        "recall_image_to_text": Matches(land.gram, land.p, land.q, partners, length),
+        "recall_text_to_image": Matches(land.gram.T, -land.q, -land.p, partners[::-1], length),
     }
 
 
@@ -73,8 +87,8 @@ def across(land: ShiftLandscape) -> tuple[np.ndarray, np.ndarray]:
     flat = union - np.outer(union @ land.direction, land.direction)
     _, vectors = np.linalg.eigh(np.cov(flat.T))
     axis = vectors[:, -1]
-    images, texts = np.split(flat @ (axis * np.sign(axis[np.argmax(np.abs(axis))])), 2)
-    return images, texts
+    along = flat @ (axis * np.sign(axis[np.argmax(np.abs(axis))]))
+    return along[: len(land.images)], along[len(land.images) :]
 
 
 def places(land: ShiftLandscape, shift: float) -> tuple[np.ndarray, np.ndarray]:
@@ -93,11 +107,11 @@ def pack(land: ShiftLandscape, matches: dict[str, Matches]) -> dict:
     step = max((gram.max() - gram.min()) / 65534, 1e-12)
     across_images, across_texts = across(land)
     # In float32 twice as fast, and far finer than a pixel.
-    drawn = ShiftLandscape(Pairs.trusted(land.images, land.texts), dtype="float32")
+    drawn = ShiftLandscape(Pairs.trusted(land.images, land.texts, land.pairs.groups), dtype="float32")
     curves = drawn.both_losses(CURVE_SHIFTS, TAUS).transpose(1, 2, 0)
     arrays = {
         "gram": np.rint((gram - centre) / step).astype("<i2"),
-        "own": np.diag(gram).astype("<f8"),
+        "own": gram[land.pairs.partners].astype("<f8"),
         "p": land.p.astype("<f8"),
         "q": land.q.astype("<f8"),
         "across_images": across_images.astype("<f8"),
@@ -105,8 +119,14 @@ def pack(land: ShiftLandscape, matches: dict[str, Matches]) -> dict:
         "squared_gaps": (land.modality_gap(SHIFTS) ** 2).astype("<f8"),
         "curves": curves.astype("<f4"),
     }
+    several = {}
+    if land.pairs.groups is not None:
+        first, second = (side.astype("<i4") for side in land.pairs.partners)
+        several["partners"] = {"count": len(first), "images": first.tobytes(), "texts": second.tobytes()}
     return {
-        "n": len(gram),
+        "n": gram.shape[0],
+        "m": gram.shape[1],
+        **several,
         "gap_length": land.gap_length,
         "gram_centre": float(centre),
         "gram_step": float(step),
@@ -130,14 +150,15 @@ class GapExplorer(BookWidget):
 
     Args:
         images, texts: Arrays of n rows and d columns, row i paired with row i; or `Pairs`.
-        groups: Who belongs to whom, where row i does not belong to row i; see `pairs.Pairs`. The first image
-            and the first text of each group are shown, so that there is one dot a distinct row.
+        groups: Who belongs to whom, where row i does not belong to row i; see `pairs.Pairs`. There is one dot
+            a distinct row, and any partner counts.
         labels: Class of each image, integers from 0, for zero-shot accuracy.
         class_embeddings: Text embedding of each class, d columns; given with `labels`.
         captions: A text for each of the texts, shown where a reader points at its pair.
         pictures: A picture of each of the images, shown beside it: uint8 array of n squares with 3 colours,
             sent once at 64 pixels or less.
-        max_pairs: With more pairs, this many are drawn at random, and all numbers are theirs.
+        max_pairs: With more pairs, this many are drawn at random, and all numbers are theirs; of groups as
+            many as have about the same number of cosines.
         names: What the two modalities are called, such as ("audio", "text").
 
     Attributes:
@@ -187,12 +208,13 @@ class GapExplorer(BookWidget):
     ):
         pairs = Pairs.of(images, texts, groups=groups, notice=True)
         self._names, note = tuple(distinct_names(names)), ""
-        if pairs.groups is not None:
-            pairs, note = pairs.one_each(), "The first image and the first text of each group. "
-            of_images, of_texts = pairs.rows
-            captions = None if captions is None else [captions[row] for row in of_texts]
-            pictures = None if pictures is None else np.asarray(pictures)[of_images]
-            labels = None if labels is None else np.asarray(labels)[of_images]
+        came = [len(side) for side in (images, texts)] if texts is not None else [len(pairs)] * 2
+        if texts is None and pairs.groups is None:
+            pairs = Pairs.trusted(pairs.images, pairs.texts)  # what comes beside it is numbered as its rows
+        elif texts is None:  # behind the last row that was kept there were repeats only
+            came = [1 + int(rows.max()) for rows in pairs.rows]
+            labels, pictures = (given if given is None else given[: came[0]] for given in (labels, pictures))
+            captions = captions if captions is None else captions[: came[1]]
         total, d = pairs.shape
         if (labels is None) != (class_embeddings is None):
             raise ValueError("labels and class_embeddings belong together: pass both or neither")
@@ -205,16 +227,19 @@ class GapExplorer(BookWidget):
                     f"class_embeddings has {class_embeddings.shape[1]} columns and images {d}; "
                     "embed both with the same model"
                 )
-            labels = _labels(labels, total, len(class_embeddings))
-        captions = None if captions is None else captions_of(captions, total)
-        pictures = None if pictures is None else pictures_of(pictures, total)
-        if total > max_pairs:
-            rows = np.sort(np.random.default_rng(0).choice(total, max_pairs, replace=False))
+            labels = _labels(labels, came[0], len(class_embeddings))
+        captions = None if captions is None else captions_of(captions, came[1])
+        pictures = None if pictures is None else pictures_of(pictures, came[0])
+        what = "pairs" if pairs.groups is None else "groups"
+        most = int(max_pairs * total / np.sqrt(len(pairs.images) * len(pairs.texts)))
+        if total > most:
+            rows = np.sort(np.random.default_rng(0).choice(total, max(most, 2), replace=False))
             pairs = pairs.take(rows)
-            labels = None if labels is None else labels[rows]
-            captions = None if captions is None else [captions[row] for row in rows]
-            pictures = None if pictures is None else pictures[rows]
-            note += f"{max_pairs} of {total} pairs, drawn at random; every number here is theirs."
+            note = f"{len(rows)} of {total} {what}, drawn at random; every number here is theirs."
+        of_images, of_texts = pairs.rows  # of those that came in
+        labels = None if labels is None else labels[of_images]
+        captions = None if captions is None else [captions[row] for row in of_texts]
+        pictures = None if pictures is None else pictures[of_images]
         self._land = land = ShiftLandscape(pairs, dtype="float64")
         self._matches = recalls(land)
         if labels is not None:
@@ -222,7 +247,7 @@ class GapExplorer(BookWidget):
                 land.images @ class_embeddings.T.astype(float),
                 land.p,
                 class_embeddings.astype(float) @ land.direction,
-                labels,
+                (np.arange(len(labels)), labels),
                 land.gap_length,
             )
         data = pack(land, self._matches)
@@ -250,7 +275,7 @@ class GapExplorer(BookWidget):
 
     @traitlets.validate("pair")
     def _valid_pair(self, proposal) -> int:
-        last = len(self._land.p) - 1
+        last = len(self._land.pairs.partners[0]) - 1
         return within(proposal, -1, last, f"0 to {last}, or -1 for none")
 
     @traitlets.observe("shift", "tau")
@@ -267,9 +292,12 @@ class GapExplorer(BookWidget):
         }
 
     def __repr__(self) -> str:
-        n, m = self.data["n"], self.metrics
+        m, pairs = self.metrics, self._land.pairs
+        what = f"{len(pairs)} pairs"
+        if pairs.groups is not None:
+            what = f"{len(pairs.images)} images and {len(pairs.texts)} texts in {len(pairs)} groups"
         words = (
-            f"Gap explorer of {n} pairs at shift {self.shift:g} and temperature {self.tau:g}: "
+            f"Gap explorer of {what} at shift {self.shift:g} and temperature {self.tau:g}: "
             f"gap {m['gap']:.3f}, loss {m['loss']:.3f}, R@1 {m['recall_image_to_text']:.3f} image to text "
             f"and {m['recall_text_to_image']:.3f} text to image."
         )
@@ -282,7 +310,10 @@ class GapExplorer(BookWidget):
         figure = Figure(figsize=(8, 3.4), dpi=110, layout="none")
         left, right = figure.subplots(1, 2)
         figure.subplots_adjust(left=0.09, right=0.98, bottom=0.15, top=0.91, wspace=0.24)
-        plots.plot_pairs(*places(self._land, self.shift), ax=left)
+        partners = self._land.pairs.partners
+        plots.plot_pairs(
+            *(side[of] for side, of in zip(places(self._land, self.shift), partners, strict=True)), ax=left
+        )
         left.set(
             xlabel="along the gap",
             ylabel="across it",

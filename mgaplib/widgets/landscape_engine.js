@@ -5,8 +5,10 @@
 import { interpolate, typed } from "./numbers.js";
 
 /**
- * @typedef {object} Pairs What is known of n pairs; image i and text i belong together.
- * @property {number} n
+ * @typedef {ReturnType<typeof belonging>} Belonging Who belongs to whom.
+ * @typedef {object} Pairs What is known of n images and m texts.
+ * @property {number} n images; as many texts, and text i belongs to image i, unless `belongs` says otherwise
+ * @property {Belonging} [belongs]
  * @property {number} gapLength
  * @property {Float32Array} gram cosines, an image a row, a text a column
  * @property {Float64Array} own cosines of the pairs, unrounded
@@ -17,81 +19,114 @@ import { interpolate, typed } from "./numbers.js";
  */
 
 /**
- * Contrastive losses of both directions.
- * @param {number} n
- * @param {number} tau temperature
- * @param {(i: number, row: Float64Array) => void} fillRow writes the cosines of row i, its own among them at i
- * @returns {[number, number]} of a row among its columns, and of a column among its rows
+ * Who belongs to whom: the image and the text of each pair, in the images' order; without them row i to row i.
+ * @param {number} n images
+ * @param {number} [m] texts
+ * @param {ArrayLike<number>[]} [pairs]
  */
-export function contrastiveLosses(n, tau, fillRow) {
-  const row = new Float64Array(n);
-  const columnSums = new Float64Array(n);
+export function belonging(n, m = n, pairs = [0, 1].map(() => Int32Array.from({ length: n }, (_, i) => i))) {
+  const partners = [n, m].map((length) => Array.from({ length }, () => []));
+  for (let k = 0; k < pairs[0].length; k++) {
+    for (const kind of [0, 1]) partners[kind][pairs[kind][k]].push(pairs[1 - kind][k]);
+  }
+  return {
+    n,
+    m,
+    pairs,
+    /** Of each image its texts, of each text its images. */
+    partners,
+    /** How many images, and how many texts, have a partner. */
+    asked: partners.map((each) => each.filter((own) => own.length).length),
+    /** Whether somebody has several partners. */
+    several: partners.some((each) => each.some((own) => own.length > 1)),
+    /** The first pair of an image (kind 0) or a text (kind 1), -1 if it has none. */
+    pairOf: (kind, i) => pairs[kind].indexOf(i),
+  };
+}
+
+/**
+ * Contrastive losses of both directions; who has several partners has the mean over them.
+ * @param {Belonging} belongs
+ * @param {number} tau temperature
+ * @param {(i: number, row: Float64Array) => void} fillRow writes the cosines of image i with every text
+ * @returns {[number, number]} of an image among the texts, and of a text among the images
+ */
+export function contrastiveLosses({ n, m, partners: [texts, images], asked }, tau, fillRow) {
+  const row = new Float64Array(m);
+  const columnSums = new Float64Array(m);
   const sharpness = 1 / tau;
   let [forth, back] = [0, 0];
   for (let i = 0; i < n; i++) {
     fillRow(i, row);
     let rowSum = 0;
-    for (let j = 0; j < n; j++) {
+    for (let j = 0; j < m; j++) {
       // Less the largest possible logit: a double holds exp(-2 / tau) down to tau = 0.003.
       const e = Math.exp((row[j] - 1) * sharpness);
       rowSum += e;
       columnSums[j] += e;
     }
-    const own = (row[i] - 1) * sharpness;
-    forth += Math.log(rowSum) - own;
-    back -= own;
+    if (texts[i].length) forth += Math.log(rowSum);
+    for (const j of texts[i]) {
+      const own = (row[j] - 1) * sharpness;
+      forth -= own / texts[i].length;
+      back -= own / images[j].length;
+    }
   }
-  for (let j = 0; j < n; j++) back += Math.log(columnSums[j]);
-  return [forth / n, back / n];
+  for (let j = 0; j < m; j++) if (images[j].length) back += Math.log(columnSums[j]);
+  return [forth / asked[0], back / asked[1]];
 }
 
 /**
  * The pairs moved along their gap: after `to(shift)` everything here is said of that shift.
  * @param {Pairs} pairs
  */
-export function movePairs({ n, gapLength, gram, own, p, q, acrossImages, acrossTexts }) {
+export function movePairs({ n, gapLength, gram, own, p, q, acrossImages, acrossTexts, belongs = belonging(n) }) {
+  const { m } = belongs;
+  const cosines = Float64Array.from(gram);
+  own.forEach((cosine, k) => (cosines[belongs.pairs[0][k] * m + belongs.pairs[1][k]] = cosine));
   const imageScale = new Float64Array(n); // one over the length that normalising takes away again
-  const textScale = new Float64Array(n);
+  const textScale = new Float64Array(m);
   let t = 0;
   const moved = {
+    belongs,
     /** @param {number} shift in gaps: 0 as trained, about 0.5 closed */
     to(shift) {
       t = shift * gapLength;
-      for (let i = 0; i < n; i++) {
-        imageScale[i] = 1 / Math.sqrt(1 - 2 * t * p[i] + t * t);
-        textScale[i] = 1 / Math.sqrt(1 + 2 * t * q[i] + t * t);
-      }
+      for (let i = 0; i < n; i++) imageScale[i] = 1 / Math.sqrt(1 - 2 * t * p[i] + t * t);
+      for (let j = 0; j < m; j++) textScale[j] = 1 / Math.sqrt(1 + 2 * t * q[j] + t * t);
       return moved;
     },
     /** The cosine of image i and text j. */
-    cosine: (i, j) => ((i === j ? own[i] : gram[i * n + j]) + t * (p[i] - q[j] - t)) * imageScale[i] * textScale[j],
+    cosine: (i, j) => (cosines[i * m + j] + t * (p[i] - q[j] - t)) * imageScale[i] * textScale[j],
     /** Write the cosines of image i with every text. */
     fillRow(i, row) {
       const constant = t * (p[i] - t);
       const scale = imageScale[i];
-      for (let j = 0, k = i * n; j < n; j++, k++) row[j] = (gram[k] + constant - t * q[j]) * scale * textScale[j];
-      row[i] = moved.cosine(i, i);
+      for (let j = 0, k = i * m; j < m; j++, k++) row[j] = (cosines[k] + constant - t * q[j]) * scale * textScale[j];
     },
     /** The cosine of two images (kind 0) or two texts (kind 1) that had cosine s. */
     within(kind, i, j, s) {
       const [along, scale, way] = kind ? [q, textScale, 1] : [p, imageScale, -1];
       return (s + way * t * (along[i] + along[j]) + t * t) * scale[i] * scale[j];
     },
-    /** Write where each pair lies: its image along the gap and across it, then its text. */
-    places(into) {
+    /** Write where each row lies, along the gap and across it: the images, then the texts. */
+    places(into = new Float64Array(2 * (n + m))) {
       for (let i = 0; i < n; i++) {
-        into[4 * i] = (p[i] - t) * imageScale[i];
-        into[4 * i + 1] = acrossImages[i] * imageScale[i];
-        into[4 * i + 2] = (q[i] + t) * textScale[i];
-        into[4 * i + 3] = acrossTexts[i] * textScale[i];
+        into[2 * i] = (p[i] - t) * imageScale[i];
+        into[2 * i + 1] = acrossImages[i] * imageScale[i];
+      }
+      for (let j = 0, k = 2 * n; j < m; j++, k += 2) {
+        into[k] = (q[j] + t) * textScale[j];
+        into[k + 1] = acrossTexts[j] * textScale[j];
       }
       return into;
     },
-    /** The `count` texts nearest to image i (kind 0), or images nearest to text i (kind 1), and its own one's rank from 1. */
+    /** The `count` texts nearest to image i (kind 0), or images nearest to text i (kind 1), and its best partner's rank from 1. */
     neighbours(kind, i, count) {
-      const cosines = Float64Array.from({ length: n }, (_, k) => (kind ? moved.cosine(k, i) : moved.cosine(i, k)));
-      const order = [...cosines.keys()].sort((a, b) => cosines[b] - cosines[a]);
-      return { nearest: order.slice(0, count), cosines, rank: 1 + cosines.filter((c) => c > cosines[i]).length };
+      const found = Float64Array.from({ length: kind ? n : m }, (_, k) => (kind ? moved.cosine(k, i) : moved.cosine(i, k)));
+      const order = [...found.keys()].sort((a, b) => found[b] - found[a]);
+      const best = Math.max(...belongs.partners[kind][i].map((k) => found[k]));
+      return { nearest: order.slice(0, count), cosines: found, rank: 1 + found.filter((c) => c > best).length };
     },
   };
   return moved.to(0);
@@ -123,22 +158,26 @@ export const cosinesOf = (levels, centre, step) => Float32Array.from(levels, (le
 
 /** Read what a landscape's Python side sent; a missing or truncated part is an error that names it. */
 export function readLandscape(data) {
-  const { n, stops, taus, curve_stops: columns } = data ?? {};
+  const { n, m = n, stops, taus, partners, curve_stops: columns } = data ?? {};
   if (!(n >= 2)) throw new Error("the data name no pairs");
   const table = (name, length) => typed(Float64Array, data[name], length, name);
-  const gram = cosinesOf(typed(Int16Array, data.gram, n * n, "gram"), data.gram_centre, data.gram_step);
+  const sides = partners && ["images", "texts"].map((side) => typed(Int32Array, partners[side], partners.count, "partners"));
+  const belongs = belonging(n, m, sides);
+  const gram = cosinesOf(typed(Int16Array, data.gram, n * m, "gram"), data.gram_centre, data.gram_step);
   const flat = typed(Float32Array, data.curves, taus.length * columns * 2, "curves");
   return {
     ...data,
+    m,
     pairs: {
       n,
+      belongs,
       gapLength: data.gap_length,
       gram,
-      own: table("own", n), // they count most, so they come unrounded
+      own: table("own", belongs.pairs[0].length), // they count most, so they come unrounded
       p: table("p", n),
-      q: table("q", n),
+      q: table("q", m),
       acrossImages: table("across_images", n),
-      acrossTexts: table("across_texts", n),
+      acrossTexts: table("across_texts", m),
     },
     squaredGaps: table("squared_gaps", stops),
     gap: gapOf(data),
@@ -204,7 +243,7 @@ export function makeLandscape(d) {
     curve,
     /** The numbers by name; the pairs stay moved there. */
     metrics(shift, tau) {
-      const [imageToText, textToImage] = contrastiveLosses(d.n, tau, moved.to(shift).fillRow);
+      const [imageToText, textToImage] = contrastiveLosses(moved.belongs, tau, moved.to(shift).fillRow);
       return {
         gap: d.gap(shift),
         loss: (imageToText + textToImage) / 2,

@@ -151,44 +151,48 @@ export function pictures(sprite, ends) {
 /** A caption as far as it has room: a prompt may run on for ten lines. */
 export const shortened = (text) => (text.length > 90 ? `${text.slice(0, 88).trimEnd()}…` : text);
 
-/** The pair that is looked at: its picture, its caption, its cosine. */
-export function askedOf({ picture, captions, pair, cosine }) {
-  const caption = captions ? ` “${captions[pair]}”` : "";
-  return [make("p", { class: "mgap-asked" }, picture ? picture(pair, `picture ${pair + 1}`) : "", `Pair ${pair + 1}${caption}, cosine ${cosine}.`)];
+/** The pair that is looked at, of some image and some text: its picture, its caption, its cosine. */
+export function askedOf({ picture, captions, pair, ends = [pair, pair], cosine }) {
+  const caption = captions ? ` “${captions[ends[1]]}”` : "";
+  return [make("p", { class: "mgap-asked" }, picture ? picture(ends[0], `picture ${ends[0] + 1}`) : "", `Pair ${pair + 1}${caption}, cosine ${cosine}.`)];
 }
 
 /**
  * What a search of moved pairs finds, for one pair: its picture's nearest captions, its caption's nearest pictures.
  * @param {object} of
  * @param {ReturnType<typeof import("./landscape_engine.js").movePairs>} of.moved the pairs, where they are now
- * @param {number} of.n
  * @param {string[]} [of.captions]
  * @param {ReturnType<typeof pictures>} of.picture
  * @param {number} of.pair
  * @param {[number, number]} of.before the rank of its own caption, and of its own picture, as trained
  * @returns {[HTMLElement, HTMLElement]} the pair, and what it finds
  */
-export function foundBy({ moved, n, captions, picture, pair, before }) {
-  const named = (i) => (captions ? `“${shortened(captions[i])}”` : `pair ${i + 1}`);
+export function foundBy({ moved, captions, picture, pair, before }) {
+  const { n, m, pairs, partners, several } = moved.belongs;
+  const ends = pairs.map((side) => side[pair]);
   const side = (kind) => {
-    const { nearest, cosines, rank } = moved.neighbours(kind, pair, 3);
+    const { nearest, cosines, rank } = moved.neighbours(kind, ends[kind], 3);
+    const own = partners[kind][ends[kind]];
+    const what = kind ? "picture" : "caption";
     const pictured = kind === 1 && picture;
+    const named = (i) => (captions && !(several && kind) ? `“${shortened(captions[i])}”` : `${several ? what : "pair"} ${i + 1}`);
     const shown = nearest.map((i) => {
-      const own = i === pair;
-      const cosine = make("small", {}, `${own ? "✓ its own, " : ""}${words(cosines[i], 3)}`);
-      return make("li", own ? { class: "mgap-own" } : {}, pictured ? picture(i, `picture ${i + 1}`) : named(i), " ", cosine);
+      const mine = own.includes(i);
+      const cosine = make("small", {}, `${mine ? "✓ its own, " : ""}${words(cosines[i], 3)}`);
+      return make("li", mine ? { class: "mgap-own" } : {}, pictured ? picture(i, `picture ${i + 1}`) : named(i), " ", cosine);
     });
     const finds = picture ? "Its caption finds" : "Its caption finds the pictures of";
     const place = rank === before[kind] ? "as trained" : `it was ${before[kind]} as trained`;
+    const ranks = own.length > 1 ? `The best of its own ${own.length} ${what}s ranks` : `Its own ${what} ranks`;
     return make(
       "div",
       {},
       make("p", { class: "mgap-title" }, kind ? finds : "Its picture finds"),
       make("ol", pictured ? { class: "mgap-row" } : {}, ...shown),
-      make("p", { class: "mgap-line" }, `Its own ${kind ? "picture" : "caption"} ranks ${rank} of ${n}; ${place}.`),
+      make("p", { class: "mgap-line" }, `${ranks} ${rank} of ${kind ? n : m}; ${place}.`),
     );
   };
-  const asked = askedOf({ picture, captions, pair, cosine: words(moved.cosine(pair, pair), 3) });
+  const asked = askedOf({ picture, captions, pair, ends, cosine: words(moved.cosine(...ends), 3) });
   return [...asked, make("div", { class: "mgap-found" }, side(0), side(1))];
 }
 

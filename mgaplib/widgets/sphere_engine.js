@@ -1,9 +1,11 @@
 // Six pairs on a sphere, pure: their angles, points, loss at every elevation and its minimum.
 // The same as `mgaplib.dynamics.sphere`, seen in a mirror: here a positive elevation is up.
-import { contrastiveLosses } from "./landscape_engine.js";
+import { belonging, contrastiveLosses } from "./landscape_engine.js";
 
 export const DEGREE = Math.PI / 180;
 export const STEPS = 180; // one stop a degree, from -90 to 90
+
+const SIX = belonging(6);
 
 /** The point at an elevation above the equator and an angle along it, in radians. */
 export const point = (elevation, azimuth) => [
@@ -33,7 +35,7 @@ export function measureSphere(spacing, elevation, tau, mismatched) {
   const along = images.map((a) => texts.map((b) => Math.cos(a - b)));
   const lossAt = (degrees) => {
     const factor = Math.cos(degrees * DEGREE); // lifting the texts shrinks every cosine by the same factor
-    const losses = contrastiveLosses(6, tau, (i, row) => along[i].forEach((cosine, j) => (row[j] = factor * cosine)));
+    const losses = contrastiveLosses(SIX, tau, (i, row) => along[i].forEach((cosine, j) => (row[j] = factor * cosine)));
     return (losses[0] + losses[1]) / 2;
   };
   const curve = Array.from({ length: STEPS + 1 }, (_, k) => lossAt(k - 90));

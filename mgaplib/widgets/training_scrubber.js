@@ -91,7 +91,7 @@ function render({ model, root, ends }) {
     const points = frame(k, now());
     const at = (kind, i) => [x(points[2 * (kind * d.n + i)]), y(points[2 * (kind * d.n + i) + 1])];
     pairLines(c, d.n, at, color("pair"));
-    pointClouds(c, d.n, at, d.colors, color, { point: 1.7, centroid: 5.5 });
+    pointClouds(c, [d.n, d.n], at, d.colors, color, { point: 1.7, centroid: 5.5 });
   }
 
   // --- a number of all runs through training, on one scale from nothing

@@ -9,7 +9,9 @@ from built_book import PATIENCE, ROOT, serve
 
 from mgaplib import landscape, metrics
 from mgaplib.dynamics import sphere
-from mgaplib.widgets import base
+from mgaplib.pairs import Pairs
+from mgaplib.widgets import GapExplorer, base
+from mgaplib.widgets.gap_explorer import SHIFTS
 
 FOLDER = ROOT / "mgaplib/widgets"
 ENGINES = ["numbers", "landscape_engine", "gram_engine", "sphere_engine", "dynamics_engine", "address"]
@@ -125,7 +127,8 @@ def test_losses_of_moved_pairs_are_the_librarys(compute, shift, tau):
     images, texts = draw_pairs(0)
     found = compute(
         "landscape_engine",
-        "return m.contrastiveLosses(a.p.n, a.tau, m.movePairs(a.p).to(a.shift).fillRow)",
+        "const { belongs, fillRow } = m.movePairs(a.p).to(a.shift);"
+        "return m.contrastiveLosses(belongs, a.tau, fillRow)",
         p=as_pairs(images, texts),
         tau=tau,
         shift=shift,
@@ -147,7 +150,7 @@ def test_cosines_places_and_neighbours_are_those_of_the_moved_embeddings(compute
             (s, kind) => all.map(i => all.map(j => moved.within(kind, i, j, s[i][j]))));
         return {
             cross: all.map(i => all.map(j => moved.cosine(i, j))), images: inner[0], texts: inner[1],
-            places: [...moved.places(new Float64Array(4 * a.p.n))],
+            places: [...moved.places()],
             near: [0, 1].map(kind => moved.neighbours(kind, 4, 3)).map(f => [f.nearest, f.rank]),
         }""",
         p=as_pairs(images, texts),
@@ -160,13 +163,72 @@ def test_cosines_places_and_neighbours_are_those_of_the_moved_embeddings(compute
     gap /= np.linalg.norm(gap)
     assert np.allclose(found["cross"], x @ y.T) and np.allclose(found["images"], x @ x.T)
     assert np.allclose(found["texts"], y @ y.T)
-    along = np.reshape(found["places"], (n, 2, 2))[:, :, 0]
-    assert np.allclose(along, np.stack([x @ gap, y @ gap], axis=1))
+    along = np.reshape(found["places"], (2, n, 2))[:, :, 0]
+    assert np.allclose(along, [x @ gap, y @ gap])
     for kind, scores in enumerate((x[4] @ y.T, y[4] @ x.T)):
         assert found["near"][kind] == [
             np.argsort(-scores)[:3].tolist(),
             1 + int((scores > scores[4]).sum()),
         ]
+
+
+@pytest.fixture(scope="module")
+def five_captions():
+    """Twenty pictures with up to five captions each; one picture has none, one caption stands for two."""
+    rng = np.random.default_rng(3)
+    groups = np.repeat(np.arange(20), 5)[:-7]
+    images, offset = rng.normal(size=(20, 8)), 2 * np.eye(8)[0]
+    texts = images[groups] + 0.8 * rng.normal(size=(len(groups), 8))
+    return Pairs(images + offset, texts - offset, groups=([*range(19), 0], groups % 19))
+
+
+READ = """const at = (held) => !(held && held.constructor === Object) ? held
+    : "bytes" in held ? Uint8Array.from(held.bytes).buffer
+    : Object.fromEntries(Object.entries(held).map(([name, value]) => [name, at(value)]));
+  const engine = m.makeLandscape(m.readLandscape(at(a.data)));"""
+
+
+def sent(data):
+    """What an explorer sends, in the form that a page can be handed."""
+    if isinstance(data, bytes):
+        return {"bytes": list(data)}
+    return {name: sent(value) for name, value in data.items()} if isinstance(data, dict) else data
+
+
+def test_several_partners_count_as_in_the_library_at_every_shift(compute, five_captions):
+    explorer = GapExplorer(five_captions)
+    shifts = [*SHIFTS.round(6).tolist(), 0.123, 0.777]
+    found = compute(
+        "landscape_engine",
+        READ + "return a.shifts.map(shift => engine.metrics(shift, 0.05))",
+        data=sent(explorer.data),
+        shifts=shifts,
+    )
+    for shift, numbers in zip(shifts, found, strict=True):
+        moved = Pairs.trusted(*landscape.shift(five_captions, None, shift), five_captions.groups)
+        for way, pairs in (("image_to_text", moved), ("text_to_image", moved.swapped)):
+            assert abs(numbers[f"recall_{way}"] - metrics.recall_at_k(pairs)) < 1e-9
+            loss = metrics.contrastive_loss(moved, None, 0.05, way)
+            assert numbers[f"loss_{way}"] == pytest.approx(loss, abs=1e-4)
+        assert numbers["gap"] == pytest.approx(metrics.modality_gap(moved), abs=1e-6)
+
+
+@pytest.mark.parametrize("kind", [0, 1])
+def test_the_best_of_several_partners_has_the_rank(compute, five_captions, kind):
+    code = (
+        READ
+        + "const { moved } = engine; moved.to(a.shift); const { belongs } = moved; return a.rows.map(i => "
+    )
+    code += "[moved.neighbours(a.kind, i, 0).rank, belongs.pairs[a.kind][belongs.pairOf(a.kind, i)]])"
+    rows = np.unique(five_captions.partners[kind]).tolist()
+    found = compute(
+        "landscape_engine", code, data=sent(GapExplorer(five_captions).data), shift=0.3, kind=kind, rows=rows
+    )
+    x, y = landscape.shift(five_captions, None, 0.3)
+    scores, codes = (x @ y.T, y @ x.T)[kind], five_captions.codes
+    for row, (rank, again) in zip(rows, found, strict=True):
+        best = scores[row][codes[1 - kind] == codes[kind][row]].max()
+        assert (rank, again) == (1 + int((scores[row] > best + 1e-4).sum()), row)
 
 
 def test_a_share_is_that_of_the_step_which_was_last_passed(compute):

@@ -17,6 +17,7 @@ from PIL import Image
 
 from mgaplib import landscape, metrics
 from mgaplib.book import plots
+from mgaplib.pairs import Pairs
 from mgaplib.widgets import GapExplorer
 from mgaplib.widgets.gap_explorer import CURVE_SHIFTS, SHIFTS, TAUS
 
@@ -91,17 +92,38 @@ def test_one_dot_a_distinct_row_however_the_groups_are_said(pairs):
     several = texts[of_texts] + 0.5 * rng.normal(size=(180, 16))
     captions = [f"caption {i}" for i in range(180)]
     pictures = np.tile(np.arange(60, dtype=np.uint8)[:, None, None, None], (1, 8, 8, 3))
-    wanted = GapExplorer(images, several[::3], captions=captions[::3], pictures=pictures, shift=0.2)
     grouped = GapExplorer(images, several, groups=of_texts, captions=captions, pictures=pictures, shift=0.2)
     with pytest.warns(UserWarning, match="images holds 60 different rows, 180 in all"):
         repeated = GapExplorer(
             images[of_texts], several, captions=captions, pictures=pictures[of_texts], shift=0.2
         )
+    moved = Pairs.trusted(*landscape.shift(images, several, 0.2, groups=of_texts), grouped._land.pairs.groups)
     for explorer in (grouped, repeated):
-        assert explorer.metrics == pytest.approx(wanted.metrics)
-        for name in ("n", "gram", "p", "q", "captions", "pictures", "steps"):
-            assert explorer.data[name] == wanted.data[name]
-        assert "The first image and the first text of each group" in explorer.data["note"]
+        assert explorer.metrics["recall_image_to_text"] == metrics.recall_at_k(moved)
+        assert explorer.metrics["recall_text_to_image"] == metrics.recall_at_k(moved.swapped)
+        assert explorer.metrics["loss"] == pytest.approx(metrics.contrastive_loss(moved, None, 0.01))
+        assert (explorer.data["n"], explorer.data["m"], explorer.data["captions"]) == (60, 180, captions)
+        for name in ("gram", "p", "q", "pictures", "steps", "partners"):
+            assert explorer.data[name] == grouped.data[name]
+        assert "60 images and 180 texts in 60 groups" in repr(explorer) and explorer.picture()
+
+
+def test_of_many_groups_as_many_are_drawn_as_have_the_cosines_of_the_pairs(pairs):
+    images, texts = pairs
+    of_texts = np.repeat(np.arange(60), 4)
+    several = texts[of_texts] + 0.5 * np.random.default_rng(1).normal(size=(240, 16))
+    captions = [f"caption {i}" for i in range(240)]
+    for options in ({"groups": of_texts}, {}):
+        given = (images, several) if options else (Pairs(images, several, groups=of_texts), None)
+        drawn = GapExplorer(*given, captions=captions, max_pairs=40, **options)
+        assert (drawn.data["n"], drawn.data["m"]) == (20, 80)
+        assert "20 of 60 groups, drawn at random" in drawn.data["note"]
+        numbers = [int(caption.split()[1]) for caption in drawn.data["captions"]]
+        rows = np.unique(of_texts[numbers])
+        few = Pairs(images[rows], several[numbers], groups=np.repeat(np.arange(20), 4))
+        assert drawn.metrics["recall_text_to_image"] == metrics.recall_at_k(few.swapped)
+    with pytest.raises(ValueError, match="captions has 239 entries; pass one for each of the 240"):
+        GapExplorer(images, several, groups=of_texts, captions=captions[1:])
 
 
 def test_the_modalities_are_called_by_their_names(pairs):
