@@ -2,11 +2,11 @@
 // Every number is computed in the browser, from one table of cosines a model.
 import { between, keepInAddress, oneOf } from "./address.js";
 import { palette, pointAt, rule, sharpCanvas } from "./canvas.js";
-import { drawPairs, pairAt } from "./explorer_pictures.js";
+import { askedOf, drawPairs, foundBy, pairAt, pictures, shortened } from "./explorer_pictures.js";
 import { crossHistograms, movedTable, relativeGap, wholeTable } from "./gram_engine.js";
 import { cosinesOf, extentOf, gapOf, movePairs, sharesOf } from "./landscape_engine.js";
 import { clamp, typed, words } from "./numbers.js";
-import { FONT, askedOf, dot, foundBy, guarded, make, oncePerFrame, panel, pictures, sayer, shortened, slider, tileList, tryButtons, tween } from "./shared.js";
+import { FONT, dot, guarded, make, oncePerFrame, panel, sayer, slider, tileList, tryButtons, tween } from "./shared.js";
 
 const COSINES = { low: -0.2, high: 1, bins: 60 }; // one scale for every model, so that colours compare
 const RAMP = ["#440154", "#414487", "#2a788e", "#22a884", "#7ad151", "#fde725"]; // viridis

@@ -117,11 +117,12 @@ class BookWidget(anywidget.AnyWidget):
 
     Args:
         data: What the browser is sent once.
-        tries: Things to try: pairs of a label and a dict of settings, each shown as a button that sets them.
+        tries: Things to try, each a label, a dict of settings and a sentence: a button that sets them and says
+            what is then to be seen.
         name: What the widget is called in its page's address, where its settings stand; its kind if empty.
 
     Raises:
-        ValueError: If a try is no such pair, or sets what the widget does not have.
+        ValueError: If a try is no such triple, or sets what the widget does not have.
         TraitError: If a try sets something to what it cannot be.
     """
 
@@ -146,15 +147,16 @@ class BookWidget(anywidget.AnyWidget):
     def _tried(self, entry) -> dict:
         """Return a try as the browser is sent it, after it was tried."""
         try:
-            label, state = entry
+            label, state, sentence = entry
             state = dict(state)
         except (TypeError, ValueError) as error:
             raise ValueError(
-                f"tries holds {entry!r}; pass pairs of a label and a dict of settings"
+                f"tries holds {entry!r}; pass a label, a dict of settings and a sentence each"
             ) from error
         for setting, value in state.items():
             setattr(self, checks.known(setting, self.settings, "setting in tries"), value)
-        return {"label": str(label), "state": {setting: getattr(self, setting) for setting in state}}
+        state = {setting: getattr(self, setting) for setting in state}
+        return {"label": str(label), "state": state, "sentence": str(sentence)}
 
     @traitlets.validate("name")
     def _valid_name(self, proposal) -> str:

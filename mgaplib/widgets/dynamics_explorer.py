@@ -4,6 +4,7 @@ from dataclasses import asdict
 
 import traitlets
 
+from mgaplib import checks
 from mgaplib.book import plots, records
 from mgaplib.dynamics import free_points
 from mgaplib.dynamics.free_points import COMPARISONS, Setting
@@ -45,10 +46,11 @@ PRESETS = {
 }
 
 
-def _presets() -> list[dict]:
+def _presets(names) -> list[dict]:
     """The presets as the front end takes them, each with what ten recorded seeds gave."""
     runs, made = records.load("free_points").runs, []
-    for id, (name, sentence) in PRESETS.items():
+    for id in names:
+        name, sentence = PRESETS[checks.known(id, PRESETS, "preset")]
         at = 10 if id == "wrong" else 20
         ends = []
         for second in (False, True):
@@ -80,6 +82,7 @@ class DynamicsExplorer(BookWidget):
         beside: What the second run has instead, one knob and its value; empty for no second run.
         speed: Steps a frame, from 1 to 500.
         name: What it is called in its page's address; "dynamics" if empty.
+        presets: Which of `PRESETS` are offered, in this order.
         knobs: The first run's knobs, by their names in `free_points.Setting`.
 
     Attributes:
@@ -90,14 +93,14 @@ class DynamicsExplorer(BookWidget):
         metrics: Of each run, gap, tau, loss and recall as last shown.
 
     Raises:
-        ValueError: If a knob is unknown or makes no sense, or if `beside` holds more than one.
+        ValueError: If a knob or a preset is unknown, a knob makes no sense, or `beside` holds more than one.
 
     Example:
         >>> explorer = DynamicsExplorer(tau=0.01, beside={"tau": 0.1})
         >>> explorer.setting["tau"], round(explorer.metrics["first"]["gap"], 2)
         (0.01, 0.78)
 
-    Taught in chapter gradient_flow.
+    Taught in chapter what_holds_it.
     """
 
     _esm = front_end("dynamics_engine", "dynamics_explorer")
@@ -107,12 +110,14 @@ class DynamicsExplorer(BookWidget):
     speed = traitlets.Int(20).tag(sync=True)
     records = traitlets.Dict().tag(sync=True)
 
-    def __init__(self, beside: dict | None = None, speed: int = 20, name: str = "", **knobs):
+    def __init__(
+        self, beside: dict | None = None, speed: int = 20, name: str = "", presets=tuple(PRESETS), **knobs
+    ):
         if not knobs and beside is None:
             beside = COMPARISONS["frozen"][1]
         data = {
             "defaults": asdict(Setting()),
-            "presets": _presets(),
+            "presets": _presets(presets),
             "colors": {"image": plots.IMAGE, "text": plots.TEXT},
         }
         setting = asdict(Setting().turned(**knobs))

@@ -1,8 +1,8 @@
-// The GapExplorer's two pictures: both modalities along the gap, and the loss at every shift.
+// What the explorers of pairs show: both modalities along the gap, the loss at every shift, and what one pair finds.
 import { chart, disc, lowestPoint, pairLines, pointClouds, rule } from "./canvas.js";
 import { lossAxis, meanOf } from "./landscape_engine.js";
 import { ticks, words } from "./numbers.js";
-import { FONT } from "./shared.js";
+import { FONT, make } from "./shared.js";
 
 /**
  * Draw pairs as points in the plane, partners joined, with the centroids; return where the k-th point of `places` lies,
@@ -91,4 +91,74 @@ export function pairAt(event, canvas, { n, m, pairOf }, onScreen) {
   }
   if (nearest < 0) return -1;
   return nearest < n ? pairOf(0, nearest) : pairOf(1, nearest - n);
+}
+
+/**
+ * Small pictures that came as one file: `show(i, says)` makes an element of the i-th; without any, it makes none.
+ * @param {{ count: number, columns: number, size: number, webp: DataView } | undefined} sprite
+ * @param {(() => void)[]} ends
+ */
+export function pictures(sprite, ends) {
+  if (!sprite) return null;
+  const { count, columns, size, webp } = sprite;
+  const url = URL.createObjectURL(new Blob([webp], { type: "image/webp" }));
+  ends.push(() => URL.revokeObjectURL(url));
+  return (i, says) => {
+    const place = make("span", { class: "mgap-thumb", role: "img", "aria-label": says });
+    const [column, row] = [i % columns, Math.floor(i / columns)];
+    const share = (at, of) => `${of > 1 ? (100 * at) / (of - 1) : 0}%`;
+    place.style.backgroundImage = `url(${url})`;
+    place.style.backgroundSize = `${100 * columns}% auto`;
+    place.style.backgroundPosition = `${share(column, columns)} ${share(row, Math.ceil(count / columns))}`;
+    if (size < 40) place.style.imageRendering = "pixelated";
+    return place;
+  };
+}
+
+/** A caption as far as it has room: a prompt may run on for ten lines. */
+export const shortened = (text) => (text.length > 90 ? `${text.slice(0, 88).trimEnd()}…` : text);
+
+/** The pair that is looked at, of some image and some text: its picture, its caption, its cosine. */
+export function askedOf({ picture, captions, pair, ends = [pair, pair], cosine }) {
+  const caption = captions ? ` “${captions[ends[1]]}”` : "";
+  return [make("p", { class: "mgap-asked" }, picture ? picture(ends[0], `picture ${ends[0] + 1}`) : "", `Pair ${pair + 1}${caption}, cosine ${cosine}.`)];
+}
+
+/**
+ * What a search of moved pairs finds, for one pair: its picture's nearest captions, its caption's nearest pictures.
+ * @param {object} of
+ * @param {ReturnType<typeof import("./landscape_engine.js").movePairs>} of.moved the pairs, where they are now
+ * @param {string[]} [of.captions]
+ * @param {ReturnType<typeof pictures>} of.picture
+ * @param {number} of.pair
+ * @param {[number, number]} of.before the rank of its own caption, and of its own picture, as trained
+ * @returns {[HTMLElement, HTMLElement]} the pair, and what it finds
+ */
+export function foundBy({ moved, captions, picture, pair, before }) {
+  const { n, m, pairs, partners, several } = moved.belongs;
+  const ends = pairs.map((side) => side[pair]);
+  const side = (kind) => {
+    const { nearest, cosines, rank } = moved.neighbours(kind, ends[kind], 3);
+    const own = partners[kind][ends[kind]];
+    const what = kind ? "picture" : "caption";
+    const pictured = kind === 1 && picture;
+    const named = (i) => (captions && !(several && kind) ? `“${shortened(captions[i])}”` : `${several ? what : "pair"} ${i + 1}`);
+    const shown = nearest.map((i) => {
+      const mine = own.includes(i);
+      const cosine = make("small", {}, `${mine ? "✓ its own, " : ""}${words(cosines[i], 3)}`);
+      return make("li", mine ? { class: "mgap-own" } : {}, pictured ? picture(i, `picture ${i + 1}`) : named(i), " ", cosine);
+    });
+    const finds = picture ? "Its caption finds" : "Its caption finds the pictures of";
+    const place = rank === before[kind] ? "as trained" : `it was ${before[kind]} as trained`;
+    const ranks = own.length > 1 ? `The best of its own ${own.length} ${what}s ranks` : `Its own ${what} ranks`;
+    return make(
+      "div",
+      {},
+      make("p", { class: "mgap-title" }, kind ? finds : "Its picture finds"),
+      make("ol", pictured ? { class: "mgap-row" } : {}, ...shown),
+      make("p", { class: "mgap-line" }, `${ranks} ${rank} of ${kind ? n : m}; ${place}.`),
+    );
+  };
+  const asked = askedOf({ picture, captions, pair, ends, cosine: words(moved.cosine(...ends), 3) });
+  return [...asked, make("div", { class: "mgap-found" }, side(0), side(1))];
 }

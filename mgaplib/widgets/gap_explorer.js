@@ -2,10 +2,10 @@
 // Everything shown is computed here, from one cross-Gram and the small tables that Python sent once.
 import { between, keepInAddress, oneOf, yesOrNo } from "./address.js";
 import { dragAcross, palette, pointAt, sharpCanvas } from "./canvas.js";
-import { LANDSCAPE, drawLandscape, drawPairs, pairAt } from "./explorer_pictures.js";
+import { LANDSCAPE, drawLandscape, drawPairs, foundBy, pairAt, pictures } from "./explorer_pictures.js";
 import { extentOf, makeLandscape, meanOf, readLandscape } from "./landscape_engine.js";
 import { lowest, nearestStop, words } from "./numbers.js";
-import { dot, foundBy, guarded, make, oncePerFrame, panel, pictures, sayer, slider, tileList, toggle, tryButtons, tween } from "./shared.js";
+import { dot, guarded, make, oncePerFrame, panel, sayer, slider, tileList, toggle, tryButtons, tween } from "./shared.js";
 
 /** Show the explorer of the landscape that stands in the model's data. */
 export function showGapExplorer({ model, root, ends }) {

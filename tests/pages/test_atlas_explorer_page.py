@@ -35,7 +35,7 @@ def atlas(models):
         models,
         captions=[f"caption {NASTY} {k}" for k in range(N)],
         pictures=rng.integers(0, 255, (N, 16, 16, 3)).astype(np.uint8),
-        tries=[("Close the near one", {"left": "near", "shift": 0.5, "pair": 3})],
+        tries=[("Close the near one", {"left": "near", "shift": 0.5, "pair": 3}, "It closes.")],
     )
 
 

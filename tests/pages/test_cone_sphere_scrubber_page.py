@@ -290,7 +290,7 @@ def kind(request):
 
 def test_a_try_sets_it_and_the_address_says_so_and_brings_it_back(show, kind):
     build, label, state, said = KINDS[kind]
-    page = show(build(tries=[("Try this", state)]))
+    page = show(build(tries=[("Try this", state, "It moves.")]))
     shown = Shown(page, f"mgap-{kind}")
     button = shown.root.get_by_role("button", name="Try this")
     button.click()
@@ -336,7 +336,7 @@ def test_a_swipe_over_a_curve_scrolls_or_moves_but_never_both(show, kind):
 
 def test_slider_and_answer_share_a_phones_screen(show, kind):
     build, label, state, _ = KINDS[kind]
-    shown = Shown(show(build(tries=[("Try this", state)]), **PHONE), f"mgap-{kind}")
+    shown = Shown(show(build(tries=[("Try this", state, "It moves.")]), **PHONE), f"mgap-{kind}")
     last = {"sphere": 1, "cone": 1, "scrubber": 1}[kind]
     slider, answer = shown.slider(label).bounding_box(), shown.root.locator("canvas").nth(last).bounding_box()
     assert answer["y"] + answer["height"] - slider["y"] < 760  # a header stands above
@@ -345,7 +345,7 @@ def test_slider_and_answer_share_a_phones_screen(show, kind):
 @pytest.mark.parametrize("options", [{}, PHONE], ids=["light", "dark phone"])
 def test_axe_finds_nothing(show, kind, options):
     build, _, state, _ = KINDS[kind]
-    shown = Shown(show(build(tries=[("Try this", state)]), **options), f"mgap-{kind}")
+    shown = Shown(show(build(tries=[("Try this", state, "It moves.")]), **options), f"mgap-{kind}")
     assert shown.violations() == []
 
 

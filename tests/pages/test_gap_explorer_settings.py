@@ -26,7 +26,8 @@ def pairs():
 
 @pytest.fixture
 def explorer(pairs):
-    tries = [("Close it", {"shift": 0.5}), ("Warm", {"tau": 0.5, "zoom": True, "pair": 2})]
+    tries = [("Close it", {"shift": 0.5}, "The clouds meet.")]
+    tries += [("Warm", {"tau": 0.5, "zoom": True, "pair": 2}, "A soft softmax.")]
     return GapExplorer(*pairs, tries=tries)
 
 
@@ -109,7 +110,14 @@ def test_a_try_sets_what_it_names_and_only_that(open_it, explorer):
     assert shown.said("Look at a pair").startswith("3 of")
     for name in ("Close it", "Warm"):
         expect(shown.root.get_by_role("button", name=name)).to_have_attribute("aria-pressed", "true")
+    said = shown.root.locator(".mgap-tried")
+    expect(said).to_have_text("A soft softmax.")  # the last that was pressed
+    shown.root.get_by_role("button", name="Close it").click()
+    expect(said).to_have_text("The clouds meet.")
     shown.press("Shift", "ArrowRight")
+    expect(said).to_have_text("A soft softmax.")
+    shown.press("Temperature", "Home")
+    expect(said).to_be_empty()
     expect(shown.root.get_by_role("button", name="Close it")).to_have_attribute("aria-pressed", "false")
 
 
@@ -181,7 +189,7 @@ def test_axe_finds_nothing(open_it, pairs, options):
         pair=3,
         captions=[f"caption {k}" for k in range(N)],
         pictures=rng.integers(0, 255, (N, 16, 16, 3)).astype(np.uint8),
-        tries=[("Close it", {"shift": 0.5})],
+        tries=[("Close it", {"shift": 0.5}, "The clouds meet.")],
     )
     shown = open_it(explorer, **options)
     assert re.search("Its own caption ranks", shown.root.inner_text())

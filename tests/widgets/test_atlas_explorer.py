@@ -101,9 +101,11 @@ def test_twenty_one_models_of_a_hundred_pairs_fit_a_page():
 
 
 def test_tries_are_checked_and_leave_the_settings_as_they_were(models):
-    atlas = AtlasExplorer(models, tries=[("closed", {"shift": 0.5, "left": "third"})])
+    atlas = AtlasExplorer(models, tries=[("closed", {"shift": 0.5, "left": "third"}, "They meet.")])
     assert (atlas.left, atlas.shift) == ("far", 0.0)
-    assert atlas.tries == [{"label": "closed", "state": {"shift": 0.5, "left": "third"}}]
+    assert atlas.tries == [
+        {"label": "closed", "state": {"shift": 0.5, "left": "third"}, "sentence": "They meet."}
+    ]
 
 
 def test_shows_a_picture_and_a_sentence(atlas):
@@ -130,8 +132,12 @@ BAD = {
     "no such model": (lambda m: (m, {"left": "fat"}), traitlets.TraitError, "left.*did you mean 'far'"),
     "no such pair": (lambda m: (m, {"pair": 30}), traitlets.TraitError, "pair is 30; pass 0 to 29"),
     "a shift beyond": (lambda m: (m, {"shift": 2.0}), traitlets.TraitError, "shift is 2.0"),
-    "a try of nothing": (lambda m: (m, {"tries": ["x"]}), ValueError, "tries holds 'x'; pass pairs"),
-    "a try of tau": (lambda m: (m, {"tries": [("x", {"tau": 1})]}), ValueError, "setting in tries 'tau'"),
+    "a try of nothing": (lambda m: (m, {"tries": ["x"]}), ValueError, "tries holds 'x'; pass a label"),
+    "a try of tau": (
+        lambda m: (m, {"tries": [("x", {"tau": 1}, "y")]}),
+        ValueError,
+        "setting in tries 'tau'",
+    ),
     "a name": (lambda m: (m, {"name": "a b"}), traitlets.TraitError, "name is 'a b'"),
 }
 

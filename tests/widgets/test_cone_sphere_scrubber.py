@@ -59,8 +59,10 @@ TRIED = {
 @pytest.mark.parametrize("kind", TRIED)
 def test_a_try_is_checked_sent_and_changes_nothing_by_itself(kind):
     build, state = TRIED[kind]
-    widget, plain = build(tries=[("Try", state)], name="first"), build()
-    assert widget.tries == [{"label": "Try", "state": state}] and widget.name == "first"
+    widget, plain = build(tries=[("Try", state, "It moves.")], name="first"), build()
+    assert (
+        widget.tries == [{"label": "Try", "state": state, "sentence": "It moves."}] and widget.name == "first"
+    )
     assert all(getattr(widget, name) == getattr(plain, name) for name in widget.settings)
     assert widget.metrics == plain.metrics
 
@@ -73,12 +75,12 @@ def test_a_try_is_checked_sent_and_changes_nothing_by_itself(kind):
         ("cone", {"depth": 1}, ValueError, "unknown setting in tries 'depth'"),
         ("sphere", {"elevaton": 1.0}, ValueError, "did you mean 'elevation'"),
         ("scrubber", {"step": 7}, traitlets.TraitError, "step is 7; pass one of"),
-        ("scrubber", 5, ValueError, "pass pairs of a label and a dict"),
+        ("scrubber", 5, ValueError, "pass a label, a dict"),
     ],
 )
 def test_a_try_that_makes_no_sense_is_named(kind, state, error, words):
     with pytest.raises(error, match=words):
-        TRIED[kind][0](tries=[("Try", state)])
+        TRIED[kind][0](tries=[("Try", state, "It moves.")])
 
 
 def test_a_name_that_would_not_stand_in_an_address_is_refused():

@@ -59,6 +59,7 @@ BAD = [
     ({"beside": {"hue": 1}}, "unknown knob 'hue'"),
     ({"beside": {"tau": 0.1, "d": 3}}, "beside holds 2 knobs; pass one"),
     ({"beside": {"model": "parallel"}}, "unknown start of the parallel model"),
+    ({"presets": ["frosen"]}, "unknown preset 'frosen'; did you mean 'frozen'"),
     ({"speed": 0}, "speed is 0; pass steps a frame"),
 ]
 
