@@ -17,7 +17,12 @@ from mgaplib.widgets import DynamicsExplorer
 from mgaplib.widgets.dynamics_explorer import PRESETS
 
 NAMES = ["gap", "tau", "loss", "recall", "margin"]
-PAGE = "chapters/dynamics/gradient_flow.html"
+PAGES = {
+    "chapters/dynamics/what_holds_it.html": DynamicsExplorer,
+    "chapters/dynamics/gradient_flow.html": lambda: DynamicsExplorer(
+        COMPARISONS["bound"][1], **COMPARISONS["bound"][0]
+    ),
+}
 
 
 # --- the engine against the reference
@@ -437,11 +442,12 @@ def test_without_its_data_it_says_so(show):
     assert "the data lack defaults or presets" in page.get_by_role("alert").inner_text()
 
 
-def test_it_stands_on_its_chapters_page(visitor):
-    if not (BOOK / PAGE).exists():
+@pytest.mark.parametrize("page, explorer", PAGES.items())
+def test_it_stands_at_the_head_of_its_part_and_with_the_theory(visitor, page, explorer):
+    if not (BOOK / page).exists():
         pytest.fail(NOT_BUILT)
-    visit = visitor(PAGE, reduced_motion="reduce")
+    visit = visitor(page, reduced_motion="reduce")
     shown = Shown(visit.page, "mgap-dynamics")
-    assert numbers(shown) == {n: pytest.approx(m, abs=1e-4) for n, m in DynamicsExplorer().metrics.items()}
+    assert numbers(shown) == {n: pytest.approx(m, abs=1e-4) for n, m in explorer().metrics.items()}
     assert (visit.outside, visit.errors) == ([], [])
     visit.page.context.close()
