@@ -7,6 +7,10 @@ page that measures a reader's files, `report.MeasureHere`: `embeddings_files.js`
 `landscape_tables.js`, which a worker runs, `measure_worker.js`); what they draw and say stands in
 `canvas.js` and `shared.js`. `base.py` joins a widget's files into the one module that Colab and a static page
 need. They are loaded when they are first used: the import costs nothing.
+
+An explorer's data travel once, and every number shown is computed in the browser, so that it lives in a
+static page, too. In a kernel its settings are traits that can be read and set, and `metrics` holds the
+numbers there. All take `tries=` and `name=`, as `base.BookWidget` says.
 """
 
 import importlib

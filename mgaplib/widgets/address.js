@@ -1,5 +1,6 @@
 // The settings of a page's explorers in its address: #anchor&gap.shift=0.5&gap.tau=0.01&sphere.elevation=53.
 // Each explorer reads and writes its own settings and leaves the anchor and the others as they are.
+import { oncePerFrame } from "./shared.js";
 
 const PART = /^([\w-]+)\.(\w+)=(.*)$/;
 
@@ -116,5 +117,30 @@ export function keepInAddress(model, root, kind, settings) {
     clearTimeout(waiting);
     for (const name of names) model.off(`change:${name}`, soon);
     removeEventListener("hashchange", moved);
+  };
+}
+
+/**
+ * Show a widget now and whenever one of its settings changes, once a frame, and keep them in the address.
+ * @param {object} model
+ * @param {HTMLElement} root
+ * @param {string} kind
+ * @param {Record<string, (text: string) => unknown>} settings as in `keepInAddress`
+ * @param {() => void} refresh
+ * @returns {{ schedule: () => void, end: () => void }}
+ */
+export function redrawing(model, root, kind, settings, refresh) {
+  const drawing = oncePerFrame(refresh);
+  const events = Object.keys(settings).map((name) => `change:${name}`).join(" ");
+  model.on(events, drawing.schedule);
+  refresh();
+  const forget = keepInAddress(model, root, kind, settings);
+  return {
+    schedule: drawing.schedule,
+    end() {
+      model.off(events, drawing.schedule);
+      forget();
+      drawing.end();
+    },
   };
 }

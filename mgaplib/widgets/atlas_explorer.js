@@ -1,12 +1,12 @@
 // The AtlasExplorer: two models side by side, their cosines as pictures, moved along the gap together.
 // Every number is computed in the browser, from one table of cosines a model.
-import { between, keepInAddress, oneOf } from "./address.js";
+import { between, oneOf, redrawing } from "./address.js";
 import { palette, pointAt, rule, sharpCanvas } from "./canvas.js";
 import { askedOf, drawPairs, foundBy, pairAt, pictures, shortened } from "./explorer_pictures.js";
 import { crossHistograms, movedTable, relativeGap, wholeTable } from "./gram_engine.js";
 import { cosinesOf, extentOf, gapOf, movePairs, sharesOf } from "./landscape_engine.js";
 import { clamp, typed, words } from "./numbers.js";
-import { FONT, dot, guarded, make, oncePerFrame, panel, sayer, slider, tileList, tryButtons, tween } from "./shared.js";
+import { FONT, button, dot, guarded, make, panel, sayer, setAll, slider, tileList, tryButtons, tween } from "./shared.js";
 
 const COSINES = { low: -0.2, high: 1, bins: 60 }; // one scale for every model, so that colours compare
 const RAMP = ["#440154", "#414487", "#2a788e", "#22a884", "#7ad151", "#fde725"]; // viridis
@@ -68,10 +68,7 @@ function render({ model, root, ends }) {
     if (!read.has(name)) read.set(name, readModel(entry, d.sets[entry.set], d));
     return read.get(name);
   };
-  const set = (values) => {
-    for (const [name, value] of Object.entries(values)) model.set(name, value);
-    model.save_changes();
-  };
+  const set = (values) => setAll(model, values);
   let stop = () => {};
   const glide = (target) => {
     stop();
@@ -91,11 +88,7 @@ function render({ model, root, ends }) {
     },
   });
   const pairSlider = slider({ label: "Look at a pair", hint: "", stops: most + 1, onInput: (at) => set({ pair: at - 1 }) });
-  const jump = (label, target) => {
-    const button = make("button", { type: "button" }, label);
-    button.addEventListener("click", () => glide(target));
-    return button;
-  };
+  const jump = (label, target) => button(label, () => glide(target));
   const tries = tryButtons(model, ({ shift = model.get("shift"), ...others }) => {
     set(others);
     glide(shift);
@@ -325,28 +318,21 @@ function render({ model, root, ends }) {
     shiftSlider.show(stopAt(shift), words(shift, 2));
     pairSlider.show(pair + 1, pair < 0 ? "none" : `${pair + 1} of ${most}`);
     tries.show();
-    model.set("metrics", Object.fromEntries(sides.map(({ side, numbers }) => [side, numbers])));
-    model.save_changes();
+    set({ metrics: Object.fromEntries(sides.map(({ side, numbers }) => [side, numbers])) });
     for (const { views } of sides) for (const view of views) view.redraw();
     performance.clearMeasures("mgap-explorer"); // the browser's own record, for whoever times it: the last one
     performance.measure("mgap-explorer", { start: started, end: performance.now() });
     speaker.say(sentence());
     pointed.say(cellSentence());
   }
-  const drawing = oncePerFrame(refresh);
-  const moves = ["left", "right", "shift", "pair"];
-  for (const name of moves) model.on(`change:${name}`, drawing.schedule);
-  refresh();
-  const forget = keepInAddress(model, root, "atlas", {
+  const drawing = redrawing(model, root, "atlas", {
     left: oneOf(...names),
     right: oneOf(...names),
     shift: between(low, high),
     pair: oneOf(...Array(most).keys()),
-  });
+  }, refresh);
   ends.push(() => {
-    for (const name of moves) model.off(`change:${name}`, drawing.schedule);
     stop();
-    forget();
     for (const part of [drawing, speaker, pointed, ...sides.flatMap(({ views }) => views)]) part.end();
   });
 }

@@ -21,10 +21,8 @@ class AtlasExplorer(BookWidget):
     """Two models of many, side by side: matrices of cosines, clouds, histograms and numbers at one shift.
 
     One slider moves both as `landscape.shift` does: 0 is as trained, about 0.5 closes a gap. Rows of the
-    matrices are sorted so that like stands by like, the same way for all models of the same pairs. The data
-    travel once, as cosines of 16 bits across the modalities and 8 within; every number shown is then computed
-    in the browser. In a kernel `left`, `right`, `shift` and `pair` can be read and set, and `metrics` holds
-    both models' numbers there. A model of 100 pairs weighs 50 kB in a page.
+    matrices are sorted so that like stands by like, the same way for all models of the same pairs. Cosines
+    travel in 16 bits across the modalities and 8 within: a model of 100 pairs weighs 50 kB in a page.
 
     Args:
         models: For each model's name its `Pairs`, or its images and texts, or the cosines of 2n rows, images

@@ -14,16 +14,11 @@ from mgaplib import checks
 _FOLDER = Path(__file__).parent
 _PICTURE = 64  # pixels: what is pointed at is recognised, and a hundred weigh about 150 kB
 
-
 _IMPORT = re.compile(r'^import [^;]*? from "\./(\w+)\.js";\n', re.MULTILINE)
 
 
 def front_end(*names: str) -> str:
-    """Return the module of a widget: its files and what they import, joined in order into one.
-
-    Args:
-        names: The files without their ending, the last one with the widget's `export default`.
-    """
+    """Return the module of a widget, whose `export default` stands in the last of the files."""
     return joined("shared", "canvas", *names)
 
 
@@ -117,8 +112,8 @@ class BookWidget(anywidget.AnyWidget):
 
     Args:
         data: What the browser is sent once.
-        tries: Things to try, each a label, a dict of settings and a sentence: a button that sets them and says
-            what is then to be seen.
+        tries: Things to try, each a label, a dict of settings and a sentence: a button that sets them and
+            says what is then to be seen.
         name: What the widget is called in its page's address, where its settings stand; its kind if empty.
 
     Raises:

@@ -1,9 +1,9 @@
 // The ConeExplorer: how depth and activation squeeze the features of a random network into a cone.
 // Networks are drawn and measured in Python; here their tables are looked up and drawn.
-import { keepInAddress, oneOf } from "./address.js";
+import { oneOf, redrawing } from "./address.js";
 import { chart, disc, dragAcross, palette, rule, sharpCanvas } from "./canvas.js";
 import { ticks, typed, words } from "./numbers.js";
-import { FONT, guarded, make, oncePerFrame, panel, sayer, slider, tileList, tryButtons } from "./shared.js";
+import { FONT, guarded, make, panel, sayer, setAll, slider, tileList, tryButtons } from "./shared.js";
 
 const NAMES = { relu: "ReLU", leaky_relu: "leaky ReLU", gelu: "GELU" };
 const halfAngle = (length) => (Math.acos(Math.min(Math.max(length, 0), 1)) * 180) / Math.PI;
@@ -44,20 +44,16 @@ function render({ model, root, ends }) {
   const named = (activation) => NAMES[activation] ?? activation;
   let table = tables(model.get("activation"));
   let numbers = table.numbers(model.get("layer"));
-  const set = (name, value) => {
-    model.set(name, value);
-    model.save_changes();
-  };
 
   // --- the parts
   const layerSlider = slider({
     label: "Depth",
     hint: "random layers behind the inputs",
     stops: d.depth + 1,
-    onInput: (stop) => set("layer", stop),
+    onInput: (stop) => setAll(model, { layer: stop }),
   });
   const choice = make("select", {}, ...d.activations.map((name) => make("option", { value: name }, named(name))));
-  choice.addEventListener("change", () => set("activation", choice.value));
+  choice.addEventListener("change", () => setAll(model, { activation: choice.value }));
   const histogram = make("canvas", { role: "img" });
   const cone = make("canvas", { role: "img" });
   const curve = make("canvas", { role: "img", class: "mgap-low" });
@@ -71,9 +67,7 @@ function render({ model, root, ends }) {
   const swatch = (style) => make("i", { class: "mgap-dash", style: `border-top: ${style}`, "aria-hidden": "true" });
   const measuredKey = make("span", {}, swatch("2.5px solid var(--mgap-accent)"), "measured");
   const predictedKey = make("span", {}, swatch("2px dashed var(--mgap-ink)"), "predicted");
-  const tries = tryButtons(model, (state) => {
-    for (const [name, value] of Object.entries(state)) set(name, value);
-  });
+  const tries = tryButtons(model, (state) => setAll(model, state));
   root.append(
     make(
       "div",
@@ -171,7 +165,7 @@ function render({ model, root, ends }) {
     const layer = model.get("layer");
     disc(c, x(layer), y(table.measured[layer]), 7, color("accent"), color("face"));
   });
-  dragAcross(curve, box, (share) => set("layer", Math.round(share * d.depth)));
+  dragAcross(curve, box, (share) => setAll(model, { layer: Math.round(share * d.depth) }));
 
   function sentence() {
     const [layer, activation] = [model.get("layer"), named(model.get("activation"))];
@@ -186,8 +180,7 @@ function render({ model, root, ends }) {
     layerSlider.show(layer, layer ? `${layer} of ${d.depth}` : "0, the inputs");
     choice.value = model.get("activation");
     tries.show();
-    model.set("metrics", numbers);
-    model.save_changes();
+    setAll(model, { metrics: numbers });
     for (const view of [histogramView, coneView, curveView]) view.redraw();
     const cosine = words(numbers.mean_cosine, 3);
     histogram.setAttribute("aria-label", `Histogram of the cosines between -1 and 1; their mean is ${cosine}`);
@@ -195,17 +188,11 @@ function render({ model, root, ends }) {
     curve.setAttribute("aria-label", `The mean cosine from layer 0 to ${d.depth}: ${words(table.measured[0], 3)} at first, ${words(table.measured[d.depth], 3)} at last, ${cosine} here`);
     speaker.say(sentence());
   }
-  const drawing = oncePerFrame(refresh);
-  const moves = ["layer", "activation"];
-  for (const name of moves) model.on(`change:${name}`, drawing.schedule);
-  refresh();
-  const forget = keepInAddress(model, root, "cone", {
+  const drawing = redrawing(model, root, "cone", {
     layer: oneOf(...Array(d.depth + 1).keys()),
     activation: oneOf(...d.activations),
-  });
+  }, refresh);
   ends.push(() => {
-    for (const name of moves) model.off(`change:${name}`, drawing.schedule);
-    forget();
     for (const part of [drawing, speaker, histogramView, coneView, curveView]) part.end();
   });
 }

@@ -14,11 +14,8 @@ _BINS = np.linspace(-1, 1, 101)
 class ConeExplorer(BookWidget):
     """Sliders for depth and activation; the cosines of a random network's features and their cone follow.
 
-    The networks are drawn and measured once, in Python; small tables travel to the browser. In a kernel
-    `layer` and `activation` can be read and set, and `metrics` holds the numbers at that setting.
-
-    The half-angle is the one whose cosine is the length of the mean unit vector, which is the mean cosine of
-    a feature and the features' mean direction.
+    The networks are drawn and measured once, in Python; small tables travel to the browser. The half-angle is
+    the one whose cosine is the length of the mean unit vector: a feature's mean cosine with that direction.
 
     Args:
         activations: Some of `kernels.ACTIVATIONS`; all of them if None.

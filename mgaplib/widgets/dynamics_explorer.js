@@ -3,7 +3,7 @@ import { between, keepInAddress, oneOf, yesOrNo } from "./address.js";
 import { disc, palette, pairLines, pointClouds, rule, sharpCanvas } from "./canvas.js";
 import { FreePoints, GapBound, LEARNED, Track, openingBound, unitRows } from "./dynamics_engine.js";
 import { clamp, nearestStop, ticks, words } from "./numbers.js";
-import { FONT, dot, guarded, make, oncePerFrame, panel, sayer, slider, tileList } from "./shared.js";
+import { FONT, button, dot, guarded, make, oncePerFrame, panel, sayer, setAll, slider, tileList } from "./shared.js";
 
 const LEG = 2000; // steps after which a run pauses by itself, where no preset says when
 const FRAME_MS = 12; // no frame trains for longer, however slow the machine
@@ -163,15 +163,7 @@ function render({ model, root, ends }) {
   let until = LEG;
   let turnOfCurves = 0;
 
-  const set = (knobs) => {
-    for (const [name, value] of Object.entries(knobs)) model.set(name, value);
-    model.save_changes();
-  };
-  const button = (label, act) => {
-    const element = make("button", { type: "button" }, label);
-    element.addEventListener("click", act);
-    return element;
-  };
+  const set = (knobs) => setAll(model, knobs);
 
   // --- the parts
   const presets = data.presets.map((preset) => {

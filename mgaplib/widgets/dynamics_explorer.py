@@ -57,26 +57,16 @@ def _presets(names) -> list[dict]:
             gaps = [run["gap_at"][at] for run in runs if (run["comparison"], run["second"]) == (id, second)]
             low, high = min(gaps), max(gaps)
             ends.append("below 0.01" if high < 0.01 else f"{low:.2f} to {high:.2f}")
-        first, instead = COMPARISONS[id]
         claim = f"After {100 * at:,} steps, ten other seeds: gap {ends[0]}, and {ends[1]} in the second run."
-        made.append(
-            {
-                "name": name,
-                "sentence": sentence,
-                "claim": claim,
-                "steps": 100 * at,
-                "setting": first,
-                "beside": instead,
-            }
-        )
+        preset = {"name": name, "sentence": sentence, "claim": claim, "steps": 100 * at}
+        made.append(preset | dict(zip(("setting", "beside"), COMPARISONS[id], strict=True)))
     return made
 
 
 class DynamicsExplorer(BookWidget):
     """Pairs on a sphere trained in the browser, step by step, and beside them the same with one knob turned.
 
-    In a kernel the traits can be read and set; what was run is in `records` whenever the reader pauses.
-    `free_points.train` computes the same numbers in Python.
+    What was run is in `records` whenever the reader pauses. `free_points.train` computes the same numbers.
 
     Args:
         beside: What the second run has instead, one knob and its value; empty for no second run.

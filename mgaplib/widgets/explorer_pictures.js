@@ -148,7 +148,7 @@ export function foundBy({ moved, captions, picture, pair, before }) {
       const cosine = make("small", {}, `${mine ? "✓ its own, " : ""}${words(cosines[i], 3)}`);
       return make("li", mine ? { class: "mgap-own" } : {}, pictured ? picture(i, `picture ${i + 1}`) : named(i), " ", cosine);
     });
-    const finds = picture ? "Its caption finds" : "Its caption finds the pictures of";
+    const finds = picture || several ? "Its caption finds" : "Its caption finds the pictures of";
     const place = rank === before[kind] ? "as trained" : `it was ${before[kind]} as trained`;
     const ranks = own.length > 1 ? `The best of its own ${own.length} ${what}s ranks` : `Its own ${what} ranks`;
     return make(

@@ -1,11 +1,11 @@
 // The GapExplorer: shift the two modalities along the gap and watch distance, loss and retrieval answer.
 // Everything shown is computed here, from one cross-Gram and the small tables that Python sent once.
-import { between, keepInAddress, oneOf, yesOrNo } from "./address.js";
+import { between, oneOf, redrawing, yesOrNo } from "./address.js";
 import { dragAcross, palette, pointAt, sharpCanvas } from "./canvas.js";
 import { LANDSCAPE, drawLandscape, drawPairs, foundBy, pairAt, pictures } from "./explorer_pictures.js";
 import { extentOf, makeLandscape, meanOf, readLandscape } from "./landscape_engine.js";
 import { lowest, nearestStop, words } from "./numbers.js";
-import { dot, guarded, make, oncePerFrame, panel, sayer, slider, tileList, toggle, tryButtons, tween } from "./shared.js";
+import { button, dot, guarded, make, panel, sayer, setAll, slider, tileList, toggle, tryButtons, tween } from "./shared.js";
 
 /** Show the explorer of the landscape that stands in the model's data. */
 export function showGapExplorer({ model, root, ends }) {
@@ -46,17 +46,13 @@ export function showGapExplorer({ model, root, ends }) {
     label: "Temperature τ",
     hint: "of the loss; CLIP ends its training at 0.01",
     stops: d.taus.length,
-    onInput: (stop) => set("tau", d.taus[stop]),
+    onInput: (stop) => setAll(model, { tau: d.taus[stop] }),
   });
-  const jump = (label, target) => {
-    const button = make("button", { type: "button" }, label);
-    button.addEventListener("click", () => glide(shiftAt(stopAt(target())))); // a stop, so that what is read is what is
-    return button;
-  };
+  const jump = (label, target) => button(label, () => glide(shiftAt(stopAt(target())))); // a stop, so that what is read is what is
   const dash = (style) => make("i", { class: "mgap-dash", style: `border-top: ${style}`, "aria-hidden": "true" });
-  const zoom = toggle("zoom in on the loss", (on) => set("zoom", on));
+  const zoom = toggle("zoom in on the loss", (zoom) => setAll(model, { zoom }));
   const tries = tryButtons(model, ({ shift = model.get("shift"), ...others }) => {
-    for (const [name, value] of Object.entries(others)) set(name, value);
+    setAll(model, others);
     glide(shift);
   });
   const scatter = make("canvas", { role: "img" });
@@ -74,7 +70,7 @@ export function showGapExplorer({ model, root, ends }) {
     label: "Look at a pair",
     hint: "",
     stops: many + 1,
-    onInput: (stop) => set("pair", stop - 1),
+    onInput: (stop) => setAll(model, { pair: stop - 1 }),
   });
   const pairWords = make("div", { class: "mgap-pair" });
   const lines = [
@@ -139,17 +135,13 @@ export function showGapExplorer({ model, root, ends }) {
 
   // --- moving
   let stopGliding = () => {};
-  function set(name, value) {
-    model.set(name, value);
-    model.save_changes();
-  }
   function move(shift) {
     stopGliding();
-    set("shift", shift);
+    setAll(model, { shift });
   }
   function glide(target) {
     stopGliding();
-    stopGliding = tween(model.get("shift"), target, (shift) => set("shift", shift));
+    stopGliding = tween(model.get("shift"), target, (shift) => setAll(model, { shift }));
   }
   const picture = pictures(d.pictures, ends);
   function describePair() {
@@ -194,8 +186,7 @@ export function showGapExplorer({ model, root, ends }) {
     tries.show();
     pairSlider.show(chosen() + 1, chosen() < 0 ? "none" : `${chosen() + 1} of ${many}`);
     tauSlider.show(tauStop(tau), String(Number(tau.toPrecision(3))));
-    model.set("metrics", numbers);
-    model.save_changes();
+    setAll(model, { metrics: numbers });
     describePair();
     scatterView.redraw();
     landscapeView.redraw();
@@ -208,28 +199,21 @@ export function showGapExplorer({ model, root, ends }) {
     performance.measure("mgap-explorer", { start: started, end: performance.now() });
     speaker.say(sentence());
   }
-  const drawing = oncePerFrame(refresh);
-
   // --- pointing: the left picture picks a pair, the right one drags the shift
   pointAt(scatter, (event) => {
     const pair = pairAt(event, scatter, belongs, onScreen);
-    if (pair >= 0) set("pair", pair);
+    if (pair >= 0) setAll(model, { pair });
   });
   dragAcross(landscape, LANDSCAPE, (share) => move(shiftAt(Math.round(share * (d.stops - 1)))));
 
-  const moves = ["shift", "tau", "zoom", "pair"];
-  for (const name of moves) model.on(`change:${name}`, drawing.schedule);
-  refresh();
-  const forget = keepInAddress(model, root, "gap", {
+  const drawing = redrawing(model, root, "gap", {
     shift: between(low, high),
     tau: between(d.taus[0], d.taus.at(-1)),
     zoom: yesOrNo,
     pair: oneOf(...Array(many).keys()),
-  });
+  }, refresh);
   ends.push(() => {
-    for (const name of moves) model.off(`change:${name}`, drawing.schedule);
     stopGliding();
-    forget();
     for (const part of [drawing, speaker, scatterView, landscapeView]) part.end();
   });
 }

@@ -144,9 +144,7 @@ class GapExplorer(BookWidget):
     """Sliders for the shift and the temperature; points, loss landscape, gap, loss and recall follow.
 
     A shift of `lam` moves the images by `-lam * gap` and the texts by `+lam * gap` and normalises again, as
-    `landscape.shift`: 0 is as trained, about 0.5 closes the gap. The data travel once; every number shown is
-    then computed in the browser, so that the widget lives without a kernel, too. In a kernel, `shift` and
-    `tau` can be read and set, and `metrics` holds the numbers at that setting.
+    `landscape.shift`: 0 is as trained, about 0.5 closes the gap.
 
     Args:
         images, texts: Arrays of n rows and d columns, row i paired with row i; or `Pairs`.

@@ -88,6 +88,19 @@ export function slider({ label, hint, stops, onInput }) {
   };
 }
 
+/** A button, and what pressing it does. */
+export function button(label, act) {
+  const element = make("button", { type: "button" }, label);
+  element.addEventListener("click", act);
+  return element;
+}
+
+/** Set some of a model's settings. */
+export function setAll(model, values) {
+  for (const [name, value] of Object.entries(values)) model.set(name, value);
+  model.save_changes();
+}
+
 /** A box to tick, with its words. */
 export function toggle(words, onChange) {
   const input = make("input", { type: "checkbox" });
@@ -105,19 +118,18 @@ export function tryButtons(model, go) {
   const tries = model.get("tries") ?? [];
   const said = make("p", { class: "mgap-tried", "aria-live": "polite" });
   let last = 0;
-  const buttons = tries.map(({ label, state }, k) => {
-    const button = make("button", { type: "button", class: "mgap-try" }, label);
-    button.addEventListener("click", () => {
+  const buttons = tries.map(({ label, state }, k) =>
+    button(label, () => {
       last = k;
       go(state);
       show(); // even where nothing has moved
-    });
-    return button;
-  });
+    }),
+  );
+  for (const element of buttons) element.className = "mgap-try";
   const isNow = ([name, value]) => (typeof value === "number" ? Math.abs(model.get(name) - value) < 1e-6 : model.get(name) === value);
   function show() {
     const now = tries.map(({ state }) => Object.entries(state).every(isNow));
-    for (const [k, button] of buttons.entries()) button.setAttribute("aria-pressed", now[k]);
+    for (const [k, element] of buttons.entries()) element.setAttribute("aria-pressed", now[k]);
     const sentence = tries[now[last] ? last : now.indexOf(true)]?.sentence ?? "";
     if (said.textContent !== sentence) said.textContent = sentence;
   }

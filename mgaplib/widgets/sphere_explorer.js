@@ -1,10 +1,10 @@
 // The SphereExplorer: six pairs on a globe that can be turned, two captions swapped, and the loss of lifting the texts.
 // Six points need no tables: every number is computed in the browser.
-import { between, keepInAddress, yesOrNo } from "./address.js";
+import { between, redrawing, yesOrNo } from "./address.js";
 import { chart, disc, dragAcross, dragOver, lowestPoint, palette, rule, sharpCanvas } from "./canvas.js";
 import { lossAxis } from "./landscape_engine.js";
 import { nearestStop, words } from "./numbers.js";
-import { FONT, dot, guarded, make, oncePerFrame, panel, sayer, slider, tileList, toggle, tryButtons, tween } from "./shared.js";
+import { FONT, button, dot, guarded, make, panel, sayer, setAll, slider, tileList, toggle, tryButtons, tween } from "./shared.js";
 import { DEGREE, STEPS, measureSphere, point } from "./sphere_engine.js";
 
 function render({ model, root, ends }) {
@@ -18,13 +18,9 @@ function render({ model, root, ends }) {
   let stop = () => {};
 
   const tauStop = (tau) => nearestStop(d.taus, tau, Math.log);
-  const set = (name, value) => {
-    model.set(name, value);
-    model.save_changes();
-  };
   const lift = (elevation) => {
     stop();
-    set("elevation", elevation);
+    setAll(model, { elevation });
   };
 
   // --- the parts
@@ -38,22 +34,17 @@ function render({ model, root, ends }) {
     label: "Temperature τ",
     hint: "of the loss; CLIP ends its training at 1/100",
     stops: d.taus.length,
-    onInput: (at) => set("tau", d.taus[at]),
+    onInput: (at) => setAll(model, { tau: d.taus[at] }),
   });
-  const swapped = toggle("swap the captions of pairs 1 and 2", (on) => set("mismatched", on));
-  const zoom = toggle("zoom in on the loss", (on) => set("zoom", on));
+  const swapped = toggle("swap the captions of pairs 1 and 2", (mismatched) => setAll(model, { mismatched }));
+  const zoom = toggle("zoom in on the loss", (zoom) => setAll(model, { zoom }));
   const tries = tryButtons(model, ({ elevation = model.get("elevation"), ...others }) => {
-    for (const [name, value] of Object.entries(others)) set(name, value);
+    setAll(model, others);
     glide(elevation);
   });
-  const button = (label, act) => {
-    const element = make("button", { type: "button" }, label);
-    element.addEventListener("click", act);
-    return element;
-  };
   const glide = (target) => {
     stop();
-    stop = tween(model.get("elevation"), target, (value) => set("elevation", value));
+    stop = tween(model.get("elevation"), target, (value) => setAll(model, { elevation: value }));
   };
   const globe = make("canvas", { tabindex: 0, role: "application", "aria-roledescription": "globe that arrow keys turn" });
   const landscape = make("canvas", { role: "img" });
@@ -214,8 +205,7 @@ function render({ model, root, ends }) {
     swapped.show(mismatched);
     zoom.show(model.get("zoom"));
     tries.show();
-    model.set("metrics", state.numbers);
-    model.save_changes();
+    setAll(model, { metrics: state.numbers });
     globeView.redraw();
     landscapeView.redraw();
     describeGlobe();
@@ -225,20 +215,14 @@ function render({ model, root, ends }) {
     );
     speaker.say(sentence());
   }
-  const drawing = oncePerFrame(refresh);
-  const moves = ["elevation", "tau", "mismatched", "zoom"];
-  for (const name of moves) model.on(`change:${name}`, drawing.schedule);
-  refresh();
-  const forget = keepInAddress(model, root, "sphere", {
+  const drawing = redrawing(model, root, "sphere", {
     elevation: between(-90, 90),
     tau: between(d.taus[0], d.taus.at(-1)),
     mismatched: yesOrNo,
     zoom: yesOrNo,
-  });
+  }, refresh);
   ends.push(() => {
-    for (const name of moves) model.off(`change:${name}`, drawing.schedule);
     stop();
-    forget();
     for (const part of [drawing, speaker, globeView, landscapeView]) part.end();
   });
 }

@@ -17,9 +17,6 @@ SHARPNESS = np.array(
 class SphereExplorer(BookWidget):
     """Six images on the equator, their texts lifted off it; the loss, its minimum and the gap follow.
 
-    In a kernel `elevation`, `tau` and `mismatched` can be read and set, and `metrics` holds the numbers at
-    that setting; in a static page the browser computes the same.
-
     Args:
         spacing: Angle between neighbours in degrees: 20 in the authors' code, 15 in the paper's text.
 

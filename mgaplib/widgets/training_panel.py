@@ -73,10 +73,10 @@ class Controls:
         self.start = w.Button(description="Train", button_style="primary")
         self.stop = w.Button(description="Stop", disabled=True)
         self.progress = w.IntProgress(0, min=0, max=config.steps, description="Progress", **wide)
-        self.status, self.figure, self._result = w.HTML(), w.HTML(), w.VBox()
+        self.status, self.figure, self.result = w.HTML(), w.HTML(), w.VBox()
         self._asked = [self.temperature, self.tau, *([self.swap, self.p] if swaps else []), self.steps]
         buttons = w.HBox([self.start, self.stop], layout=w.Layout(flex_flow="row wrap"))
-        self.box = w.VBox([*self._asked, buttons, self.progress, self.status, self.figure, self._result])
+        self.box = w.VBox([*self._asked, buttons, self.progress, self.status, self.figure, self.result])
         for control in (self.temperature, self.swap):
             control.observe(self._settle, "value")
         self._settle()
@@ -107,15 +107,11 @@ class Controls:
         if failed:
             self.progress.bar_style = "danger"
 
-    def place(self, widget) -> None:
-        """Put a widget below everything, in place of the one that stood there."""
-        self._result.children = (widget,)
-
     def close(self) -> None:
         """Take all off the page."""
         for widget in (*self._asked, self.start, self.stop, self.progress, self.status, self.figure):
             widget.close()
-        self._result.close()
+        self.result.close()
         self.box.close()
 
 
@@ -144,21 +140,6 @@ def figure(runs) -> str:
     alt = html.escape(f"Gap and recall at 1 through training: {ends}.", quote=True)
     picture = base64.b64encode(png(drawn)).decode()
     return f'<img src="data:image/png;base64,{picture}" alt="{alt}" style="width:560px;max-width:100%">'
-
-
-def explorer(model, validation, tau: float):
-    """Return a GapExplorer of the model's embeddings of a ShapeWorld, with its pictures and captions."""
-    from mgaplib import models
-    from mgaplib.widgets import GapExplorer
-
-    wrapped = models.wrap(model)
-    return GapExplorer(
-        wrapped.encode_images(validation.images),
-        wrapped.encode_texts(validation.captions),
-        pictures=validation.images,
-        captions=validation.captions,
-        tau=min(max(tau, 0.005), 1.0),
-    )
 
 
 _SIDE_BY_SIDE = 4  # runs in a scrubber
@@ -341,18 +322,22 @@ class TrainingPanel:
 
     def _show(self, validation, name: str) -> None:
         """Put the latest run into an explorer, or next to the others in a scrubber."""
-        from mgaplib.widgets import TrainingScrubber
+        from mgaplib import models
+        from mgaplib.widgets import GapExplorer, TrainingScrubber
 
         old, history = self.shown, self.runs[name]
         if self._result == "explorer":
-            self.shown = explorer(self.model, validation, history.final["tau"])
+            wrapped, drawn = models.wrap(self.model), validation
+            both = wrapped.encode_images(drawn.images), wrapped.encode_texts(drawn.captions)
+            tau = min(max(history.final["tau"], 0.005), 1.0)
+            self.shown = GapExplorer(*both, pictures=drawn.images, captions=drawn.captions, tau=tau)
         elif len(history.snapshots) < 2:
             return
         else:
             alike = {n: h for n, h in self.runs.items() if sorted(h.snapshots) == sorted(history.snapshots)}
             names = list(alike)[-_SIDE_BY_SIDE:]
             self.shown = TrainingScrubber({n: alike[n] for n in names}, step=max(history.snapshots))
-        self.controls.place(self.shown)
+        self.controls.result.children = (self.shown,)
         if old is not None:
             old.close()
 

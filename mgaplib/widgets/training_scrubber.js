@@ -1,9 +1,9 @@
 // The TrainingScrubber: recorded training runs side by side, played or moved through step by step.
 // The snapshots' coordinates and the records come from Python; here they are looked up and drawn.
-import { keepInAddress, oneOf } from "./address.js";
+import { oneOf, redrawing } from "./address.js";
 import { chart, disc, dragAcross, pairLines, palette, pointClouds, rule, sharpCanvas } from "./canvas.js";
 import { nearestStop, ticks, typed, words } from "./numbers.js";
-import { FONT, dot, guarded, make, oncePerFrame, panel, sayer, slider, tileList, tryButtons } from "./shared.js";
+import { FONT, dot, guarded, make, panel, sayer, setAll, slider, tileList, tryButtons } from "./shared.js";
 
 const FRAME_MS = 450;
 const BOX = { left: 40, right: 14, top: 10, bottom: 24 }; // the margins of the charts
@@ -33,10 +33,7 @@ function render({ model, root, ends }) {
   const total = d.steps[last] - d.steps[0];
   const now = () => Math.max(d.steps.indexOf(model.get("step")), 0);
   let timer = 0;
-  const go = (at) => {
-    model.set("step", d.steps[at]);
-    model.save_changes();
-  };
+  const go = (at) => setAll(model, { step: d.steps[at] });
 
   // --- the parts
   const stepSlider = slider({
@@ -136,18 +133,12 @@ function render({ model, root, ends }) {
       view.redraw();
     }
     tries.show();
-    model.set("metrics", Object.fromEntries(d.runs.map(({ name, gap, tau, loss }) => [name, { gap: gap[at], tau: tau[at], loss: loss[at] }])));
-    model.save_changes();
+    setAll(model, { metrics: Object.fromEntries(d.runs.map(({ name, gap, tau, loss }) => [name, { gap: gap[at], tau: tau[at], loss: loss[at] }])) });
     speaker.say(`Step ${d.steps[at]}. Gap: ${d.runs.map((run) => `${words(run.gap[at], 2)} (${run.name})`).join(", ")}.`);
   }
-  const drawing = oncePerFrame(refresh);
-  model.on("change:step", drawing.schedule);
-  refresh();
-  const forget = keepInAddress(model, root, "training", { step: oneOf(...d.steps) });
+  const drawing = redrawing(model, root, "training", { step: oneOf(...d.steps) }, refresh);
   ends.push(() => {
-    model.off("change:step", drawing.schedule);
     clearInterval(timer);
-    forget();
     for (const part of [drawing, speaker, ...curves.map(({ view }) => view), ...runs.map(({ view }) => view)]) part.end();
   });
 }

@@ -18,8 +18,7 @@ class TrainingScrubber(BookWidget):
     Its gap, and its R@1 where every run recorded it, are drawn through training, each on one scale.
 
     Each run is seen in one plane, the same at every step: along its mean gap, and along the first principal
-    component of all its snapshots orthogonal to it. In a kernel `step` can be read and set, and `metrics`
-    holds the runs' numbers at that step; in a static page the browser looks the same ones up.
+    component of all its snapshots orthogonal to it.
 
     Args:
         histories: What `training.train` returned, by the name of the run. All have snapshots at the same
