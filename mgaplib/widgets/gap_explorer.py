@@ -211,8 +211,8 @@ class GapExplorer(BookWidget):
             pairs = Pairs.trusted(pairs.images, pairs.texts)  # what comes beside it is numbered as its rows
         elif texts is None:  # behind the last row that was kept there were repeats only
             came = [1 + int(rows.max()) for rows in pairs.rows]
-            labels, pictures = (given if given is None else given[: came[0]] for given in (labels, pictures))
-            captions = captions if captions is None else captions[: came[1]]
+            labels, pictures = (None if one is None else one[: came[0]] for one in (labels, pictures))
+            captions = None if captions is None else captions[: came[1]]
         total, d = pairs.shape
         if (labels is None) != (class_embeddings is None):
             raise ValueError("labels and class_embeddings belong together: pass both or neither")
@@ -226,8 +226,6 @@ class GapExplorer(BookWidget):
                     "embed both with the same model"
                 )
             labels = _labels(labels, came[0], len(class_embeddings))
-        captions = None if captions is None else captions_of(captions, came[1])
-        pictures = None if pictures is None else pictures_of(pictures, came[0])
         what = "pairs" if pairs.groups is None else "groups"
         most = int(max_pairs * total / np.sqrt(len(pairs.images) * len(pairs.texts)))
         if total > most:
@@ -235,27 +233,22 @@ class GapExplorer(BookWidget):
             pairs = pairs.take(rows)
             note = f"{len(rows)} of {total} {what}, drawn at random; every number here is theirs."
         of_images, of_texts = pairs.rows  # of those that came in
-        labels = None if labels is None else labels[of_images]
-        captions = None if captions is None else [captions[row] for row in of_texts]
-        pictures = None if pictures is None else pictures[of_images]
         self._land = land = ShiftLandscape(pairs, dtype="float64")
         self._matches = recalls(land)
         if labels is not None:
+            classes, own = class_embeddings.astype(float), (np.arange(len(of_images)), labels[of_images])
             self._matches["zero_shot_accuracy"] = Matches(
-                land.images @ class_embeddings.T.astype(float),
-                land.p,
-                class_embeddings.astype(float) @ land.direction,
-                (np.arange(len(labels)), labels),
-                land.gap_length,
+                land.images @ classes.T, land.p, classes @ land.direction, own, land.gap_length
             )
         data = pack(land, self._matches)
         data["note"] = named(note, self._names)
         data["names"] = self._names
         data["plurals"] = [named(one, self._names) for one in ("images", "texts")]
         if captions is not None:
-            data["captions"] = captions
+            captions = captions_of(captions, came[1])
+            data["captions"] = [captions[row] for row in of_texts]
         if pictures is not None:
-            data["pictures"] = sprite(pictures)
+            data["pictures"] = sprite(pictures_of(pictures, came[0])[of_images])
         super().__init__(data=data, **traits)
         self._measure()
 
