@@ -14,7 +14,7 @@ const SURE = 0.05; // how often chance may do as well
 const MISFIT = 0.05; // a pair that so many strangers beat does not look like one
 const UNLIKELY = 1e-3; // a pattern that chance makes so rarely is named
 const ALIKE = 1e-6; // of 1 - cosine: equal rows, encoded twice
-const AT_ONCE = 50; // draws whose sums are made in one pass over the rows
+const AT_ONCE = 250; // draws whose sums are made in one pass over the rows
 
 const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
 const inner = (a, b) => a.reduce((sum, value, k) => sum + value * b[k], 0);
@@ -200,25 +200,18 @@ function multiply(left, from, right, by, d, tile) {
 /** For each of some draws the sum of all rows, row i of draw q times `weights[q * n + i]`. */
 function sumsOf(weights, rows, d) {
   const n = rows.length / d;
-  const draws = weights.length / n;
-  const sums = new Float64Array(draws * d);
-  const fours = n - (n % 4);
-  for (let i = 0; i < fours; i += 4) {
-    for (let q = 0; q < draws; q++) {
-      const w = q * n + i;
-      const a = weights[w], b = weights[w + 1], e = weights[w + 2], f = weights[w + 3];
-      for (let to = q * d, at = i * d; to < (q + 1) * d; to++, at++) sums[to] += a * rows[at] + b * rows[at + d] + (e * rows[at + 2 * d] + f * rows[at + 3 * d]);
-    }
-  }
-  for (let i = fours; i < n; i++) {
-    for (let q = 0; q < draws; q++) for (let k = 0; k < d; k++) sums[q * d + k] += weights[q * n + i] * rows[i * d + k];
-  }
-  return sums;
+  const columns = new Float64Array(rows.length);
+  for (let k = 0; k < d; k++) for (let i = 0; i < n; i++) columns[k * n + i] = rows[i * d + k];
+  return allProducts(weights, columns, n);
+}
+
+function sumOf(rows, d) {
+  const sum = new Float64Array(d);
+  for (let from = 0; from < rows.length; from += d) for (let k = 0; k < d; k++) sum[k] += rows[from + k];
+  return sum;
 }
 
 // --- the gap
-
-const sumOf = (rows, d) => sumsOf(new Float64Array(rows.length / d).fill(1), rows, d);
 
 /** Of each group the products of its sums, numbers of rows and of pairs of rows. */
 function groupsOf({ rows, d, members, groups }) {

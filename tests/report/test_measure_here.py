@@ -11,7 +11,7 @@ from ipywidgets import embed
 
 from mgaplib.pairs import Pairs
 from mgaplib.report import MIN_PAIRS, MeasureHere, pairing, reading
-from mgaplib.report.measure_here import CHAPTERS, coded
+from mgaplib.report.measure_here import BLOCKS, CHAPTERS, coded
 from mgaplib.report.report import RELATIONS
 
 RNG = np.random.default_rng(0)
@@ -47,12 +47,13 @@ def test_what_a_page_saves_of_it_is_small(bench):
 
 
 def test_every_word_that_the_page_says_is_the_librarys(bench):
-    said = {"sentences": reading.SENTENCES, "pairing": pairing.WORDS, "relation": RELATIONS["noticed"]}
+    relations = RELATIONS | BLOCKS
+    said = {"sentences": reading.SENTENCES, "pairing": pairing.WORDS, "relations": relations}
     assert bench.data["say"] == said
     assert bench.data["rules"]["least"] == MIN_PAIRS
     named = set(re.findall(r'say\.(\w+)|say\[\w+ \? "(\w+)"|"(gap_\w+|cone_\w+)"', bench._esm))
     names = {name for found in named for name in found if name}
-    assert names <= {*reading.SENTENCES, *pairing.WORDS, "relation"} and len(names) > 12
+    assert names <= {*reading.SENTENCES, *pairing.WORDS, "relations"} and len(names) > 12
     chapters = set(re.findall(r'\), "([a-z_]+)"\]', bench._esm)) | set(
         re.findall(r'\[\w+, "([a-z_]+)"\]', bench._esm)
     )
