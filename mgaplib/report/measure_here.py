@@ -17,10 +17,10 @@ from mgaplib.widgets.gap_explorer import CURVE_SHIFTS, SHIFTS, TAUS, GapExplorer
 ROWS, CELLS = 5000, 5000 * 1024
 #: How unequally many rows belong together, as the page found out by their cosines.
 BLOCKS = {
-    "together": "There are {each} {many} for each {one}, and they fit if they are read as {each} of one {one} "
-    "after another. So they are taken, in groups.",
-    "in turn": "There are {each} {many} for each {one}, and they fit if they are read as one of each {one} in "
-    "turn. So they are taken, in groups.",
+    "together": "There are {each} {many} for each {one}, and they fit if they are read as {each} of one "
+    "{one} after another. So they are taken, in groups.",
+    "in turn": "There are {each} {many} for each {one}, and they fit if they are read as one of each {one} "
+    "in turn. So they are taken, in groups.",
 }
 RATES = (0.1, 0.05, 0.01, 0.001)
 _TRIALLED = 1000  # pairs on which centring is tried; the report takes all it measures

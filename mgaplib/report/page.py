@@ -98,7 +98,7 @@ def shell(title: str, body: str, look: str = "", style: str = "") -> str:
 
 
 def alive(view: str, state: str, picture: str) -> str:
-    """Return the place of a widget with what stands there until it lives, its state, and what brings it to life."""
+    """Return the place of a widget, with a picture until it lives, its state, and what brings it to life."""
     host = resources.files("mgaplib.widgets").joinpath("widget_host.js").read_text(encoding="utf-8")
     return (
         f'<div><script type="{_VIEW}">{view}</script><div class="widget-picture">{picture}</div></div>'

@@ -209,7 +209,7 @@ with warnings.catch_warnings():
         "one dimension": ("a.npy", npy(ROWS[:, 0].copy()), "has shape (30)"),
         "three dimensions": ("a.npy", npy(ROWS.reshape(30, 3, 2)), "has shape (30, 3, 2)"),
         "no columns": ("a.npy", npy(np.ones((30, 0))), "has shape (30, 0)"),
-        "fewer rows": ("a.npy", npy(ROWS[:29]), "--groups"),
+        "too few rows": ("a.npy", npy(ROWS[:23]), "has 23 rows; at least 24 are needed"),
         "other columns": ("a.npy", npy(ROWS[:, :5]), "has 5 columns"),
         "empty": ("a.npy", b"", "is empty"),
         "head cut off": ("a.npy", GOOD[:9], "ends within its head"),
@@ -258,7 +258,7 @@ def test_a_bad_file_is_refused_in_words_with_its_name_and_the_cure(read, kind):
         ([("a.npy", GOOD)], "one side is missing"),
         ([("a.npz", npz(u=ROWS, v=ROWS))], "not clear which two"),
         ([("a.npz", npz(images=ROWS, texts=ROWS.astype(int)))], "scale and offset"),
-        ([("a.npy", npy(ROWS[:23])), ("b.npy", npy(ROWS[:23]))], "at least 24 pairs"),
+        ([("a.npy", npy(ROWS[:23])), ("b.npy", npy(ROWS[:23]))], "at least 24 are needed"),
         ([("a.npz", DEFLATED.replace(DEFLATED[60:90], bytes(30)))], "cannot be unpacked"),
     ],
 )
