@@ -180,7 +180,7 @@ function showMeasureHere({ model, root, ends }) {
     const wide = `of ${many(dimensions)} dimensions`;
     const equally = relation === "aligned" || relation === "noticed";
     const [all, some] = [total, read].map((numbers) => (equally ? `${many(numbers[0])} pairs` : numbers.map((number, s) => `${many(number)} ${s ? "texts" : "images"}`).join(" and ")));
-    const drawn = read.some((number, s) => number < total[s]) ? ` ${some} of their ${all} were drawn at random (seed 0); every number is theirs.` : "";
+    const drawn = read.some((number, s) => number < total[s]) ? ` ${equally ? many(read[0]) : "These"} of their ${all} were drawn at random (seed 0); every number is theirs.` : "";
     const [one, others] = total[0] < total[1] ? ["image", "texts"] : ["text", "images"];
     const related = filled(say.relations[relation], { each, one, many: others });
     const grouped = relation === "noticed" ? ` ${images} images and ${texts} texts in ${pairs} groups.` : "";
