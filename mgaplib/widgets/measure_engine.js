@@ -3,6 +3,7 @@
 // Rows lie in Float64Arrays, row after row. Image i belongs to the texts of its group, `codes[0][i]`; where row i
 // belongs to row i, groups are rows. What is random is drawn from `Draws`, which Python draws alike.
 import { Draws, unitRows } from "./dynamics_engine.js";
+import { inner, separability } from "./separability.js";
 
 const TIE = 1e-12; // two cosines of the same pair of directions differ by rounding alone
 const Z = 1.959964; // the normal law's 97.5 % quantile
@@ -17,7 +18,6 @@ const ALIKE = 1e-6; // of 1 - cosine: equal rows, encoded twice
 const AT_ONCE = 250; // draws whose sums are made in one pass over the rows
 
 const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
-const inner = (a, b) => a.reduce((sum, value, k) => sum + value * b[k], 0);
 
 const range = (n, from = 0) => Int32Array.from({ length: n }, (_, i) => from + i);
 
@@ -699,6 +699,17 @@ function otherOrder(scores, k, odd, noise) {
   return { how, by, rows: [...odd.filter((i) => scores[i * k + to(i)] > scores[i * k + i])] };
 }
 
+/** How well a plane parts the modalities: learnt on one half of the groups, or of each side, and judged on the other. */
+function parted(pairs) {
+  const halves = (size, purpose) => {
+    const [order, middle] = [shuffled(size, purpose, 9), Math.floor(size / 2)];
+    return [order.slice(0, middle), order.slice(middle)];
+  };
+  const of = pairs.partners ? [0, 1].map((s) => halves(pairs.groups, 0).map((groups) => rowsOf(pairs, s, groups))) : pairs.n.map(halves);
+  const [train, test] = [0, 1].map((half) => pairs.rows.map((side, s) => take(side, pairs.d, of[s][half])));
+  return separability(train, test, pairs.d);
+}
+
 // --- what centring changes
 
 /** Let each side search the other, and both in one index. */
@@ -776,6 +787,7 @@ export function measure(pairs, { tau, rates, trialled }, told = () => {}) {
   }
   told("looks at the pairing", 0.5);
   found.pairing = pairing(pairs, table);
+  found.separability = parted(pairs);
   const { own, strangers } = scoresOf(wayOf(pairs, table, false), range(n[0]), range(n[1]));
   found.scores = {
     ...(paired ? { "matched pairs": spreadOf(own) } : {}),

@@ -16,6 +16,7 @@ const UNPAIRED = [
   ["centre_angle", "Angle of the means", 1, " °"],
   ["mismatched cosine", "Cosine of an image and a text", 3],
   ["mean_cosine (images)", "Cone of the images", 3, "", [["mean_cosine (texts)", "of the texts"]]],
+  ["linear_separability", "A plane parts them", 2, " of rows"],
 ];
 const TRIED = [["gap", 3], ["recall_image_to_text", 3], ["recall_text_to_image", 3], ["mixed_rank", 1], ["own_modality_first", 2]];
 const TRIED_HEADS = ["", "gap", "R@1, image → text", "R@1, text → image", "rank of the partner in one index", "own modality first"];
@@ -210,9 +211,10 @@ function showMeasureHere({ model, root, ends }) {
     const title = (said) => make("p", { class: "mgap-title", role: "heading", "aria-level": 2 }, said);
     const line = (name, label) => [label, ...TRIED.map(([key, digits]) => words(trial[name][key], digits))];
     const span = (ends_) => (ends_ ? ends_.map((end) => words(end, 3)).join(" to ") : "");
-    const every = Object.entries(metrics).map(([name, value]) => [name, words(value, 4), span(intervals[name])]);
+    const numbers = { ...metrics, linear_separability: found.separability };
+    const every = Object.entries(numbers).map(([name, value]) => [name, words(value, 4), span(intervals[name])]);
     showReading();
-    tiles.show(metrics);
+    tiles.show(numbers);
     results.replaceChildren(
       title("What the numbers say"),
       make("p", { class: "mgap-what" }, what()),

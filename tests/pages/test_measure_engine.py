@@ -17,6 +17,7 @@ from mgaplib.corrections.hubness import ScoreCalibration
 from mgaplib.corrections.trials import _judge
 from mgaplib.dynamics.free_points import Draws
 from mgaplib.embeddings import load_embeddings, read_embeddings
+from mgaplib.metrics.gap import _logistic
 from mgaplib.metrics.retrieval import partner_cosines
 from mgaplib.pairs import Pairs, group_sums
 from mgaplib.report import MeasureHere, measure, reading
@@ -428,6 +429,25 @@ def test_cosines_and_thresholds_are_the_librarys(measured):
             close(at[per], {"score": threshold.value, "pool": threshold.pool, **threshold.measure(test)})
 
 
+def parted(train, test) -> float:
+    """What `metrics.linear_separability` does of halves that the page drew."""
+    fit_on = np.concatenate(train).astype(float)
+    centre = fit_on.mean(axis=0)
+    spread = np.sqrt(np.mean((fit_on - centre) ** 2))
+    plane, threshold = _logistic((fit_on - centre) / spread, np.repeat([-1.0, 1.0], [*map(len, train)]))
+    return np.mean(
+        [np.mean(((rows - centre) / spread @ plane > threshold) == side) for side, rows in enumerate(test)]
+    )
+
+
+def test_a_plane_parts_the_modalities_as_the_librarys_does(measured):
+    found, _, pairs = measured
+    order = permutation(len(pairs), 0, 9)
+    halves = [pairs.take(np.sort(half)) for half in np.split(order, [len(order) // 2])]
+    expected = parted(*((half.images, half.texts) for half in halves))
+    assert found["separability"] == pytest.approx(expected, abs=1e-9)
+
+
 def test_centring_is_judged_as_the_library_does(measured):
     found, _, pairs = measured
     runs = {"nothing": [], "Centring": []}
@@ -637,6 +657,9 @@ def test_two_sets_without_partners_are_measured_for_what_needs_none(ask, rules):
         assert numbers.sub("#", ours) == numbers.sub("#", theirs)
     halves = [np.array_split(permutation(n, side, 4), 2) for side, n in enumerate((70, 45))]
     x, y = report.images, report.texts
+    by_plane = [np.split(permutation(n, side, 9), [n // 2]) for side, n in enumerate((70, 45))]
+    planes = ((x[by_plane[0][k]], y[by_plane[1][k]]) for k in (0, 1))
+    assert page["separability"] == pytest.approx(parted(*planes), abs=1e-9)
     fit, test = ((y[halves[1][k]] @ x[halves[0][k]].T).ravel() for k in (0, 1))
     at = next(one for one in page["thresholds"] if one["rate"] == 0.01)["pair"]
     threshold = of_strangers(fit, 0.01, "pair", 35)
