@@ -16,7 +16,7 @@ const UNPAIRED = [
   ["centre_angle", "Angle of the means", 1, " °"],
   ["mismatched cosine", "Cosine of an image and a text", 3],
   ["mean_cosine (images)", "Cone of the images", 3, "", [["mean_cosine (texts)", "of the texts"]]],
-  ["linear_separability", "A plane parts them", 2, " of rows"],
+  ["linear_separability", "Rows that a plane puts right", 2],
 ];
 const TRIED = [["gap", 3], ["recall_image_to_text", 3], ["recall_text_to_image", 3], ["mixed_rank", 1], ["own_modality_first", 2]];
 const TRIED_HEADS = ["", "gap", "R@1, image → text", "R@1, text → image", "rank of the partner in one index", "own modality first"];
@@ -211,6 +211,9 @@ function showMeasureHere({ model, root, ends }) {
     const title = (said) => make("p", { class: "mgap-title", role: "heading", "aria-level": 2 }, said);
     const line = (name, label) => [label, ...TRIED.map(([key, digits]) => words(trial[name][key], digits))];
     const span = (ends_) => (ends_ ? ends_.map((end) => words(end, 3)).join(" to ") : "");
+    const [groups, told] = !found.each ? ["", ""] : found.total[0] < found.total[1]
+      ? [" --groups FILE", ", where FILE has the number of each text’s image, from 0"]
+      : [" --groups FILE --groups FILE", ", where the files have a label for each image and for each text"];
     const numbers = { ...metrics, linear_separability: found.separability };
     const every = Object.entries(numbers).map(([name, value]) => [name, words(value, 4), span(intervals[name])]);
     showReading();
@@ -237,7 +240,7 @@ function showMeasureHere({ model, root, ends }) {
         button("Save as JSON", () => save("modality_gap.json", "application/json", JSON.stringify(record(), null, 2))),
         ...(asked.files ? [button("Swap images and texts", () => start({ files: asked.files, swapped: !asked.swapped }))] : [])),
       held,
-      make("p", { class: "mgap-note" }, "More, on all rows: ", make("code", {}, "python -m mgaplib report images.npy texts.npy -o report.html")),
+      make("p", { class: "mgap-note" }, "More, on all rows: ", make("code", {}, `python -m mgaplib report images.npy texts.npy${groups} -o report.html`), told),
     );
     place.replaceChildren(make("p", { class: "mgap-note" }, "The landscape is being computed."));
     held.textContent = "";

@@ -262,6 +262,7 @@ def test_five_captions_an_image_are_noticed_in_either_order(bench, order):
     what = bench.root.locator(".mgap-what")
     expect(what).to_contain_text("60 images and 300 texts of 16 dimensions. There are 5 texts for each image")
     expect(what).to_contain_text(words[order])
+    expect(bench.root.get_by_text("--groups FILE -o report.html")).to_be_visible()
     with bench.page.expect_download() as told:
         bench.root.get_by_role("button", name="JSON").click()
     found = json.loads(Path(told.value.path()).read_text("utf-8"))["metrics"]
