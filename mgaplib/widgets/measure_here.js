@@ -1,6 +1,6 @@
 // Your own embeddings, here: two files are dropped, a worker reads and measures them, and nothing leaves the machine.
 import { showGapExplorer } from "./gap_explorer.js";
-import { filled, reading } from "./measure_engine.js";
+import { filled, reading } from "./measure_words.js";
 import { words } from "./numbers.js";
 import { guarded, make, sayer, tileList } from "./shared.js";
 

@@ -28,7 +28,7 @@ from mgaplib.widgets.gap_explorer import CURVE_SHIFTS, SHIFTS, TAUS, GapExplorer
 
 MODELS = "clip", "convirt", "videoclip", "clasp"
 OPTIONS = {"tau": 0.01, "rates": [0.1, 0.05, 0.01, 0.001], "trialled": 1000}
-FILES = ["embeddings_files", "measure_engine", "landscape_tables", "landscape_engine"]
+FILES = ["embeddings_files", "measure_engine", "measure_words", "landscape_tables", "landscape_engine"]
 ROWS = np.random.default_rng(0).normal(size=(30, 6))
 
 
