@@ -15,6 +15,13 @@ from mgaplib.widgets.gap_explorer import CURVE_SHIFTS, SHIFTS, TAUS, GapExplorer
 
 #: What a page measures: more rows are drawn, as many as these or as have so many numbers a side.
 ROWS, CELLS = 5000, 5000 * 1024
+#: How unequally many rows belong together, as the page found out by their cosines.
+BLOCKS = {
+    "together": "There are {each} {many} for each {one}, and they fit if they are read as {each} of one "
+    "{one} after another. So they are taken, in groups.",
+    "in turn": "There are {each} {many} for each {one}, and they fit if they are read as one of each {one} "
+    "in turn. So they are taken, in groups.",
+}
 RATES = (0.1, 0.05, 0.01, 0.001)
 _TRIALLED = 1000  # pairs on which centring is tried; the report takes all it measures
 _DRAWN = 600  # pairs that the explorer shows, as in the report
@@ -74,10 +81,14 @@ class MeasureHere(BookWidget):
                 "taus": TAUS.tolist(), "colors": {"image": plots.IMAGE, "text": plots.TEXT},
             },
             "say": {
-                "sentences": reading.SENTENCES, "pairing": pairing.WORDS, "relation": RELATIONS["noticed"],
+                "sentences": reading.SENTENCES, "pairing": pairing.WORDS, "relations": RELATIONS | BLOCKS,
             },
             "chapters": CHAPTERS,
-            "style": page.STYLE,
+            "page": {
+                "shell": page.shell(*map(_slot, ("title", "body", "look", "style"))),
+                "alive": page.alive(*map(_slot, ("view", "state", "picture"))),
+                "made": f"{page.MADE_BY}, the page that measures your own files",
+            },
             "examples": [{"label": label, **coded(pairs)} for label, pairs in examples.items()],
         }  # fmt: skip
         super().__init__(data=data, **traits)
@@ -110,6 +121,11 @@ class MeasureHere(BookWidget):
         for axes in (left, right):
             axes.spines[["top", "right"]].set_visible(False)
         return png(figure)
+
+
+def _slot(name: str) -> str:
+    """Return what marks a place that the page fills where it is saved."""
+    return f"<!--mgap {name}-->"
 
 
 #: Where the chapters lie that the report's sentences name, from the folder of Practice.

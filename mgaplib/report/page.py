@@ -17,6 +17,7 @@ from mgaplib.pairs import Pairs
 from mgaplib.report import reading
 from mgaplib.report.report import RELATIONS, cosines
 
+MADE_BY = f"Made by mgaplib {__version__}"
 _VIEW = "application/vnd.jupyter.widget-view+json"
 _STATE = "application/vnd.jupyter.widget-state+json"
 _TAUS = (0.01, 0.05, 0.2, 1.0)
@@ -78,15 +79,31 @@ def page(report, captions=None, thumbnails=None) -> str:
     said = " ".join(
         filter(None, [f"{report.what[:1].upper()}{report.what[1:]}.", RELATIONS[report.relation]])
     )
+    return shell(
+        f"Modality gap {gap:.2f}",
+        f"<h1>The modality gap of these embeddings is {gap:.2f}</h1>\n<p>{said}{drawn}</p>\n{body}"
+        f"<p><small>{MADE_BY}; the loss is at temperature {report.tau:g}.</small></p>",
+    )
+
+
+def shell(title: str, body: str, look: str = "", style: str = "") -> str:
+    """Return a page of its own that loads nothing from anywhere; `look` is of its `html` element."""
     return f"""<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<html lang="en"{look}><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <meta http-equiv="Content-Security-Policy" content="{_POLICY}">
-<link rel="icon" href="data:,"><title>Modality gap {gap:.2f}</title><style>{STYLE}</style></head><body>
-<h1>The modality gap of these embeddings is {gap:.2f}</h1>
-<p>{said}{drawn}</p>
-{body}<p><small>Made by mgaplib {__version__}; the loss is at temperature {report.tau:g}.</small></p>
+<link rel="icon" href="data:,"><title>{title}</title><style>{STYLE}{style}</style></head><body>
+{body}
 </body></html>
 """
+
+
+def alive(view: str, state: str, picture: str) -> str:
+    """Return the place of a widget, with a picture until it lives, its state, and what brings it to life."""
+    host = resources.files("mgaplib.widgets").joinpath("widget_host.js").read_text(encoding="utf-8")
+    return (
+        f'<div><script type="{_VIEW}">{view}</script><div class="widget-picture">{picture}</div></div>'
+        f'<script type="{_STATE}">{state}</script><script type="module">{host}</script>'
+    )
 
 
 _SCORES = (
@@ -235,13 +252,8 @@ def _explorer(report, captions, thumbnails) -> str:
     finally:
         explorer.close()
     state = {"version_major": 2, "version_minor": 0, "state": models}
-    host = resources.files("mgaplib.widgets").joinpath("widget_host.js").read_text(encoding="utf-8")
     image = f'<img alt="{_text(repr(explorer))}" src="data:image/png;base64,{picture}">'
-    return (
-        f'<div><script type="{_VIEW}">{_json({"model_id": place})}</script>'
-        f'<div class="widget-picture">{image}</div></div>'
-        f'<script type="{_STATE}">{_json(state)}</script><script type="module">{host}</script>'
-    )
+    return alive(_json({"model_id": place}), _json(state), image)
 
 
 def _json(value) -> str:

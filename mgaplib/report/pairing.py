@@ -24,6 +24,11 @@ WORDS = {
     "reverse": "fit better in the reverse order",
     "texts by name": "fit better if the texts were sorted by name, counted from {by}: 10 comes before 2",
     "images by name": "fit better if the images were sorted by name, counted from {by}: 10 comes before 2",
+    "together": "fit better if the texts are read as {by} of one image after another",
+    "in turn": "fit better if the texts are read as one of each image in turn",
+    "exchanged": "find their best partner among one another: they look exchanged",
+    "repeats": "{rows} equal an earlier one: a search cannot tell them apart. If they are one thing with "
+    "several partners, say so with groups.",
 }
 
 
@@ -159,13 +164,10 @@ def _blocks(pairs: Pairs, odd: np.ndarray, noise: float) -> tuple[np.ndarray, st
         return None
     x, y = (z - z.mean(axis=0) for z in (pairs.images, pairs.texts))
     in_turn, together = np.tile(np.arange(k), each), np.repeat(np.arange(k), each)
-    for read, how in (
-        (together, f"{each} of one image after another"),
-        (in_turn, "one of each image in turn"),
-    ):
+    for read, how in ((together, "together"), (in_turn, "in turn")):
         fit = np.einsum("ij,ij->i", x[read], y).mean()
         if fit > 6 * noise / np.sqrt(k) and fit > 2 * np.einsum("ij,ij->i", x[of_texts], y).mean():
-            return odd, f"fit better if the texts are read as {how}"
+            return odd, WORDS[how].format(by=each)
     return None
 
 
@@ -176,7 +178,7 @@ def _exchanged(scores: np.ndarray, odd: np.ndarray) -> tuple[np.ndarray, str]:
     if len(odd) < 2 or not _at_least(int(hits.sum()), len(hits), len(odd) / len(scores)) < _SURE:
         return odd[:0], ""
     found = odd[hits[: len(odd)] | hits[len(odd) :]]
-    return found, "find their best partner among one another: they look exchanged"
+    return found, WORDS["exchanged"]
 
 
 def _at_least(hits: int, n: int, share: float) -> float:
@@ -207,7 +209,4 @@ def _of_repeats(repeats: tuple[int, int]) -> list[str]:
     parts = [f"{count} {name}" for count, name in zip(repeats, ("images", "texts"), strict=True) if count]
     if not parts:
         return []
-    return [
-        f"{' and '.join(parts)} equal an earlier one: a search cannot tell them apart. If they are one thing "
-        "with several partners, say so with groups."
-    ]
+    return [WORDS["repeats"].format(rows=" and ".join(parts))]

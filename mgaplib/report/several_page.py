@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from mgaplib import __version__
-from mgaplib.report.page import _POLICY, STYLE, _figure, _text, _wide
+from mgaplib.report.page import MADE_BY, _figure, _text, _wide, shell
 from mgaplib.report.several import TABLES
 
 _GRID = """
@@ -27,20 +26,16 @@ def page(report) -> str:
         for name, (heading, meaning, digits) in TABLES.items()
     )
     names = ", ".join(map(_text, report.names))
-    return f"""<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<meta http-equiv="Content-Security-Policy" content="{_POLICY}">
-<link rel="icon" href="data:,"><title>Modality gaps of {names}</title>
-<style>{STYLE}{_GRID}</style></head><body><main>
+    body = f"""<main>
 <h1>The modality gaps of {names} go from {gaps.min().min():.2f} to {gaps.max().max():.2f}</h1>
 <p>{report.rows} rows of {report.dimensions} dimensions each.{drawn}</p>
 <h2>What the numbers say</h2><ul id="reading">{reading}</ul>
 <h2>Where the modalities lie</h2>{_figure(_draw_polygon(report), caption)}
 <div class="tables">{tables}</div>
 <p>Corrections, thresholds and the landscape of any two: <code>python -m mgaplib report FILE FILE</code>.</p>
-<p><small>Made by mgaplib {__version__}.</small></p>
-</main></body></html>
-"""
+<p><small>{MADE_BY}.</small></p>
+</main>"""
+    return shell(f"Modality gaps of {names}", body, style=_GRID)
 
 
 def _table(table, label: str, digits: int) -> str:

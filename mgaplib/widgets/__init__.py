@@ -4,9 +4,9 @@ The room of everything that a reader moves: a file of Python and one of JavaScri
 panel, which needs a kernel, has Python alone. What the widgets compute stands once, in engines that are pure
 (`numbers.js`, `landscape_engine.js`, `gram_engine.js`, `sphere_engine.js`, `dynamics_engine.js`; and for the
 page that measures a reader's files, `report.MeasureHere`: `embeddings_files.js`, `measure_engine.js`,
-`landscape_tables.js`, which a worker runs, `measure_worker.js`); what they draw and say stands in
-`canvas.js` and `shared.js`. `base.py` joins a widget's files into the one module that Colab and a static page
-need. They are loaded when they are first used: the import costs nothing.
+`separability.js`, `landscape_tables.js`, which a worker runs, `measure_worker.js`, and `measure_words.js`);
+what they draw and say stands in `canvas.js` and `shared.js`. `base.py` joins a widget's files into the one
+module that Colab and a static page need. They are loaded when they are first used: the import costs nothing.
 
 An explorer's data travel once, and every number shown is computed in the browser, so that it lives in a
 static page, too. In a kernel its settings are traits that can be read and set, and `metrics` holds the

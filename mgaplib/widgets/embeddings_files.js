@@ -384,12 +384,9 @@ export function checkedBoth(names, tables, { least }) {
   }
   const [[n, d], [m, e]] = tables.map(({ shape }) => shape);
   if (d !== e) refuse(`${names[0]} has ${d} columns and ${names[1]} ${e}, which are two spaces. Embed both with one model`);
-  if (n !== m) {
-    const cure = "Where an image has several texts, repeat its row; or use the command line with a file that says who belongs to whom";
-    const what = `${names[0]} has ${n.toLocaleString("en")} rows and ${names[1]} ${m.toLocaleString("en")}`;
-    refuse(`${what}; here row i of one belongs to row i of the other. ${cure}: ${COMMAND} IMAGES TEXTS --groups FILE`);
+  for (const [k, rows] of [n, m].entries()) {
+    if (rows < least) refuse(`${names[k]} has ${rows} rows; at least ${least} are needed, so that one half can judge what the other learns`);
   }
-  if (n < least) refuse(`${names[0]} has ${n} rows; at least ${least} pairs are needed, so that one half can judge what the other learns`);
   return { names, tables };
 }
 

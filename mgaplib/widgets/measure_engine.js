@@ -3,6 +3,7 @@
 // Rows lie in Float64Arrays, row after row. Image i belongs to the texts of its group, `codes[0][i]`; where row i
 // belongs to row i, groups are rows. What is random is drawn from `Draws`, which Python draws alike.
 import { Draws, unitRows } from "./dynamics_engine.js";
+import { inner, separability } from "./separability.js";
 
 const TIE = 1e-12; // two cosines of the same pair of directions differ by rounding alone
 const Z = 1.959964; // the normal law's 97.5 % quantile
@@ -10,11 +11,15 @@ const FLIPS = 999;
 const RESAMPLES = 1000;
 const SPLITS = 3;
 const [NEAREST, HUBS] = [10, 0.5]; // queries by which a threshold knows a candidate, and their weight
-const SURE = 0.05; // how often chance may do as well
+export const SURE = 0.05; // how often chance may do as well
 const MISFIT = 0.05; // a pair that so many strangers beat does not look like one
+const UNLIKELY = 1e-3; // a pattern that chance makes so rarely is named
+const ALIKE = 1e-6; // of 1 - cosine: equal rows, encoded twice
+const AT_ONCE = 250; // draws whose sums are made in one pass over the rows
 
 const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
-const inner = (a, b) => a.reduce((sum, value, k) => sum + value * b[k], 0);
+
+const range = (n, from = 0) => Int32Array.from({ length: n }, (_, i) => from + i);
 
 /** The numbers from 0 in a random order. */
 export function shuffled(n, seed, purpose) {
@@ -24,7 +29,7 @@ export function shuffled(n, seed, purpose) {
 }
 
 /** `most` of n numbers at random, in their order; all of them if they are no more. */
-export const drawnOf = (n, most, seed) => (n <= most ? Int32Array.from({ length: n }, (_, i) => i) : shuffled(n, seed, 1).slice(0, most).sort());
+export const drawnOf = (n, most, seed) => (n <= most ? range(n) : shuffled(n, seed, 1).slice(0, most).sort());
 
 // --- pairs
 
@@ -66,29 +71,55 @@ export function take(rows, d, which) {
 }
 
 /**
- * Pairs of two checked matrices: rows of unit length, and equal ones taken as one where they are many.
+ * How sure it is that each of some rows belongs to as many of the other side, which follow one another: the mean fit
+ * of the groups in its standard errors, where hubs and cones count for nothing.
+ * @param {Float64Array} few
+ * @param {Float64Array} many as many rows for each of the few, in their order
+ */
+export function fitOfBlocks(few, many, d) {
+  const [x, y] = [few, many].map((side) => {
+    const rows = unitRows(side.slice(), d);
+    const centre = sumOf(rows, d).map((value) => (value * d) / rows.length);
+    return rows.map((value, at) => value - centre[at % d]);
+  });
+  const [k, each] = [few.length / d, many.length / few.length];
+  const fits = Float64Array.from({ length: k }, (_, g) => {
+    let sum = 0;
+    for (let at = g * each * d; at < (g + 1) * each * d; at++) sum += x[g * d + (at % d)] * y[at];
+    return sum / each;
+  });
+  const middle = mean(fits);
+  return middle / Math.sqrt(fits.reduce((sum, fit) => sum + (fit - middle) ** 2, 0) / (k * (k - 1)) || 1);
+}
+
+/**
+ * Pairs of two checked matrices: rows of unit length, and equal ones taken as one where they are many. Unequally many
+ * rows are in blocks, as many of one side for each of the other, or belong to nobody.
  * @param {Float64Array} images
  * @param {Float64Array} texts
  * @param {number} d
+ * @param {boolean} blocks
  */
-export function makePairs(images, texts, d) {
-  const n = images.length / d;
-  const same = noticed([twins(images, d), twins(texts, d)]);
+export function makePairs(images, texts, d, blocks = false) {
+  const [n, m] = [images.length / d, texts.length / d];
   const rows = [images, texts].map((side) => unitRows(side.slice(), d));
-  if (!same) return pairsOf(rows, d, [0, 1].map(() => Int32Array.from({ length: n }, (_, i) => i)), n);
+  if (n !== m && !blocks) return pairsOf(rows, d, [range(n), range(m, n)], n + m);
+  const same = blocks ? null : noticed([twins(images, d), twins(texts, d)]);
+  if (!blocks && !same) return pairsOf(rows, d, [range(n), range(n)], n);
   const numbers = new Map();
-  for (const first of same) if (!numbers.has(first)) numbers.set(first, numbers.size);
-  const codes = same.map((first) => numbers.get(first));
-  const kept = rows.map((side) => {
+  for (const first of same ?? []) if (!numbers.has(first)) numbers.set(first, numbers.size);
+  const groups = blocks ? Math.min(n, m) : numbers.size;
+  const codes = [n, m].map((size) => Int32Array.from({ length: size }, (_, i) => (blocks ? Math.floor((i * groups) / size) : numbers.get(same[i]))));
+  const kept = rows.map((side, s) => {
     const seen = new Set();
     return twins(side, d).reduce((found, first, i) => {
-      const key = codes[i] * n + first;
+      const key = codes[s][i] * codes[s].length + first;
       if (!seen.has(key)) found.push(i);
       seen.add(key);
       return found;
     }, []);
   });
-  return pairsOf(rows.map((side, k) => take(side, d, kept[k])), d, kept.map((which) => Int32Array.from(which, (i) => codes[i])), numbers.size);
+  return pairsOf(rows.map((side, s) => take(side, d, kept[s])), d, kept.map((which, s) => Int32Array.from(which, (i) => codes[s][i])), groups);
 }
 
 /** @param {Float64Array[]} rows of unit length @param {number} d @param {Int32Array[]} codes @param {number} groups */
@@ -111,6 +142,16 @@ export function takeGroups(pairs, which) {
   return pairsOf(kept.map((rows, k) => take(pairs.rows[k], pairs.d, rows)), pairs.d, codes, which.length);
 }
 
+/** Some rows in fours, the k-th numbers of four beside one another; zeros stand for rows that are not there. */
+function inFours(rows, d, first, end) {
+  const packed = new Float64Array(4 * d * Math.ceil((end - first) / 4));
+  for (let i = first; i < end; i++) {
+    const to = 4 * d * ((i - first) >> 2) + ((i - first) & 3);
+    for (let k = 0; k < d; k++) packed[to + 4 * k] = rows[i * d + k];
+  }
+  return packed;
+}
+
 /**
  * Products of all rows with all rows, four by four; equal rows have equal products.
  * @param {Float64Array} x
@@ -121,34 +162,16 @@ export function takeGroups(pairs, which) {
 export function allProducts(x, y, d, told = () => {}) {
   const [n, m] = [x.length / d, y.length / d];
   const table = new Float64Array(n * m);
-  const strip = Math.max(4, 4 * Math.floor(16384 / d)); // rows of y that stay in the cache
+  const tile = new Float64Array(16);
+  const left = inFours(x, d, 0, n);
+  const strip = Math.max(4, 4 * Math.floor(8192 / d)); // rows of y that stay in the cache
   for (let first = 0; first < m; first += strip) {
     const end = Math.min(first + strip, m);
+    const right = inFours(y, d, first, end);
     for (let i = 0; i < n; i += 4) {
-      const [i1, i2, i3] = [1, 2, 3].map((by) => Math.min(i + by, n - 1));
-      for (let j = first; j < end; j += 2) {
-        const j1 = Math.min(j + 1, m - 1);
-        let [a, b, e, f, g, h, p, q] = [0, 0, 0, 0, 0, 0, 0, 0];
-        for (let k = 0, x0 = i * d, x1 = i1 * d, x2 = i2 * d, x3 = i3 * d, y0 = j * d, y1 = j1 * d; k < d; k++) {
-          const [u, v] = [y[y0 + k], y[y1 + k]];
-          a += x[x0 + k] * u;
-          b += x[x0 + k] * v;
-          e += x[x1 + k] * u;
-          f += x[x1 + k] * v;
-          g += x[x2 + k] * u;
-          h += x[x2 + k] * v;
-          p += x[x3 + k] * u;
-          q += x[x3 + k] * v;
-        }
-        // The last row may be written more than once, each time with the same.
-        table[i * m + j] = a;
-        table[i * m + j1] = b;
-        table[i1 * m + j] = e;
-        table[i1 * m + j1] = f;
-        table[i2 * m + j] = g;
-        table[i2 * m + j1] = h;
-        table[i3 * m + j] = p;
-        table[i3 * m + j1] = q;
+      for (let j = first; j < end; j += 4) {
+        multiply(left, i * d, right, (j - first) * d, d, tile);
+        for (let r = 0; r < 4 && i + r < n; r++) for (let c = 0; c < 4 && j + c < end; c++) table[(i + r) * m + j + c] = tile[4 * r + c];
       }
     }
     told(end / m);
@@ -156,38 +179,59 @@ export function allProducts(x, y, d, told = () => {}) {
   return table;
 }
 
-// --- the gap
-
-const sumOf = (rows, d, weights, codes) => {
-  const sum = new Float64Array(d);
-  for (let i = 0; i * d < rows.length; i++) {
-    const weight = weights ? weights[codes[i]] : 1;
-    if (weight) for (let k = 0, at = i * d; k < d; k++, at++) sum[k] += weight * rows[at];
+/** The 16 products of four rows with four. */
+function multiply(left, from, right, by, d, tile) {
+  let a0 = 0, a1 = 0, a2 = 0, a3 = 0, b0 = 0, b1 = 0, b2 = 0, b3 = 0;
+  let e0 = 0, e1 = 0, e2 = 0, e3 = 0, f0 = 0, f1 = 0, f2 = 0, f3 = 0;
+  for (let at = from, to = by; at < from + 4 * d; at += 4, to += 4) {
+    const u0 = left[at], u1 = left[at + 1], u2 = left[at + 2], u3 = left[at + 3];
+    const v0 = right[to], v1 = right[to + 1], v2 = right[to + 2], v3 = right[to + 3];
+    a0 += u0 * v0; a1 += u0 * v1; a2 += u0 * v2; a3 += u0 * v3;
+    b0 += u1 * v0; b1 += u1 * v1; b2 += u1 * v2; b3 += u1 * v3;
+    e0 += u2 * v0; e1 += u2 * v1; e2 += u2 * v2; e3 += u2 * v3;
+    f0 += u3 * v0; f1 += u3 * v1; f2 += u3 * v2; f3 += u3 * v3;
   }
-  return sum;
-};
-
-/** Each group's sums and what they make: products within groups, numbers of rows and of pairs of rows. */
-function groupsOf({ rows, d, codes, groups }) {
-  const sums = rows.map((side, s) => {
-    const found = new Float64Array(groups * d);
-    for (const [i, code] of codes[s].entries()) for (let k = 0; k < d; k++) found[code * d + k] += side[i * d + k];
-    return found;
-  });
-  const sizes = codes.map((side) => side.reduce((found, code) => ((found[code] += 1), found), new Float64Array(groups)));
-  const pick = [[0, 0], [1, 1], [0, 1]];
-  const alike = pick.map(([a, b]) => Float64Array.from({ length: groups }, (_, g) => {
-    let sum = 0;
-    for (let k = g * d; k < (g + 1) * d; k++) sum += sums[a][k] * sums[b][k];
-    return sum;
-  }));
-  const ofTwo = pick.map(([a, b]) => sizes[0].map((_, g) => sizes[a][g] * sizes[b][g]));
-  return { sums, sizes, alike, ofTwo };
+  tile[0] = a0; tile[1] = a1; tile[2] = a2; tile[3] = a3;
+  tile[4] = b0; tile[5] = b1; tile[6] = b2; tile[7] = b3;
+  tile[8] = e0; tile[9] = e1; tile[10] = e2; tile[11] = e3;
+  tile[12] = f0; tile[13] = f1; tile[14] = f2; tile[15] = f3;
 }
 
-/** Mean cosines of two images, two texts, an image and another's text, and partners, where each group has a weight. */
-function meanCosines({ rows, d, codes }, { sizes, alike, ofTwo }, weights) {
-  const [a, b] = rows.map((side, s) => sumOf(side, d, weights, codes[s]));
+/** For each of some draws the sum of all rows, row i of draw q times `weights[q * n + i]`. */
+function sumsOf(weights, rows, d) {
+  const n = rows.length / d;
+  const columns = new Float64Array(rows.length);
+  for (let k = 0; k < d; k++) for (let i = 0; i < n; i++) columns[k * n + i] = rows[i * d + k];
+  return allProducts(weights, columns, n);
+}
+
+function sumOf(rows, d) {
+  const sum = new Float64Array(d);
+  for (let from = 0; from < rows.length; from += d) for (let k = 0; k < d; k++) sum[k] += rows[from + k];
+  return sum;
+}
+
+// --- the gap
+
+/** Of each group the products of its sums, numbers of rows and of pairs of rows. */
+function groupsOf({ rows, d, members, groups }) {
+  const sizes = members.map((side) => Float64Array.from(side, ({ length }) => length));
+  const pick = [[0, 0], [1, 1], [0, 1]];
+  const alike = pick.map(() => new Float64Array(groups));
+  const sums = rows.map(() => new Float64Array(d));
+  for (let g = 0; g < groups; g++) {
+    for (const [s, sum] of sums.entries()) {
+      sum.fill(0);
+      for (const i of members[s][g]) for (let k = 0; k < d; k++) sum[k] += rows[s][i * d + k];
+    }
+    for (const [k, [s, t]] of pick.entries()) if (sizes[s][g] && sizes[t][g]) alike[k][g] = inner(sums[s], sums[t]);
+  }
+  const ofTwo = pick.map(([s, t]) => sizes[0].map((_, g) => sizes[s][g] * sizes[t][g]));
+  return { sizes, alike, ofTwo };
+}
+
+/** Mean cosines of two images, two texts, an image and another's text, and partners, where groups and so the sums of rows have weights. */
+function meanCosines([a, b], { sizes, alike, ofTwo }, weights) {
   const counts = sizes.map((size) => inner(weights, size));
   const squares = weights.map((weight) => weight * weight);
   const found = [[a, a, 0, 0], [b, b, 1, 1], [a, b, 0, 1]].map(([x, y, s, t], k) =>
@@ -195,18 +239,22 @@ function meanCosines({ rows, d, codes }, { sizes, alike, ofTwo }, weights) {
   return { images: found[0], texts: found[1], across: found[2], matched: inner(weights, alike[2]) / inner(weights, ofTwo[2]) };
 }
 
+/** What needs no partners stays where there are none. */
+const known = (numbers) => Object.fromEntries(Object.entries(numbers).filter(([, value]) => !Number.isNaN(value)));
+
 const degrees = (cosine) => (Math.acos(Math.min(Math.max(cosine, -1), 1)) * 180) / Math.PI;
 
 /** The gap and what it is compared with, by the names of `metrics.gap_report`. */
 function geometry(pairs, sums) {
   const { rows, d, groups, n } = pairs;
-  const found = meanCosines(pairs, sums, new Float64Array(groups).fill(1));
-  const centres = rows.map((side, s) => sumOf(side, d).map((value) => value / n[s]));
+  const totals = rows.map((side) => sumOf(side, d));
+  const found = meanCosines(totals, sums, new Float64Array(groups).fill(1));
+  const centres = totals.map((total, s) => total.map((value) => value / n[s]));
   const gap = Math.hypot(...centres[0].map((value, k) => value - centres[1][k]));
   const unbiased = Math.sqrt(Math.max(found.images + found.texts - 2 * found.across, 0));
   const apart = 2 - 2 * found.matched;
   const lengths = centres.map((centre) => Math.hypot(...centre));
-  return {
+  return known({
     modality_gap: gap,
     "modality_gap (unbiased)": unbiased,
     "squared gap": gap ** 2,
@@ -219,47 +267,80 @@ function geometry(pairs, sums) {
     "mismatched cosine": found.across,
     "mean_cosine (images)": found.images,
     "mean_cosine (texts)": found.texts,
-  };
+  });
 }
 
-/** A quantile of sorted values, between two of them in proportion. */
-export function quantile(sorted, share) {
-  const at = share * (sorted.length - 1);
+/** The value that would stand at a place were they sorted; they are put in part in order, which is quicker (Hoare). */
+function nth(values, place) {
+  let [low, high] = [0, values.length - 1];
+  while (low < high) {
+    const middle = values[(low + high) >> 1];
+    let [i, j] = [low, high];
+    while (i <= j) {
+      while (values[i] < middle) i++;
+      while (values[j] > middle) j--;
+      if (i > j) break;
+      const held = values[i];
+      values[i++] = values[j];
+      values[j--] = held;
+    }
+    if (place <= j) high = j;
+    else if (place >= i) low = i;
+    else break;
+  }
+  return values[place];
+}
+
+/** A quantile of values, between two of them in proportion; they are put in part in order. */
+export function quantile(values, share) {
+  const at = share * (values.length - 1);
   const low = Math.floor(at);
-  return sorted[low] + (at - low) * ((sorted[low + 1] ?? sorted[low]) - sorted[low]);
+  const value = nth(values, low);
+  return at > low ? value + (at - low) * (nth(values, low + 1) - value) : value;
 }
 
 /** 95 % intervals of what depends on mean cosines: whole groups are drawn again. */
-function resampled(pairs, sums, told) {
-  const { groups } = pairs;
+function resampled({ rows, d, codes, groups, aligned }, sums, told) {
   const draws = new Draws(0, 3);
   const found = {};
-  for (let k = 0; k < RESAMPLES; k++) {
-    const counts = new Float64Array(groups);
-    for (let g = 0; g < groups; g++) counts[Math.floor(draws.uniform() * groups)] += 1;
-    const { images, texts, across, matched } = meanCosines(pairs, sums, counts);
-    const [squared, apart] = [Math.max(images + texts - 2 * across, 0), 2 - 2 * matched];
-    const one = {
-      modality_gap: Math.sqrt(squared),
-      "squared gap": squared,
-      centre_angle: degrees(across / Math.sqrt(images * texts)),
-      "mismatched cosine": across,
-      "mean_cosine (images)": images,
-      "mean_cosine (texts)": texts,
-      relative_modality_gap: apart / (apart + 2 - images - texts),
-      gap_share: Math.min(squared / apart, 1),
-      alignment: apart,
-      "matched cosine": matched,
-    };
-    for (const [name, value] of Object.entries(one)) (found[name] ??= []).push(value);
-    if (k % 50 === 0) told(k / RESAMPLES);
+  for (let first = 0; first < RESAMPLES; first += AT_ONCE) {
+    const counts = Array.from({ length: AT_ONCE }, () => {
+      const count = new Float64Array(groups);
+      for (let g = 0; g < groups; g++) count[Math.floor(draws.uniform() * groups)] += 1;
+      return count;
+    });
+    const totals = rows.map((side, s) => {
+      const weights = new Float64Array(AT_ONCE * codes[s].length);
+      for (const [q, count] of counts.entries()) weights.set(aligned ? count : Float64Array.from(codes[s], (code) => count[code]), q * codes[s].length);
+      return sumsOf(weights, side, d);
+    });
+    for (const [q, count] of counts.entries()) {
+      const { images, texts, across, matched } = meanCosines(totals.map((total) => total.subarray(q * d, (q + 1) * d)), sums, count);
+      const [squared, apart] = [Math.max(images + texts - 2 * across, 0), 2 - 2 * matched];
+      const one = {
+        modality_gap: Math.sqrt(squared),
+        "squared gap": squared,
+        centre_angle: degrees(across / Math.sqrt(images * texts)),
+        "mismatched cosine": across,
+        "mean_cosine (images)": images,
+        "mean_cosine (texts)": texts,
+        relative_modality_gap: apart / (apart + 2 - images - texts),
+        gap_share: Math.min(squared / apart, 1),
+        alignment: apart,
+        "matched cosine": matched,
+      };
+      for (const [name, value] of Object.entries(one)) (found[name] ??= []).push(value);
+    }
+    told(first / RESAMPLES);
   }
   if (found["mean_cosine (images)"].concat(found["mean_cosine (texts)"]).some((value) => value <= 0)) delete found.centre_angle;
-  const ends = Object.fromEntries(Object.entries(found).map(([name, values]) => {
-    const sorted = Float64Array.from(values.filter((value) => !isNaN(value))).sort();
-    return [name, [quantile(sorted, 0.025), quantile(sorted, 0.975)]];
-  }));
-  return { ...ends, "modality_gap (unbiased)": ends.modality_gap, "gap_share (unbiased)": ends.gap_share };
+  const ends = {};
+  for (const [name, values] of Object.entries(found)) {
+    const there = Float64Array.from(values.filter((value) => !isNaN(value)));
+    if (there.length) ends[name] = [quantile(there, 0.025), quantile(there, 0.975)];
+  }
+  for (const name of ["modality_gap", "gap_share"]) if (ends[name]) ends[`${name} (unbiased)`] = ends[name];
+  return ends;
 }
 
 /** How often random sign flips of whole groups make as long a gap, and the length that 95 % stay below. */
@@ -273,15 +354,13 @@ function byChance({ rows, d, codes, groups, n, aligned }, gap, told) {
     }
   }
   const draws = new Draws(0, 2);
-  const lengths = Float64Array.from({ length: FLIPS }, (_, flip) => {
-    const sum = new Float64Array(d);
-    for (let g = 0, at = 0; g < groups; g++) {
-      if (draws.uniform() < 0.5) for (let k = 0; k < d; k++, at++) sum[k] -= parts[at];
-      else for (let k = 0; k < d; k++, at++) sum[k] += parts[at];
-    }
-    if (flip % 50 === 0) told(flip / FLIPS);
-    return Math.sqrt(inner(sum, sum));
-  }).sort();
+  const lengths = [];
+  for (let first = 0; first < FLIPS; first += AT_ONCE) {
+    const signs = Float64Array.from({ length: Math.min(AT_ONCE, FLIPS - first) * groups }, () => (draws.uniform() < 0.5 ? -1 : 1));
+    const sums = sumsOf(signs, parts, d);
+    for (let at = 0; at < sums.length; at += d) lengths.push(Math.hypot(...sums.subarray(at, at + d)));
+    told(first / FLIPS);
+  }
   const longer = lengths.filter((length) => length >= gap - TIE).length;
   return { p_value: (1 + longer) / (1 + FLIPS), high: quantile(lengths, 0.95) };
 }
@@ -382,7 +461,7 @@ function contrastiveLoss(pairs, table, tau) {
   }));
 }
 
-/** The cosines of partners and of strangers, each sorted. */
+/** The cosines of partners and of strangers. */
 function scoresOf(way, queries, candidates) {
   const [own, strangers] = [[], new Float64Array(queries.length * candidates.length)];
   let count = 0;
@@ -393,17 +472,17 @@ function scoresOf(way, queries, candidates) {
       else strangers[count++] = score;
     }
   }
-  return { own: Float64Array.from(own).sort(), strangers: strangers.subarray(0, count).sort() };
+  return { own: Float64Array.from(own), strangers: strangers.subarray(0, count) };
 }
 
-const spreadOf = (sorted) => ({ mean: mean(sorted), low: quantile(sorted, 0.05), high: quantile(sorted, 0.95) });
-const shareAbove = (values, limit) => values.filter((value) => value > limit).length / values.length;
+const spreadOf = (values) => ({ mean: mean(values), low: quantile(values, 0.05), high: quantile(values, 0.95) });
+const shareAbove = (values, limit) => values.reduce((count, value) => count + (value > limit), 0) / values.length;
 const rowsOf = ({ members }, side, groups) => [...groups].flatMap((g) => members[side][g]).sort((a, b) => a - b);
 
-/** The score that a new stranger passes with at most this chance, of sorted scores of strangers; null if they are too few. */
-export function thresholdAt(sorted, rate) {
-  const allowed = Math.floor(rate * (sorted.length + 1) + 1e-9) - 1;
-  return allowed < 0 ? null : sorted[sorted.length - 1 - allowed];
+/** The score that a new stranger passes with at most this chance, of scores of strangers; null if they are too few. */
+export function thresholdAt(scores, rate) {
+  const allowed = Math.floor(rate * (scores.length + 1) + 1e-9) - 1;
+  return allowed < 0 ? null : nth(scores, scores.length - 1 - allowed);
 }
 
 /** What each candidate's scores lose: half its mean with its nearest calibration queries; `own` of one leaves that one out. */
@@ -417,6 +496,22 @@ function hubsOf(way, queries, candidates) {
     found.set(c, { own: (score) => (HUBS * without(score)) / NEAREST, all: (HUBS * (sum - next)) / NEAREST });
   }
   return found;
+}
+
+/** For each rate the threshold of a pair, where nobody has a partner: strangers are enough for it. */
+function thresholdsOfStrangers(pairs, table, rates) {
+  const way = wayOf(pairs, table, true);
+  const [fit, test] = [0, 1].map((half) => {
+    const [images, texts] = pairs.n.map((size, side) => {
+      const [order, middle] = [shuffled(size, side, 4), Math.ceil(size / 2)];
+      return half ? order.slice(middle) : order.slice(0, middle);
+    });
+    return { scores: scoresOf(way, texts, images).strangers, pool: images.length };
+  });
+  return rates.map((rate) => {
+    const score = thresholdAt(fit.scores, rate);
+    return score === null ? { rate } : { rate, pair: { score, pool: fit.pool, false_positive_rate: shareAbove(test.scores, score) } };
+  });
 }
 
 /** For each rate thresholds a pair, a search, and a pair that knows its candidate: learnt on half of the groups, judged on the other. */
@@ -438,7 +533,7 @@ function thresholds(pairs, table, rates) {
       return most;
     });
     const { own, strangers } = scoresOf(way, queries, candidates);
-    const found = { own: { pair: own, query: own }, strangers: { pair: strangers, query: Float64Array.from(best).sort() } };
+    const found = { own: { pair: own, query: own }, strangers: { pair: strangers, query: Float64Array.from(best) } };
     found.pool = { pair: candidates.length, query: candidates.length - Math.round(own.length / queries.length), candidate: candidates.length };
     if (knows) {
       const hubs = hubsOf(way, learnt.queries, candidates);
@@ -461,10 +556,37 @@ function thresholds(pairs, table, rates) {
 
 // --- are the pairs right?
 
+/** How many rows equal an earlier one, but for rounding. */
+function repeats(rows, d) {
+  const n = rows.length / d;
+  const centre = sumOf(rows, d).map((value) => value / n);
+  if (Math.hypot(...centre) > 1 - 1e-3) return n - new Set(twins(rows, d)).size; // so alike that likeness says nothing
+  const spread = new Float64Array(d);
+  rows.forEach((value, at) => (spread[at % d] += (value - centre[at % d]) ** 2));
+  const widest = spread.indexOf(Math.max(...spread)); // rows that differ in it need no second look
+  const order = Array.from(range(n)).sort((a, b) => rows[a * d + widest] - rows[b * d + widest]);
+  const near = 2 * ALIKE;
+  const again = new Set();
+  for (const [place, i] of order.entries()) {
+    for (let next = place + 1; next < n; next++) {
+      const j = order[next];
+      if (rows[j * d + widest] - rows[i * d + widest] > Math.sqrt(near)) break;
+      let apart = 0;
+      for (let k = 0; k < d && apart <= near; k++) apart += (rows[i * d + k] - rows[j * d + k]) ** 2;
+      if (apart <= near) again.add(Math.max(i, j));
+    }
+  }
+  return again.size;
+}
+
 /** What the cosines say about the pairing: better than chance, and each in its place? */
-function pairing({ codes, groups, members, n }, table) {
-  const there = Int32Array.from({ length: groups }, (_, g) => g).filter((g) => members[0][g].length && members[1][g].length);
+function pairing(pairs, table) {
+  const { rows: sides, d, codes, groups, members, n, aligned } = pairs;
+  const found = { verdict: "ok", p_value: null, repeats: sides.map((side) => repeats(side, d)) };
+  if (found.repeats.some(Boolean)) found.verdict = "look";
+  const there = range(groups).filter((g) => members[0][g].length && members[1][g].length);
   const k = there.length;
+  if (!k) return found;
   const number = new Int32Array(groups).fill(-1);
   there.forEach((g, at) => (number[g] = at));
   const scores = new Float64Array(k * k);
@@ -499,14 +621,63 @@ function pairing({ codes, groups, members, n }, table) {
     for (let j = 0; j < k; j++) above += (scores[i * k + j] >= score) + (scores[j * k + i] >= score);
     return above / (2 * (k - 1));
   });
-  const odd = Int32Array.from({ length: k }, (_, i) => i).filter((i) => beaten[i] > MISFIT);
-  return {
-    p_value: (1 + asGood) / (1 + FLIPS),
-    misfits: Math.min((2 * beaten.filter((share) => share > 0.5).length) / k, 1),
-    of: k,
-    shufflings: FLIPS,
-    order: otherOrder(scores, k, odd, noise),
+  const odd = range(k).filter((i) => beaten[i] > MISFIT);
+  found.p_value = (1 + asGood) / (1 + FLIPS);
+  found.misfits = Math.min((2 * beaten.filter((share) => share > 0.5).length) / k, 1);
+  const other = otherOrder(scores, k, odd, noise) ?? (aligned ? null : otherBlocks(pairs, odd, noise));
+  found.order = other ?? exchanged(scores, k, odd);
+  if (found.order) found.order = { ...found.order, rows: found.order.rows.map((i) => there[i]), together: other !== null };
+  if (found.order || found.p_value >= SURE) found.verdict = "wrong";
+  else if (found.misfits > 0.02) found.verdict = "look";
+  return { ...found, of: k, shufflings: FLIPS };
+}
+
+/** Whether texts that come as many an image fit if they are read in the other order of two; or null. */
+function otherBlocks({ rows, d, codes, members, n, groups: k }, odd, noise) {
+  const each = n[1] / k;
+  if (odd.length < 5 || n[0] !== k || codes[0].some((code, i) => code !== i) || members[1].some(({ length }) => length !== each)) return null;
+  const [x, y] = rows.map((side, s) => {
+    const centre = sumOf(side, d).map((value) => value / n[s]);
+    return side.map((value, at) => value - centre[at % d]);
+  });
+  const fit = (read) => {
+    let sum = 0;
+    for (let j = 0; j < n[1]; j++) for (let at = j * d, from = read(j) * d; at < (j + 1) * d; at++, from++) sum += x[from] * y[at];
+    return sum / n[1];
   };
+  const own = fit((j) => codes[1][j]);
+  for (const [how, read] of [["together", (j) => Math.floor(j / each)], ["in turn", (j) => j % k]]) {
+    if (fit(read) > Math.max((6 * noise) / Math.sqrt(k), 2 * own)) return { how, by: each, rows: [...odd] };
+  }
+  return null;
+}
+
+/** Odd groups that find one another, if more often than chance lets them; or null. */
+function exchanged(scores, k, odd) {
+  const is = new Set(odd);
+  const finds = odd.map(() => 0);
+  let hits = 0;
+  for (const [place, i] of odd.entries()) {
+    for (const [row, column] of [[k, 1], [1, k]]) {
+      let best = 0;
+      for (let j = 1; j < k; j++) if (scores[i * row + j * column] > scores[i * row + best * column]) best = j;
+      if (best === i || !is.has(best)) continue;
+      hits++;
+      finds[place] = 1;
+    }
+  }
+  if (odd.length < 2 || !(atLeast(hits, 2 * odd.length, odd.length / k) < UNLIKELY)) return null;
+  return { how: "exchanged", by: 0, rows: [...odd].filter((_, place) => finds[place]) };
+}
+
+/** How likely a binomial count of n reaches so many hits. */
+export function atLeast(hits, n, share) {
+  if (!hits || share >= 1) return 1;
+  const logs = [0]; // of the factorials
+  for (let i = 1; i <= n; i++) logs.push(logs[i - 1] + Math.log(i));
+  let sum = 0;
+  for (let i = hits; i <= n; i++) sum += Math.exp(logs[n] - logs[i] - logs[n - i] + i * Math.log(share) + (n - i) * Math.log1p(-share));
+  return sum;
 }
 
 /** Another order of one side that fits far better than the rows' own: how, by how much, which rows it puts right; or null. */
@@ -526,6 +697,17 @@ function otherOrder(scores, k, odd, noise) {
   if (fits[best] < (6 * noise) / Math.sqrt(odd.length) || fits[best] < 2 * fit((i) => i)) return null;
   const [how, by, to] = orders[best];
   return { how, by, rows: [...odd.filter((i) => scores[i * k + to(i)] > scores[i * k + i])] };
+}
+
+/** How well a plane parts the modalities: learnt on one half of the groups, or of each side, and judged on the other. */
+function parted(pairs) {
+  const halves = (size, purpose) => {
+    const [order, middle] = [shuffled(size, purpose, 9), Math.floor(size / 2)];
+    return [order.slice(0, middle), order.slice(middle)];
+  };
+  const of = pairs.partners ? [0, 1].map((s) => halves(pairs.groups, 0).map((groups) => rowsOf(pairs, s, groups))) : pairs.n.map(halves);
+  const [train, test] = [0, 1].map((half) => pairs.rows.map((side, s) => take(side, pairs.d, of[s][half])));
+  return separability(train, test, pairs.d);
 }
 
 // --- what centring changes
@@ -592,26 +774,29 @@ function trial(pairs, most, told) {
 export function measure(pairs, { tau, rates, trialled }, told = () => {}) {
   const { rows, d, n, groups } = pairs;
   const sums = groupsOf(pairs);
-  const found = { pairs: groups, images: n[0], texts: n[1], aligned: pairs.aligned, dimensions: d, tau };
+  const paired = pairs.partners > 0;
+  const found = { pairs: paired ? groups : 0, images: n[0], texts: n[1], aligned: pairs.aligned, dimensions: d, tau };
   found.metrics = geometry(pairs, sums);
   found.intervals = resampled(pairs, sums, (share) => told("draws the pairs again, for the intervals", share));
   found.by_chance = byChance(pairs, found.metrics.modality_gap, (share) => told("flips signs, for chance", share));
   const table = allProducts(...rows, d, (share) => told("compares all images with all texts", share));
-  told("counts who finds whom", 0);
-  recalls(pairs, table, found);
-  found.metrics.contrastive_loss = contrastiveLoss(pairs, table, tau);
+  if (paired) {
+    told("counts who finds whom", 0);
+    recalls(pairs, table, found);
+    found.metrics.contrastive_loss = contrastiveLoss(pairs, table, tau);
+  }
+  told("looks at the pairing", 0.5);
   found.pairing = pairing(pairs, table);
-  told("sorts the cosines", 0.5);
-  const way = wayOf(pairs, table, false);
-  const [own, strangers] = Object.values(scoresOf(way, [...Array(n[0]).keys()], [...Array(n[1]).keys()])).map(spreadOf);
+  found.separability = parted(pairs);
+  const { own, strangers } = scoresOf(wayOf(pairs, table, false), range(n[0]), range(n[1]));
   found.scores = {
-    "matched pairs": own,
-    "random pairs": strangers,
+    ...(paired ? { "matched pairs": spreadOf(own) } : {}),
+    "random pairs": spreadOf(strangers),
     "two images": { mean: found.metrics["mean_cosine (images)"] },
     "two texts": { mean: found.metrics["mean_cosine (texts)"] },
   };
-  found.thresholds = thresholds(pairs, table, rates);
-  found.trial = trial(pairs, trialled, (share) => told("centres one half by the other", share));
+  found.thresholds = (paired ? thresholds : thresholdsOfStrangers)(pairs, table, rates);
+  found.trial = paired ? trial(pairs, trialled, (share) => told("centres one half by the other", share)) : null;
   return found;
 }
 
@@ -619,88 +804,4 @@ export function measure(pairs, { tau, rates, trialled }, told = () => {}) {
 export function oneEach({ rows, d, members }) {
   const both = members[0].map((images, g) => [images[0], members[1][g][0]]).filter((pair) => !pair.includes(undefined));
   return { rows: rows.map((side, s) => take(side, d, both.map((pair) => pair[s]))), d };
-}
-
-// --- in words
-
-/** Fill a sentence of the library's: `{name}`, or `{name:.2f}` for a number with so many digits. */
-export const filled = (sentence, values) =>
-  sentence.replace(/\{(\w+)(?::\.(\d)f)?\}/g, (_, name, digits) => (digits === undefined ? values[name] : values[name].toFixed(digits)));
-
-/** A share in per cent, as the report writes it; halves are rounded to even. */
-export function percent(share) {
-  const digits = share >= 0.0995 ? 0 : 1;
-  const value = 100 * share * 10 ** digits;
-  const whole = value % 1 === 0.5 ? 2 * Math.round(value / 2) : Math.round(value);
-  return `${(whole / 10 ** digits).toFixed(digits)}%`;
-}
-
-function pairingWords({ p_value, misfits, of, shufflings, order }, what, say) {
-  const sure = p_value <= 1 / (1 + shufflings);
-  const better = p_value < 0.01 ? "better" : p_value < SURE ? "hardly better" : "no better";
-  const chance = sure ? `none of ${shufflings} shufflings` : `${(100 * p_value).toFixed(0)}% of shufflings`;
-  const words = [filled(say.better, { better, chance, what, fit: sure ? "fits" : "fit" })];
-  if (order) {
-    const { how, by, rows } = order;
-    const range = [0.05, 0.95].map((share) => Math.floor(quantile(rows, share)));
-    const some = rows.length > 8 ? `, most of them from number ${range.join(" to ")},` : ` (${rows.join(", ")})`;
-    words.push(`${rows.length > 0.9 * of ? "All of them" : `${rows.length} of ${of}${some}`} ${filled(say[how], { by })}.`);
-  } else if (better === "no better") words.push(say.shuffled);
-  else if (misfits > 0.02) words.push(filled(say.misfits, { share: `${(100 * misfits).toFixed(0)}%`, what }));
-  return words.join(" ");
-}
-
-/**
- * What the numbers mean, in the report's own words, each with the chapter that explains it.
- * @param {ReturnType<typeof measure>} found
- * @param {{ sentences: Record<string, string>, pairing: Record<string, string> }} say the library's words
- * @param {number} rate of the thresholds
- * @returns {[string, string][]}
- */
-export function reading(found, { sentences: say, pairing: ofPairs }, rate) {
-  const { metrics, intervals, by_chance: chance, scores, trial: tried, images: n, texts: m } = found;
-  const what = found.aligned ? "pairs" : "groups";
-  const told = { gap: metrics.modality_gap, unbiased: metrics["modality_gap (unbiased)"], by_chance: chance.high, n: `${found.pairs} ${what}` };
-  [told.low, told.high] = intervals.modality_gap;
-  told.share = percent(metrics.gap_share);
-  const sure = told.gap - told.unbiased > 0.005 ? "gap_unbiased" : "gap_sure";
-  const parts = chance.p_value > SURE ? ["gap_chance", ...(told.unbiased > 0 ? ["gap_left"] : [])] : [sure, "gap_more", "gap_share"];
-  const gap = filled(say.gap, { ...told, words: parts.map((part) => filled(say[part], told)).join("") });
-
-  const [matched, random] = [scores["matched pairs"], scores["random pairs"]];
-  const { p_value: byShuffling, misfits, order } = found.pairing;
-  const lost = byShuffling >= SURE || (order !== null && misfits > 0.3); // nothing that needs partners can be learnt
-  const ofRandom = { random: random.mean, random_low: random.low, random_high: random.high };
-  const normal = filled(lost ? say.normal_lost : say.normal, { ...matched, ...ofRandom });
-  const cones = { images: scores["two images"].mean, texts: scores["two texts"].mean };
-  const cone = filled(say.cone, { ...cones, words: say[Math.max(cones.images, cones.texts) > 0.2 ? "cone_narrow" : "cone_wide"] });
-
-  const ways = {};
-  for (const [way, to] of [["image to text", "to_text"], ["text to image", "to_image"]]) {
-    const key = `recall_at_1 (${way})`;
-    [ways[`${to}_low`], ways[`${to}_high`]] = intervals[key].map(percent);
-    ways[to] = percent(metrics[key]);
-    ways[way] = percent(Number(found.blind[key].toPrecision(2)));
-  }
-  const text = found.aligned ? "its text" : "one of its texts";
-  const blind = [...new Set([ways["image to text"], ways["text to image"]])].join(" and ");
-  const pool = filled(n === m ? say.pool : say.pools, { n, m });
-  const retrieval = filled(say.retrieval, { ...ways, pool, text, image: text.replace("text", "image"), blind });
-
-  const mixed = filled(say.mixed, { own: percent(tried.nothing.own_modality_first), rank: tried.nothing.mixed_rank, index: tried.index });
-  const at = found.thresholds.find((one) => one.rate === rate) ?? {};
-  const passed = (sentence, { score, pool: of, false_positive_rate, hit_rate }) =>
-    filled(sentence, { score, pool: of, pass: percent(false_positive_rate), hit: percent(hit_rate) });
-  const knowing = at.candidate && !lost ? passed(say.threshold_knowing, at.candidate) : "";
-  const onePair = at.pair ? passed(lost ? say.threshold_lost : say.threshold, at.pair) + knowing : "";
-  return [
-    [pairingWords(found.pairing, what, ofPairs), "your_embeddings"],
-    [normal, "your_embeddings"],
-    [gap, "loss_landscape"],
-    [cone, "random_networks"],
-    [retrieval, "loss_landscape"],
-    [mixed, "mixed_search"],
-    ...(onePair ? [[onePair, "your_embeddings"]] : []),
-    ...(at.query && !lost ? [[passed(say.best_hit, at.query), "your_embeddings"]] : []),
-  ];
 }

@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import re
 import warnings
 import zipfile
 
@@ -16,16 +17,18 @@ from mgaplib.corrections.hubness import ScoreCalibration
 from mgaplib.corrections.trials import _judge
 from mgaplib.dynamics.free_points import Draws
 from mgaplib.embeddings import load_embeddings, read_embeddings
+from mgaplib.metrics.gap import _logistic
 from mgaplib.metrics.retrieval import partner_cosines
 from mgaplib.pairs import Pairs, group_sums
 from mgaplib.report import MeasureHere, measure, reading
 from mgaplib.report.measure_here import coded
-from mgaplib.search.thresholds import calibrate
+from mgaplib.report.pairing import _at_least
+from mgaplib.search.thresholds import calibrate, of_strangers
 from mgaplib.widgets.gap_explorer import CURVE_SHIFTS, SHIFTS, TAUS, GapExplorer
 
 MODELS = "clip", "convirt", "videoclip", "clasp"
 OPTIONS = {"tau": 0.01, "rates": [0.1, 0.05, 0.01, 0.001], "trialled": 1000}
-FILES = ["embeddings_files", "measure_engine", "landscape_tables", "landscape_engine"]
+FILES = ["embeddings_files", "measure_engine", "measure_words", "landscape_tables", "landscape_engine"]
 ROWS = np.random.default_rng(0).normal(size=(30, 6))
 
 
@@ -207,7 +210,7 @@ with warnings.catch_warnings():
         "one dimension": ("a.npy", npy(ROWS[:, 0].copy()), "has shape (30)"),
         "three dimensions": ("a.npy", npy(ROWS.reshape(30, 3, 2)), "has shape (30, 3, 2)"),
         "no columns": ("a.npy", npy(np.ones((30, 0))), "has shape (30, 0)"),
-        "fewer rows": ("a.npy", npy(ROWS[:29]), "--groups"),
+        "too few rows": ("a.npy", npy(ROWS[:23]), "has 23 rows; at least 24 are needed"),
         "other columns": ("a.npy", npy(ROWS[:, :5]), "has 5 columns"),
         "empty": ("a.npy", b"", "is empty"),
         "head cut off": ("a.npy", GOOD[:9], "ends within its head"),
@@ -256,7 +259,7 @@ def test_a_bad_file_is_refused_in_words_with_its_name_and_the_cure(read, kind):
         ([("a.npy", GOOD)], "one side is missing"),
         ([("a.npz", npz(u=ROWS, v=ROWS))], "not clear which two"),
         ([("a.npz", npz(images=ROWS, texts=ROWS.astype(int)))], "scale and offset"),
-        ([("a.npy", npy(ROWS[:23])), ("b.npy", npy(ROWS[:23]))], "at least 24 pairs"),
+        ([("a.npy", npy(ROWS[:23])), ("b.npy", npy(ROWS[:23]))], "at least 24 are needed"),
         ([("a.npz", DEFLATED.replace(DEFLATED[60:90], bytes(30)))], "cannot be unpacked"),
     ],
 )
@@ -426,6 +429,25 @@ def test_cosines_and_thresholds_are_the_librarys(measured):
             close(at[per], {"score": threshold.value, "pool": threshold.pool, **threshold.measure(test)})
 
 
+def parted(train, test) -> float:
+    """What `metrics.linear_separability` does of halves that the page drew."""
+    fit_on = np.concatenate(train).astype(float)
+    centre = fit_on.mean(axis=0)
+    spread = np.sqrt(np.mean((fit_on - centre) ** 2))
+    plane, threshold = _logistic((fit_on - centre) / spread, np.repeat([-1.0, 1.0], [*map(len, train)]))
+    return np.mean(
+        [np.mean(((rows - centre) / spread @ plane > threshold) == side) for side, rows in enumerate(test)]
+    )
+
+
+def test_a_plane_parts_the_modalities_as_the_librarys_does(measured):
+    found, _, pairs = measured
+    order = permutation(len(pairs), 0, 9)
+    halves = [pairs.take(np.sort(half)) for half in np.split(order, [len(order) // 2])]
+    expected = parted(*((half.images, half.texts) for half in halves))
+    assert found["separability"] == pytest.approx(expected, abs=1e-9)
+
+
 def test_centring_is_judged_as_the_library_does(measured):
     found, _, pairs = measured
     runs = {"nothing": [], "Centring": []}
@@ -457,8 +479,8 @@ def test_the_sentences_are_the_reports_own(measured, ask, rules):
         "pairs": report.pairs, "images": n, "texts": m,
         "by_chance": report.to_dict()["gap_by_chance"],
         "blind": {name: float(words.split()[-1]) for name, words in recalls.meaning.items()},
-        "pairing": {"p_value": judged.p_value, "misfits": judged.misfits, "of": report.pairs,
-                    "shufflings": 999, "order": None},
+        "pairing": {"verdict": judged.verdict, "p_value": judged.p_value, "misfits": judged.misfits,
+                    "of": report.pairs, "shufflings": 999, "order": None, "repeats": judged.repeats},
         "trial": {"nothing": report.corrections.loc["nothing"].to_dict(),
                   "index": round(len(pairs) // 2 / len(pairs) * (n + m)) - 1},
         "thresholds": [{"rate": 0.01, **at}],
@@ -473,23 +495,190 @@ def test_the_sentences_are_the_reports_own(measured, ask, rules):
     assert [chapter for _, chapter in said] == [chapter for _, chapter in again]
 
 
-@pytest.mark.parametrize("spoil", ["shifted", "reversed", "by name", "shuffled", "right"])
-def test_the_pairing_is_judged_as_the_library_does(ask, rules, spoil):
-    rng = np.random.default_rng(2)
-    images = rng.normal(size=(60, 16))
+def exchanged(n: int, share: float) -> np.ndarray:
+    """Rows of which a share have changed places, two and two."""
+    rng, order = np.random.default_rng(2), np.arange(n)
+    some = rng.choice(n, 2 * round(share * n / 2), replace=False)
+    order[some] = some.reshape(-1, 2)[:, ::-1].ravel()
+    return order
+
+
+ORDERS = {
+    "right": np.arange,
+    "rolled by one": lambda n: np.roll(np.arange(n), 1),
+    "half of it rolled": lambda n: np.r_[np.arange(n // 2), n // 2 + np.roll(np.arange(n - n // 2), -3)],
+    "reversed": lambda n: np.arange(n)[::-1],
+    "sorted by name": lambda n: np.array(sorted(range(n), key=lambda i: str(i + 1))),
+    "2 % exchanged": lambda n: exchanged(n, 0.02),
+    "5 % exchanged": lambda n: exchanged(n, 0.05),
+    "40 % exchanged": lambda n: exchanged(n, 0.4),
+    "random": lambda n: np.random.default_rng(4).permutation(n),
+}
+
+
+def said_of(ask, rules, images, texts, **options):
+    return ask(
+        MEASURED,
+        images=text_of(images),
+        texts=text_of(texts),
+        d=images.shape[1],
+        options=OPTIONS,
+        say=rules["say"],
+        **options,
+    )
+
+
+def as_surely(said: str) -> str:
+    """A sentence but for the share of shufflings, of which the page draws its own."""
+    return re.sub(r"\d+% of shufflings", "some of 999 shufflings", said)
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("name", ["clip", "drawn"])
+def test_the_pairing_is_judged_as_the_library_does(ask, rules, name, order):
+    if name == "clip":
+        loaded = load_embeddings(name)
+        images, texts = loaded.images, loaded.texts
+    else:
+        rng = np.random.default_rng(2)
+        images = rng.normal(size=(100, 16))
+        texts = images + 0.3 * rng.normal(size=images.shape)
+    texts = texts[ORDERS[order](len(texts))]
+    found = said_of(ask, rules, images, texts)
+    report = measure(images, texts)
+    judged, page = report.pairing, found["found"]["pairing"]
+    assert as_surely(found["said"][0][0]) == as_surely(" ".join(judged.words))
+    assert (page["verdict"], page["misfits"]) == (judged.verdict, pytest.approx(judged.misfits))
+    assert (page["order"] or {"rows": []})["rows"] == judged.misplaced
+    lost = any("cannot be told without pairs" in words for words, _ in found["said"])
+    assert lost == judged.lost
+
+
+def test_rows_that_repeat_are_said_as_the_library_does(ask, rules):
+    rng = np.random.default_rng(0)
+    images = rng.normal(size=(80, 12))
     texts = images + 0.3 * rng.normal(size=images.shape)
-    order = {
-        "shifted": np.roll(np.arange(60), 4), "reversed": np.arange(60)[::-1],
-        "shuffled": rng.permutation(60),
-        "by name": np.array(sorted(range(60), key=lambda i: str(i + 1))), "right": np.arange(60),
-    }[spoil]  # fmt: skip
-    texts = texts[order]
-    said = ask(
-        MEASURED, images=text_of(images), texts=text_of(texts), d=16, options=OPTIONS, say=rules["say"]
-    )["said"]
+    texts[10:14] = texts[0] * [[1], [1 + 1e-9], [2], [1]]
+    images[[3, 50]] = images[7] + 1e-8
     expected = measure(images, texts).pairing
-    assert said[0][0].split(". ", 1)[1:] == " ".join(expected.words).split(". ", 1)[1:]
-    assert ("none of 999" in said[0][0]) == (expected.p_value <= 0.001)
+    assert expected.repeats == (2, 4)
+    assert said_of(ask, rules, images, texts)["said"][0][0] == " ".join(expected.words)
+    alike = np.ones((50, 3)) + 1e-5 * rng.normal(size=(50, 3))  # in one point, and not the same
+    assert said_of(ask, rules, alike, texts[:50, :3])["found"]["pairing"]["repeats"] == [0, 4]
+
+
+@pytest.mark.parametrize("how", ["tiled", "in turn"])
+def test_captions_in_another_order_than_their_pictures_are_noticed(ask, rules, how):
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=(40, 16))
+    y = np.repeat(x, 5, axis=0) + 0.2 * rng.normal(size=(200, 16))
+    images = np.tile(x, (5, 1)) if how == "tiled" else np.repeat(x, 5, axis=0)
+    texts = y if how == "tiled" else y.reshape(40, 5, 16).swapaxes(0, 1).reshape(200, 16)
+    expected = measure(images, texts).pairing
+    assert "fit better if the texts are read as" in expected.words[1]
+    said = said_of(ask, rules, images, texts)["said"][0][0]
+    assert as_surely(said) == as_surely(" ".join(expected.words))
+
+
+@pytest.mark.parametrize("hits, n, share", [(0, 10, 0.3), (1, 1, 0.5), (7, 40, 0.05), (40, 900, 0.02)])
+def test_a_binomial_tail_is_exact(ask, hits, n, share):
+    found = ask("return atLeast(a.hits, a.n, a.share)", hits=hits, n=n, share=share)
+    assert found == pytest.approx(_at_least(hits, n, share), rel=1e-9)
+
+
+# --- unequally many
+
+
+BLOCKS = """
+const pairs = makePairs(floats(a.images), floats(a.texts), a.d, true);
+const found = measure(pairs, a.options);
+return { found, said: reading(found, a.say, 0.01), fit: fitOfBlocks(floats(a.few), floats(a.many), a.d) }"""
+
+
+@pytest.mark.parametrize("many", ["texts", "images"])
+def test_so_many_rows_for_each_of_the_other_side_are_measured_as_groups(ask, rules, many):
+    rng = np.random.default_rng(3)
+    few = rng.normal(size=(40, 12)) + 1.5 * np.eye(12)[0]
+    rows = np.repeat(few, 5, axis=0) + rng.normal(size=(200, 12)) - 2 * np.eye(12)[0]
+    rows[3] = rows[2]  # equal rows of one group are one
+    of_many = np.repeat(np.arange(40), 5)
+    images, texts = (few, rows) if many == "texts" else (rows, few)
+    groups = (np.arange(40), of_many) if many == "texts" else (of_many, np.arange(40))
+    found = ask(
+        BLOCKS,
+        images=text_of(images), texts=text_of(texts), few=text_of(few), many=text_of(rows),
+        d=12, options=OPTIONS, say=rules["say"],
+    )  # fmt: skip
+    report = measure(images, texts, groups=groups)
+    page = found["found"]
+    assert (page["pairs"], page["images"], page["texts"]) == (40, *report.sizes)
+    close(page["metrics"], {name: report.metrics.value[name] for name in page["metrics"]})
+    assert len(page["metrics"]) == 19 and found["fit"] > 6
+    expected = [words for words, _ in reading.sentences(report)]
+    ours = [words for words, _ in found["said"]]
+    for k, place in ((0, 0), (1, 1), (4, 4)):  # of pairing, partners and retrieval: nothing there is drawn
+        assert ours[k].replace("\xa0", " ") == expected[place]
+
+
+def test_blocks_are_told_from_rows_that_have_nothing_to_do_with_one_another(ask):
+    rng = np.random.default_rng(0)
+    fits = []
+    for _ in range(5):
+        few, many = rng.normal(size=(30, 8)) + 1, rng.normal(size=(120, 8)) - 1
+        fits.append(ask("return fitOfBlocks(floats(a.x), floats(a.y), 8)", x=text_of(few), y=text_of(many)))
+    assert max(fits) < 4
+
+
+def test_two_sets_without_partners_are_measured_for_what_needs_none(ask, rules):
+    rng = np.random.default_rng(6)
+    images, texts = rng.normal(size=(70, 9)) + 1, rng.normal(size=(45, 9)) - 1
+    texts[5] = texts[4]
+    report = measure(images, texts)
+    assert report.relation == "unequal"
+    found = said_of(ask, rules, images, texts)
+    page = found["found"]
+    assert (page["pairs"], page["images"], page["texts"], page["trial"]) == (0, 70, 45, None)
+    table = report.metrics
+    close(page["metrics"], {name: table.value[name] for name in page["metrics"]})
+    assert set(page["metrics"]) == {
+        "modality_gap", "modality_gap (unbiased)", "squared gap", "centre_angle", "mismatched cosine",
+        "mean_cosine (images)", "mean_cosine (texts)",
+    }  # fmt: skip
+    for name, ends in page["intervals"].items():
+        expected = table.loc[name, ["low", "high"]].astype(float)
+        assert ends == pytest.approx(expected.tolist(), abs=0.3 * np.ptp(expected))
+    assert set(page["intervals"]) == set(page["metrics"])
+    close(page["scores"]["random pairs"], report.scores["random pairs"])
+    assert set(page["scores"]) == set(report.scores)
+    said, expected = ([words for words, _ in both] for both in (found["said"], report.reading))
+    assert said[:2] == expected[:2] and len(said) == len(expected) == 5
+    numbers = re.compile(r"\d+(\.\d+)?")
+    for ours, theirs in zip(said, expected, strict=True):  # what is drawn differs, the words do not
+        assert numbers.sub("#", ours) == numbers.sub("#", theirs)
+    halves = [np.array_split(permutation(n, side, 4), 2) for side, n in enumerate((70, 45))]
+    x, y = report.images, report.texts
+    by_plane = [np.split(permutation(n, side, 9), [n // 2]) for side, n in enumerate((70, 45))]
+    planes = ((x[by_plane[0][k]], y[by_plane[1][k]]) for k in (0, 1))
+    assert page["separability"] == pytest.approx(parted(*planes), abs=1e-9)
+    fit, test = ((y[halves[1][k]] @ x[halves[0][k]].T).ravel() for k in (0, 1))
+    at = next(one for one in page["thresholds"] if one["rate"] == 0.01)["pair"]
+    threshold = of_strangers(fit, 0.01, "pair", 35)
+    assert at["score"] == pytest.approx(threshold.value, abs=1e-9) and at["pool"] == 35
+    assert at["false_positive_rate"] == pytest.approx(np.mean(test > threshold.value))
+
+
+def test_quantiles_need_no_sorting(ask):
+    rng = np.random.default_rng(0)
+    for values in (
+        rng.normal(size=1001),
+        np.arange(50.0),
+        np.arange(40.0)[::-1],
+        np.ones(7),
+        np.array([3.0]),
+    ):
+        for share in (0, 0.05, 0.5, 0.95, 1):
+            found = ask("return quantile(floats(a.x), a.share)", x=text_of(values), share=share)
+            assert found == pytest.approx(np.quantile(values, share), abs=1e-12)
 
 
 # --- the landscape

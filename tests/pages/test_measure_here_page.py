@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from axe_playwright_python.sync_playwright import Axe
+from built_book import PATIENCE
 from playwright.sync_api import expect
 from shown import PHONE, Shown
 from test_measure_engine import npy, several_captions
@@ -14,7 +16,7 @@ from test_measure_engine import npy, several_captions
 from mgaplib import metrics
 from mgaplib.embeddings import NAMES, load_embeddings
 from mgaplib.pairs import Pairs
-from mgaplib.report import MeasureHere
+from mgaplib.report import MeasureHere, measure
 
 PAGE = "chapters/practice/measure_here.html"
 RNG = np.random.default_rng(0)
@@ -150,7 +152,7 @@ def test_the_rate_chooses_the_threshold(bench):
     )
 
 
-def test_the_result_can_be_kept_as_json_and_as_a_page(bench, browser):
+def test_the_result_can_be_kept_as_json(bench):
     bench.choose(*FILES)
     bench.finish()
     with bench.page.expect_download() as told:
@@ -158,19 +160,148 @@ def test_the_result_can_be_kept_as_json_and_as_a_page(bench, browser):
     found = json.loads(Path(told.value.path()).read_text("utf-8"))
     assert found["metrics"]["modality_gap"] == pytest.approx(metrics.modality_gap(PAIRS), abs=1e-6)
     assert [line["words"] for line in found["reading"]][0].startswith("The pairing")
+
+
+MOST_SAVED = 2_000_000  # of 600 pairs, which are the most
+
+
+def saved(bench, path: Path) -> str:
     with bench.page.expect_download() as told:
-        bench.root.get_by_role("button", name="page").click()
-    kept = Path(told.value.path()).read_text("utf-8")
-    page = browser.new_context(offline=True).new_page()
-    asked = []
-    page.on("request", lambda request: asked.append(request.url))
-    page.set_content(kept)
+        bench.root.get_by_role("button", name="Save as a page").click()
+    told.value.save_as(path)
+    return path.read_text("utf-8")
+
+
+@pytest.fixture
+def open_saved(browser):
+    """Open a saved page as a file; it asks nobody for anything, and nothing goes wrong on it."""
+    contexts, asked, wrong = [], [], []
+
+    def open_it(path: Path, **options):
+        contexts.append(browser.new_context(offline=True, reduced_motion="reduce", **options))
+        page = contexts[-1].new_page()
+        page.set_default_timeout(PATIENCE)
+        page.on("request", lambda request: asked.append(request.url))
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
+        page.goto(path.as_uri())
+        return page
+
+    yield open_it
+    for context in contexts:
+        context.close()
+    assert wrong == [] and all(url.startswith(("file:", "blob:", "data:")) for url in asked), (wrong, asked)
+
+
+def test_in_a_page_that_is_saved_the_explorer_lives(bench, open_saved, tmp_path):
+    bench.choose(file("<b>&images.npy", npy(IMAGES)), FILES[1])
+    bench.finish()
+    bench.press("Shift", "ArrowRight", times=20)
+    expect(bench.root.locator(".mgap-held")).to_contain_text("holds the explorer of 60 pairs, alive")
+    saved(bench, tmp_path / "kept.html")
+    page = open_saved(tmp_path / "kept.html")
     expect(page.get_by_role("heading", level=1)).to_contain_text("The modality gap of these embeddings is")
-    assert page.locator("img").count() == 2 and page.locator("li").count() >= 7
-    assert not page.locator("script, button, input, a").count() and not [
-        url for url in asked if not url.startswith("data:")
-    ]
+    expect(page.locator(".mgap-what")).to_contain_text("<b>&images.npy")
+    assert page.locator(".mgap-reading li").all_inner_texts() == [said.strip() for said in bench.reading()]
+    shift = page.get_by_role("slider", name="Shift")
+    expect(shift).to_have_attribute("aria-valuetext", "0.20")  # where it was left
+    gap = page.locator(".mgap-explorer [data-metric=gap]")
+    expect(gap).to_have_text(bench.root.locator(".mgap-explorer [data-metric=gap]").inner_text())
+    shift.press("Home")
+    expect(shift).to_have_attribute("aria-valuetext", "−1.00")
+    assert not page.locator("a, input[type=file], select, .mgap-buttons:has-text('Save')").count()
+    assert page.locator("canvas").count() == 2 and not page.locator(".widget-picture").count()
+    policy = page.locator("meta[http-equiv=Content-Security-Policy]").get_attribute("content")
+    assert policy.startswith("default-src 'none'")
+
+
+@pytest.mark.parametrize("options", [{}, {**PHONE, "color_scheme": "dark"}])
+def test_a_page_of_the_most_pairs_is_small_fits_and_axe_finds_nothing(show, open_saved, tmp_path, options):
+    bench = Bench(show(MeasureHere({"drawn pairs": PAIRS}), **options))
+    rows = RNG.normal(size=(700, 16))
+    more = rows + RNG.normal(size=rows.shape)
+    bench.choose(file("images.npy", npy(rows + 1)), file("texts.npy", npy(more - 1)))
+    bench.finish()
+    expect(bench.root.locator(".mgap-held")).to_contain_text("one file of 1.")
+    expect(bench.root.locator(".mgap-held")).to_contain_text("MB that opens without a network")
+    assert len(saved(bench, tmp_path / "kept.html")) < MOST_SAVED
+    page = open_saved(tmp_path / "kept.html", **options)
+    expect(page.locator(".mgap-explorer canvas").first).to_be_visible()
+    expect(page.locator(".mgap-explorer")).to_contain_text("600 of 700 pairs, drawn at random")
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    rules = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"], "resultTypes": ["violations"]}
+    faults = Axe().run(page, options=rules).response["violations"]
+    assert [fault["help"] for fault in faults] == []
+
+
+def test_a_saved_page_without_scripts_shows_pictures(bench, browser, tmp_path):
+    bench.choose(*FILES)
+    bench.finish()
+    saved(bench, tmp_path / "kept.html")
+    page = browser.new_context(offline=True, java_script_enabled=False).new_page()
+    page.goto((tmp_path / "kept.html").as_uri())
+    expect(page.locator(".widget-picture img")).to_have_count(2)
     page.context.close()
+
+
+# --- unequally many
+
+
+@pytest.mark.parametrize("order", ["together", "in turn"])
+def test_five_captions_an_image_are_noticed_in_either_order(bench, order):
+    texts = np.repeat(MEANING, 5, axis=0) + RNG.normal(size=(300, 16)) - 2 * np.eye(16)[0]
+    if order == "in turn":
+        texts = texts.reshape(60, 5, 16).swapaxes(0, 1).reshape(300, 16)
+    groups = np.repeat(np.arange(60), 5) if order == "together" else np.tile(np.arange(60), 5)
+    bench.choose(FILES[0], file("texts.npy", npy(texts)))
+    bench.finish()
+    words = {
+        "together": "read as 5 of one image after another",
+        "in turn": "read as one of each image in turn",
+    }
+    what = bench.root.locator(".mgap-what")
+    expect(what).to_contain_text("60 images and 300 texts of 16 dimensions. There are 5 texts for each image")
+    expect(what).to_contain_text(words[order])
+    expect(bench.root.get_by_text("--groups FILE -o report.html")).to_be_visible()
+    with bench.page.expect_download() as told:
+        bench.root.get_by_role("button", name="JSON").click()
+    found = json.loads(Path(told.value.path()).read_text("utf-8"))["metrics"]
+    table = metrics.gap_report(IMAGES, texts, groups=groups).value
+    assert found == pytest.approx({metric: table[metric] for metric in found}, abs=1e-5) and len(found) == 19
+
+
+def test_of_many_captions_whole_images_are_drawn(bench):
+    meaning = RNG.normal(size=(1500, 8))
+    texts = np.repeat(meaning, 5, axis=0) + RNG.normal(size=(7500, 8))
+    bench.choose(file("images.npy", npy(meaning + 1)), file("texts.npy", npy(texts - 1)))
+    what = bench.root.locator(".mgap-what")
+    expect(what).to_contain_text(
+        "1,000 images and 5,000 texts of 8 dimensions. These of their "
+        "1,500 images and 7,500 texts were drawn at random"
+    )
+    expect(what).to_contain_text("5 texts for each image")
+
+
+@pytest.mark.parametrize("texts", [TEXTS[:43], RNG.normal(size=(180, 16)) - 2 * np.eye(16)[0]])
+def test_what_has_no_partners_is_measured_for_what_needs_none(bench, open_saved, tmp_path, texts):
+    """As many rows as makes no multiple, and a multiple that fits in no order."""
+    bench.choose(FILES[0], file("texts.npy", npy(texts)))
+    expect(bench.root.locator(".mgap-held")).to_contain_text("kB that opens without a network")
+    expect(bench.root.locator(".mgap-what")).to_contain_text(
+        "taken as unpaired: what needs pairs is left out"
+    )
+    expect(bench.root.locator(".mgap-what")).to_contain_text("--groups FILE")
+    report = measure(IMAGES, texts)
+    found = bench.numbers()
+    assert found.pop("linear_separability") > 0.9  # of halves that the page draws
+    assert found == pytest.approx({name: report.metrics.value[name] for name in found}, abs=1e-5)
+    assert len(found) == 6 and bench.violations() == []
+    assert not bench.root.locator(".mgap-explorer").count()
+    assert "nan" not in bench.root.inner_text().lower() and "undefined" not in bench.root.inner_text()
+    bench.root.get_by_role("combobox").select_option("0.1")
+    saved(bench, tmp_path / "kept.html")
+    page = open_saved(tmp_path / "kept.html")
+    assert page.locator(".mgap-reading li").count() == len(bench.reading()) == 4
 
 
 def test_a_name_of_a_file_is_never_read_as_html(bench):
@@ -236,7 +367,8 @@ def test_nothing_leaves_the_books_page(browser, site):
     bench.press("Shift", "ArrowRight", times=3)
     with page.expect_download():
         bench.root.get_by_role("button", name="JSON").click()
-    assert [url for url in asked if not url.startswith("blob:")] == [] and said == []
+    icon = site + "_static/favicon.svg"  # which the browser fetches when it has nothing else to do
+    assert [url for url in asked if not url.startswith("blob:") and url != icon] == [] and said == []
     context.set_offline(False)
     reached = []
     context.route("**/*", lambda route: (reached.append(route.request.url), route.abort()))

@@ -10,8 +10,8 @@ import traitlets
 from ipywidgets import embed
 
 from mgaplib.pairs import Pairs
-from mgaplib.report import MIN_PAIRS, MeasureHere, pairing, reading
-from mgaplib.report.measure_here import CHAPTERS, coded
+from mgaplib.report import MIN_PAIRS, MeasureHere, page, pairing, reading
+from mgaplib.report.measure_here import BLOCKS, CHAPTERS, coded
 from mgaplib.report.report import RELATIONS
 
 RNG = np.random.default_rng(0)
@@ -28,6 +28,21 @@ def test_its_code_asks_no_host_and_writes_no_html(bench):
         assert not re.search(r"https?://|innerHTML|insertAdjacentHTML|document\.write|eval\(|fetch\(", source)
         assert not re.search(r"XMLHttpRequest|WebSocket|sendBeacon|importScripts", source)
         assert "import " not in source  # one module each, nothing to load
+
+
+@pytest.mark.parametrize("module", ["_esm", "worker"])
+def test_no_two_of_the_files_that_are_joined_use_one_name(bench, module):
+    source = bench._esm if module == "_esm" else bench.data["worker"]
+    names = re.findall(r"^(?:async )?(?:const|let|function|class) (\w+)", source, re.MULTILINE)
+    assert len(names) == len(set(names)) > 60
+
+
+def test_the_page_that_is_saved_is_the_reports(bench):
+    written = bench.data["page"]
+    assert page.STYLE in written["shell"] and page._POLICY in written["shell"]
+    assert "new MutationObserver" in written["alive"]  # the host
+    slots = set(re.findall(r"<!--mgap (\w+)-->", written["shell"] + written["alive"]))
+    assert slots == {"title", "body", "look", "style", "view", "state", "picture"}
 
 
 def test_a_picture_stands_where_no_script_runs(bench):
@@ -47,12 +62,13 @@ def test_what_a_page_saves_of_it_is_small(bench):
 
 
 def test_every_word_that_the_page_says_is_the_librarys(bench):
-    said = {"sentences": reading.SENTENCES, "pairing": pairing.WORDS, "relation": RELATIONS["noticed"]}
+    relations = RELATIONS | BLOCKS
+    said = {"sentences": reading.SENTENCES, "pairing": pairing.WORDS, "relations": relations}
     assert bench.data["say"] == said
     assert bench.data["rules"]["least"] == MIN_PAIRS
     named = set(re.findall(r'say\.(\w+)|say\[\w+ \? "(\w+)"|"(gap_\w+|cone_\w+)"', bench._esm))
     names = {name for found in named for name in found if name}
-    assert names <= {*reading.SENTENCES, *pairing.WORDS, "relation"} and len(names) > 12
+    assert names <= {*reading.SENTENCES, *pairing.WORDS, "relations"} and len(names) > 12
     chapters = set(re.findall(r'\), "([a-z_]+)"\]', bench._esm)) | set(
         re.findall(r'\[\w+, "([a-z_]+)"\]', bench._esm)
     )
