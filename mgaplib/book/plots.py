@@ -134,8 +134,8 @@ def _for_dark(svg: str) -> str:
 def narrow(figure, width: float = 3.9):
     """Lay a figure out for a phone while the block runs, and as it was after it.
 
-    Its letters keep their size, and panels that stood side by side stand one below the other; those that span
-    several places stay where they are.
+    Its letters keep their size, and panels that stood side by side stand one below the other, two in a row if
+    they are more than four; rows of pictures and panels that span several places stay where they are.
 
     Args:
         figure: A figure of matplotlib.
@@ -170,18 +170,23 @@ def narrow(figure, width: float = 3.9):
         ]
         for ax in panels
     }
+    bare = not any(ax.axison and len(ax.get_xticks()) for ax in panels)
+    pictures = bare and any(ax.images for ax in panels)
     rows = 1
     if len(grids) == 1 and all(spec.num1 == spec.num2 for spec in before.values()):
         [grid] = grids
         places = sorted({spec.num1 for spec in before.values()})
         rows = grid.nrows
-        if grid.ncols > 1:
-            rows = len(places)
-            column = mpl.gridspec.GridSpec(rows, 1, figure=figure)
+        if grid.ncols > 1 and not pictures:
+            columns = 1 if len(places) <= 4 else 2
+            rows = -(-len(places) // columns)
+            stacked = mpl.gridspec.GridSpec(rows, columns, figure=figure)
             for ax, spec in before.items():
-                ax.set_subplotspec(column[places.index(spec.num1)])
-                ax.tick_params(labelleft=True, labelbottom=True)  # each axis reads alone
-        high = size[1] / grid.nrows
+                place = places.index(spec.num1)
+                ax.set_subplotspec(stacked[place])
+                # each axis reads alone, but for what stands right of the one whose labels it shares
+                ax.tick_params(labelleft=labels[ax][0] or place % columns == 0, labelbottom=True)
+        high = size[1] / grid.nrows * (width / size[0] if pictures else 1)
     else:
         high = size[1]
     try:
