@@ -1,4 +1,4 @@
-"""Figures and outputs on a dark page: they follow the theme's switch, let the ground through, and can be read."""
+"""Figures and outputs on a dark page: they follow the theme's switch, and can be read on its ground."""
 
 import io
 
@@ -24,7 +24,7 @@ def with_figures() -> list[str]:
 
 def opened(visitor, address, theme, system):
     """Open a page on which a reader has chosen a theme; the system's may be another."""
-    page = visitor(address, color_scheme=system).page
+    page = visitor(address, color_scheme=system, viewport={"width": 1280, "height": 2000}).page
     page.evaluate(f"localStorage.setItem('mode', '{theme}'); localStorage.setItem('theme', '{theme}')")
     page.reload()
     page.wait_for_function(f"document.documentElement.dataset.theme === '{theme}'")
@@ -52,9 +52,9 @@ def rgb(css: str) -> list[float]:
 
 
 @pytest.mark.parametrize(("theme", "system"), [("dark", "light"), ("light", "dark")])
-@pytest.mark.parametrize("address", with_figures() or ["chapters/index.html"])
-def test_a_figure_takes_the_ground_and_the_ink_of_the_page(visitor, address, theme, system):
-    page = opened(visitor, address, theme, system)
+@pytest.mark.parametrize("illustrated", with_figures() or ["chapters/index.html"])
+def test_a_figure_takes_the_ground_and_the_ink_of_the_page(visitor, illustrated, theme, system):
+    page = opened(visitor, illustrated, theme, system)
     ground = rgb(page.evaluate("getComputedStyle(document.body).backgroundColor"))
     for image in page.locator(FIGURES).all():
         if not image.is_visible():
