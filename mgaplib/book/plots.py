@@ -13,17 +13,31 @@ IMAGE = "#0072b2"  #: The colour of images on every page (Okabe and Ito's blue).
 TEXT = "#d55e00"  #: The colour of texts on every page (Okabe and Ito's vermilion).
 PAPER = "#777777"  #: The colour of a value printed in a paper.
 #: Colours for anything that is not a modality, colour-blind safe, in this order.
-OTHERS = ["#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#5d3a9b", "#333333", "#8c6d1f"]
+#: Each has a contrast of 3 to 1 on white and on a dark page; black and greys are turned by `DARK`.
+OTHERS = ["#009e73", "#cc79a7", "#b97f00", "#3593c9", "#7e62c8", "#333333", "#8c6d1f"]
+INK = "#ced6dd"  #: What is black or nearly so, on a dark page.
+#: Turns a figure's ink and grounds where the page is dark; a picture or a colour in it stays.
+DARK = (
+    "@media screen and (prefers-color-scheme: dark){"
+    f":root{{fill:{INK}}}"  # letters have no colour of their own
+    '[style*="fill: #000000"],[style*="fill: #333333"]{fill:' + INK + "!important}"
+    '[style*="stroke: #000000"],[style*="stroke: #333333"]{stroke:' + INK + "!important}"
+    '[style*="stroke: #dddddd"],[style*="stroke: #cccccc"]{stroke:#444!important}'
+    '[style*="stroke: #ffffff"]{stroke:#121212!important}'
+    ':not([id^="text"])>path[style*="fill: #ffffff"],use[style*="fill: #ffffff"]{fill:#121212!important}'
+    '[id^="figure_"]>#patch_1>path,[id^="axes_"]>[id^="patch_"]:first-child>path[style*="fill: #ffffff"]'
+    "{fill:none!important}}"
+)
 
 #: The colour and the mark of each way to train, by family, of each start and of each world; what a widget
 #: draws is seen on white and on black.
 LOOKS = {
     "Baseline": ("#8c6d1f", "o"), "learned": ("#8c6d1f", "o"), "FLT": ("#7e62c8", "s"),
     "TS": ("#009e73", "^"), "Softplus": ("#cc79a7", "D"), "Scale": ("#cc79a7", "v"), "SLRT": ("#cc79a7", "p"),
-    "HS": ("#e69f00", "P"),
-    "SS": ("#56b4e9", "X"), "Hard Swap Feature": ("#333333", "h"), "Remove": ("#333333", "*"),
-    "fixed 0.01": ("#7e62c8", "s"), "fixed 0.1": ("#e69f00", "s"), "random start": ("#8c6d1f", "o"),
-    "closed start": ("#56b4e9", "d"), "shapes": ("#009e73", "o"), "emoji": ("#cc79a7", "D"),
+    "HS": ("#b97f00", "P"),
+    "SS": ("#3593c9", "X"), "Hard Swap Feature": ("#333333", "h"), "Remove": ("#333333", "*"),
+    "fixed 0.01": ("#7e62c8", "s"), "fixed 0.1": ("#b97f00", "s"), "random start": ("#8c6d1f", "o"),
+    "closed start": ("#3593c9", "d"), "shapes": ("#009e73", "o"), "emoji": ("#cc79a7", "D"),
 }  # fmt: skip
 
 
@@ -71,8 +85,8 @@ def colours(names: Iterable[str]) -> list[str]:
 def use_book_style() -> None:
     """Give every later figure the book's fonts, colours and sharpness.
 
-    Figures are SVG in a notebook; a dense scatter is drawn with `rasterized=True`. The face is white,
-    since the page puts figures on a light card in dark mode.
+    Figures are SVG in a notebook; a dense scatter is drawn with `rasterized=True`. The face is white;
+    in the book a figure turns its ink and lets the ground through where the page is dark (see `DARK`).
 
     Example:
         >>> use_book_style()
@@ -106,17 +120,22 @@ def use_book_style() -> None:
 
 def _drawn_twice(figure, draw):
     """Return a figure as SVG, and in its metadata once more for a phone, where the page finds it."""
-    wide = draw(figure)
+    wide = _for_dark(draw(figure))
     with narrow(figure) as changed:
-        return (wide, {"mgaplib_narrow": draw(figure)}) if changed else wide
+        return (wide, {"mgaplib_narrow": _for_dark(draw(figure))}) if changed else wide
+
+
+def _for_dark(svg: str) -> str:
+    """Return a drawing that follows the page: an image in a page has the colour scheme of its element."""
+    return svg.replace("</style>", DARK + "</style>", 1)
 
 
 @contextlib.contextmanager
 def narrow(figure, width: float = 3.9):
     """Lay a figure out for a phone while the block runs, and as it was after it.
 
-    Its letters keep their size, and panels that stood side by side stand one below the other; those that span
-    several places stay where they are.
+    Its letters keep their size, and panels that stood side by side stand one below the other, two in a row if
+    they are more than four; rows of pictures and panels that span several places stay where they are.
 
     Args:
         figure: A figure of matplotlib.
@@ -151,18 +170,23 @@ def narrow(figure, width: float = 3.9):
         ]
         for ax in panels
     }
+    bare = not any(ax.axison and len(ax.get_xticks()) for ax in panels)
+    pictures = bare and any(ax.images for ax in panels)
     rows = 1
     if len(grids) == 1 and all(spec.num1 == spec.num2 for spec in before.values()):
         [grid] = grids
         places = sorted({spec.num1 for spec in before.values()})
         rows = grid.nrows
-        if grid.ncols > 1:
-            rows = len(places)
-            column = mpl.gridspec.GridSpec(rows, 1, figure=figure)
+        if grid.ncols > 1 and not pictures:
+            columns = 1 if len(places) <= 4 else 2
+            rows = -(-len(places) // columns)
+            stacked = mpl.gridspec.GridSpec(rows, columns, figure=figure)
             for ax, spec in before.items():
-                ax.set_subplotspec(column[places.index(spec.num1)])
-                ax.tick_params(labelleft=True, labelbottom=True)  # each axis reads alone
-        high = size[1] / grid.nrows
+                place = places.index(spec.num1)
+                ax.set_subplotspec(stacked[place])
+                # each axis reads alone, but for what stands right of the one whose labels it shares
+                ax.tick_params(labelleft=labels[ax][0] or place % columns == 0, labelbottom=True)
+        high = size[1] / grid.nrows * (width / size[0] if pictures else 1)
     else:
         high = size[1]
     try:
@@ -181,6 +205,8 @@ def narrow(figure, width: float = 3.9):
 
 def plot_pairs(image_points, text_points, *, ax=None, lines: bool = True, size: float = 6.0):
     """Draw both modalities in the plane, each pair joined by a faint line, and return the axes.
+
+    Images are discs and texts triangles, so that colour is not needed to tell them apart.
 
     Args:
         image_points: Array of n rows and 2 columns.
@@ -204,9 +230,9 @@ def plot_pairs(image_points, text_points, *, ax=None, lines: bool = True, size: 
         ax = plt.subplots()[1]
     a, b = np.asarray(image_points), np.asarray(text_points)
     if lines:
-        segments = LineCollection(np.stack([a, b], axis=1), colors="#000000", alpha=0.05, linewidths=0.6)
+        segments = LineCollection(np.stack([a, b], axis=1), colors=PAPER, alpha=0.12, linewidths=0.6)
         ax.add_collection(segments).set_rasterized(True)
     ax.scatter(*a.T, s=size, c=IMAGE, linewidths=0, rasterized=True)
-    ax.scatter(*b.T, s=size, c=TEXT, linewidths=0, rasterized=True)
+    ax.scatter(*b.T, s=size, c=TEXT, marker="^", linewidths=0, rasterized=True)
     ax.autoscale_view()
     return ax

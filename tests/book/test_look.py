@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from bs4 import BeautifulSoup
+from matplotlib.colors import to_rgb
 from PIL import Image
 
 from mgaplib.book import plots
@@ -68,6 +69,59 @@ def test_a_narrow_figure_stays_as_it_is_and_panels_over_several_places_are_not_m
     places = {name: ax.get_subplotspec() for name, ax in axes.items()}
     with plots.narrow(wide) as changed:
         assert changed and {name: ax.get_subplotspec() for name, ax in axes.items()} == places
+    plt.close("all")
+
+
+def test_five_panels_stand_two_in_a_row_and_the_right_one_shares_its_labels():
+    figure, axes = plt.subplots(1, 5, figsize=(9, 2), sharey=True, layout="constrained")
+    with plots.narrow(figure):
+        assert {ax.get_subplotspec().get_gridspec().get_geometry() for ax in axes} == {(3, 2)}
+        shown = [ax.yaxis.get_tick_params()["labelleft"] for ax in axes]
+        assert shown == [True, False, True, False, True] and figure.get_size_inches().tolist() == [3.9, 6]
+    plt.close(figure)
+
+
+def test_rows_of_pictures_stay_rows():
+    figure, axes = plt.subplots(2, 5, figsize=(7.8, 4))
+    for ax in axes.flat:
+        ax.set(xticks=[], yticks=[])
+    for ax in axes[:, 1:].flat:  # the first of a row has words
+        ax.imshow(np.zeros((2, 2, 3)))
+    with plots.narrow(figure):
+        assert axes[1, 4].get_subplotspec().get_gridspec().get_geometry() == (2, 5)
+        assert figure.get_size_inches().tolist() == [3.9, 2]
+    plt.close(figure)
+
+
+def contrast(a, b):
+    """Return the contrast of two colours as WCAG 2 defines it."""
+
+    def light(colour):
+        c = np.array(to_rgb(colour))
+        return np.where(c <= 0.04045, c / 12.92, ((c + 0.055) / 1.055) ** 2.4) @ [0.2126, 0.7152, 0.0722]
+
+    low, high = sorted((light(a), light(b)))
+    return (high + 0.05) / (low + 0.05)
+
+
+def test_every_colour_carries_on_a_light_and_on_a_dark_page():
+    used = {
+        plots.IMAGE,
+        plots.TEXT,
+        plots.PAPER,
+        *plots.OTHERS,
+        *(colour for colour, _ in plots.LOOKS.values()),
+    }
+    for colour in used:
+        assert contrast(colour, "#ffffff") >= 3, colour
+        assert contrast(plots.INK if colour == "#333333" else colour, "#121212") >= 3, colour
+
+
+def test_a_figure_brings_what_a_dark_page_asks_for_and_draws_both_modalities_apart():
+    svg = plots._for_dark("<svg><style>*{}</style><style/></svg>")
+    assert svg.count(plots.DARK) == 1 and svg.startswith("<svg><style>*{}@media screen")
+    images, texts = plots.plot_pairs(np.zeros((3, 2)), np.ones((3, 2))).collections[1:]
+    assert len(images.get_paths()[0].vertices) != len(texts.get_paths()[0].vertices)
     plt.close("all")
 
 
