@@ -30,6 +30,13 @@ _SHOWN = {
     "mixed_rank": 1,
     "own_modality_first": 2,
 }
+#: What the code of a report passes as groups, by its relation.
+_GROUPS = {
+    "groups": "groups",
+    "noticed": '"equal"',
+    "together": "[np.arange(len(z)) * min(len(images), len(texts)) // len(z) for z in (images, texts)]",
+    "in turn": "[np.arange(len(z)) % min(len(images), len(texts)) for z in (images, texts)]",
+}
 _MAX_DRAWN = 600  # pairs in the landscape and the explorer
 #: The browser itself is told to load nothing from anywhere.
 _POLICY = (
@@ -279,11 +286,7 @@ def _corrections(report) -> str:
     return _wide(f"<table>{report.named(head)}{''.join(lines)}</table>", "Corrections") + (
         "<p>Fitted on one half of the pairs, judged on the other; mean and standard deviation over three "
         "random halves. The pool of R@1 is the held-out half.</p>"
-        + _pre(
-            snippet(
-                report.best, {"groups": "groups", "noticed": '"equal"'}.get(report.relation, ""), report.names
-            )
-        )
+        + _pre(snippet(report.best, _GROUPS.get(report.relation, ""), report.names))
     )
 
 
@@ -298,6 +301,7 @@ def snippet(name: str | None, groups: str = "", names: tuple[str, str] = ("image
     relation = f", groups={groups}" if groups else ""
     whose = "" if names == ("image", "text") else f" (your {named('images and texts', names)})"
     return (
+        f"{'import numpy as np' + chr(10) * 2 if 'np.' in relation else ''}"
         "from mgaplib.search import Corrector, MixedIndex\n\n"
         f"# images, texts{whose}: pairs of yours that calibrate, none of which is in the index\n"
         f'corrector = Corrector.fit(image=images, text=texts{relation}, method="{name}")\n'

@@ -14,12 +14,17 @@ from mgaplib.pairs import Pairs, noticed, relation
 from mgaplib.report import pairing, reading
 from mgaplib.search.thresholds import PER, Threshold, calibrate, of_strangers
 
+_FITS = 6  # standard errors by which rows must fit before their order is taken for who belongs to whom
 MIN_PAIRS = 24  # below, one half cannot calibrate and the other cannot judge
 #: How it is known who belongs to whom, in words.
 RELATIONS = {
     "aligned": "",
     "groups": "Who belongs to whom is as the groups say.",
     "noticed": "Equal rows are taken as one, with all the partners beside them.",
+    "together": "There are as many rows of one side for each of the other, and they fit if those of one follow "
+    "one another. So they are taken, in groups.",
+    "in turn": "There are as many rows of one side for each of the other, and they fit if they come one of each "
+    "in turn. So they are taken, in groups.",
     "unpaired": "Nobody belongs to anybody, as was said: what needs pairs is left out.",
     "unequal": "They are not equally many and no groups say who belongs to whom, so they are taken as "
     "unpaired: what needs pairs is left out.",
@@ -232,8 +237,9 @@ def measure(
         images, texts: Arrays of n rows and d columns, at least 24 rows, row i paired with row i; or `Pairs`.
         groups: Who belongs to whom, where row i does not belong to row i; see `pairs.Pairs`. What is noticed
             there is said in the report.
-        paired: False where nobody belongs to anybody: the report says what it can without pairs. None takes
-            sets of unequal size without groups as such, and says so.
+        paired: False where nobody belongs to anybody: the report says what it can without pairs. None looks
+            whether one set has k rows for each of the other's, in one of the two usual orders; else sets of
+            unequal size are taken without partners. The report says which.
         tau: Temperature of the contrastive loss; CLIP's own is 0.01.
         false_positive_rate: The share of strangers that the thresholds may let pass.
         score: A cosine to be told about: is it high for these embeddings?
@@ -356,9 +362,36 @@ def _relation(x: np.ndarray, y: np.ndarray, groups, paired) -> tuple:
     if len(x) != len(y):
         if paired:
             Pairs.of(x, y)  # which says what does not fit
-        return None, "unequal"
+        return _blocks(x, y) or (None, "unequal")
     same = noticed(x, y, say=False)
     return (None, "aligned") if same is None else (relation(same, x, y), "noticed")
+
+
+def _blocks(x: np.ndarray, y: np.ndarray) -> tuple | None:
+    """Return the groups of sides of which one has k rows for each of the other's, if such an order fits."""
+    few, many = sorted((x, y), key=len)
+    k, rest = divmod(len(many), len(few))
+    if rest or len(few) < MIN_PAIRS or x.shape[1:] != y.shape[1:]:
+        return None
+    some = np.linspace(0, len(few) - 1, min(len(few), 500)).astype(int)
+    orders = {
+        "together": (some[:, None] * k + np.arange(k), lambda n: np.arange(n) // k),
+        "in turn": (some[:, None] + len(few) * np.arange(k), lambda n: np.arange(n) % len(few)),
+    }
+    for how, (rows, groups) in orders.items():
+        one, others = (checks.drawn(z, r.ravel()).astype(np.float64) for z, r in ((few, some), (many, rows)))
+        with np.errstate(
+            invalid="ignore", divide="ignore", over="ignore"
+        ):  # bad rows are told later, by number
+            one, others = (z / np.linalg.norm(z, axis=1, keepdims=True) for z in (one, others))
+            one, others = (z - z.mean(axis=0) for z in (one, others))  # hubs and cones count for nothing
+            fit = (one[:, None] * others.reshape(len(one), k, -1)).sum(axis=2).mean(axis=1)
+            if fit.mean() > _FITS * fit.std(ddof=1) / np.sqrt(len(fit)):
+                return (groups(len(x)), np.arange(len(y))) if few is y else (
+                    np.arange(len(x)),
+                    groups(len(y)),
+                ), how
+    return None
 
 
 def _some(size: int, most: int, rng) -> np.ndarray:

@@ -4,11 +4,12 @@ import json
 import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from mgaplib import embeddings, metrics, report
 from mgaplib.pairs import Pairs
-from mgaplib.report import pairing
+from mgaplib.report import page, pairing
 
 
 def unit(x):
@@ -170,7 +171,7 @@ def test_five_captions_a_picture_however_they_come():
     assert rowwise.pairs == 500 and rowwise.pairing.repeats == (400, 0)
     assert rowwise.verdicts["recall_at_1 (text to image)"][0] == "look"
     page = noticed.to_html(captions=[f"caption {i};" for i in range(500)])
-    assert "caption 5;" in page and "Equal rows are taken as one" in page and "caption 6;" not in page
+    assert "caption 5;" in page and "Equal rows are taken as one" in page and "caption 6;" in page
     few = report.measure(x, y, groups=of_texts, max_pairs=200)
     assert len(few.texts) == 200 and len(few.images) == 40 and few.pairs == 100
     np.testing.assert_allclose(few.texts, y[few.text_rows])
@@ -268,3 +269,32 @@ def test_the_tail_of_a_count_is_the_binomial_laws(hits, n, share):
     from scipy.stats import binom
 
     assert pairing._at_least(hits, n, share) == pytest.approx(binom.sf(hits - 1, n, share), rel=1e-8)
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+@pytest.mark.parametrize("how", ["together", "in turn"])
+def test_several_captions_an_image_are_found_by_their_order(how, swapped):
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=(60, 32))
+    of_text = np.repeat(np.arange(60), 5) if how == "together" else np.tile(np.arange(60), 5)
+    y = x[of_text] + 2 * rng.normal(size=(300, 32)) + 5
+    sides, groups = ((y, x), (of_text, np.arange(60))) if swapped else ((x, y), (np.arange(60), of_text))
+    found, told = report.measure(*sides), report.measure(*sides, groups=groups)
+    assert found.relation == how and "are taken, in groups" in str(found)
+    pd.testing.assert_frame_equal(found.metrics, told.metrics)
+    code = page.snippet("centring", page._GROUPS[how])
+    images, texts = sides
+    given = eval(page._GROUPS[how], {"np": np, "images": images, "texts": texts, "len": len, "min": min})
+    assert all(np.array_equal(a, b) for a, b in zip(given, groups, strict=True))
+    assert code.startswith("import numpy as np\n\nfrom mgaplib")
+    with pytest.raises(ValueError, match="unequal|equally many|rows"):
+        report.measure(*sides, paired=True)
+
+
+def test_five_rows_an_image_that_nobody_belongs_to_are_unpaired():
+    x, y = (np.random.default_rng(seed).normal(size=(n, 32)) for seed, n in ((2, 60), (3, 300)))
+    assert report.measure(x, y).relation == "unequal"
+    bad = y.copy()
+    bad[7] = 0
+    with pytest.raises(ValueError, match="zero row"):
+        report.measure(x, bad)
