@@ -140,9 +140,12 @@ class ListRooms(SphinxPostTransform):
                 line = nodes.paragraph("", "", link, nodes.Text(" "), *moved(purpose, self.env.docname))
                 rows += nodes.list_item("", line, ids=also)  # an address from when all stood on this page
             head = nodes.paragraph("", "", *moved(about, self.env.docname))
-            lead = nodes.paragraph("", "", nodes.Text("The page: "))
+            lead = nodes.paragraph("", "", nodes.Text("In full: "))
             lead += nodes.reference(
-                "", room, internal=True, refuri=self.app.builder.get_relative_uri(self.env.docname, page)
+                "",
+                f"mgaplib.{room}",
+                internal=True,
+                refuri=self.app.builder.get_relative_uri(self.env.docname, page),
             )
             anchor = nodes.target(ids=[i for i in ids if i.startswith("module-")])
             count = sum(bool(found[-1]) for found in rest)
@@ -170,7 +173,7 @@ class FoldDocstrings(SphinxPostTransform):
             content.extend(found)
 
     def words(self, run: list[nodes.Node]) -> str:
-        kinds = {nodes.field_list: "arguments", nodes.doctest_block: "example"}
+        kinds = {nodes.field_list: "details", nodes.doctest_block: "example"}
         found = [word for kind, word in kinds.items() if any(list(node.findall(kind)) for node in run)]
         return " and ".join(found) or "more"
 
