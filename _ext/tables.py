@@ -11,7 +11,7 @@ from bs4 import BeautifulSoup
 
 TABLE = re.compile(r'<table (?:border="1" class="dataframe|id="T_).*?</table>', re.S)
 WRITTEN = re.compile(r'<table class="table">.*?</table>', re.S)
-PHONE = 40  # characters of a table's type that a phone's line holds, its gaps counted
+PHONE = 48  # characters of a table's type that a phone's line holds, its gaps counted
 #: A number as the book prints it: sign, unit, spread, interval; or a sign that stands for none.
 NUMBER = re.compile(
     r"[<>≈~+−-]?\s*\d[\d.,]*(e[+-]?\d+)?\s*(%|°|×|x|s|ms|MB)?(\s*(±|\+-)\s*[\d.,e+-]+)?(\s*\([^)]*\d[^)]*\))?"
@@ -88,6 +88,8 @@ def as_cards(table) -> None:
             cell["role"] = "rowheader" if cell.name == "th" else "cell"
             if name:
                 cell["data-head"] = name
+            if not cell.get_text(strip=True) and cell.img is None:
+                cell["data-empty"] = ""
 
 
 def head_of(heads: list, k: int) -> str:
