@@ -1,4 +1,8 @@
-"""Called by Sphinx for api.md: draw the library's rooms and who imports whom, from the code itself."""
+"""Called by Sphinx for api.md and the pages below it: the rooms, drawn and listed from the code itself.
+
+The front page has the picture of who imports whom and each room's paragraph and names; a room's page has the
+docstrings, of which all but the first paragraph is folded.
+"""
 
 import ast
 import html
@@ -7,6 +11,8 @@ from pathlib import Path
 
 from docutils import nodes
 from docutils.parsers.rst import Directive
+from sphinx import addnodes
+from sphinx.transforms.post_transforms import SphinxPostTransform
 
 ROOT = Path(__file__).resolve().parent.parent
 WIDTH, BOX, FLOOR = 720, (104, 30), 78
@@ -58,8 +64,8 @@ def drawing(root: Path = ROOT) -> str:
     for name, (x, y) in place.items():
         box = f'<rect x="{x - wide / 2:.0f}" y="{y - high / 2:.0f}" {corner}/>'
         box += f'<text x="{x:.0f}" y="{y + 5:.0f}">{html.escape(name)}</text>'
-        # The command line has no section on the page.
-        boxes.append(box if name == "__main__" else f'<a href="#module-mgaplib.{name}">{box}</a>')
+        # The command line has no page.
+        boxes.append(box if name == "__main__" else f'<a href="api/{name}.html">{box}</a>')
     words = (
         f"{len(place)} rooms on {len(rows)} floors. Each of {len(lines)} lines leads from a room to one "
         f"below that it imports; to {' and '.join(rows[0])}, which every room may use, none leads."
@@ -77,6 +83,119 @@ class Rooms(Directive):
         return [nodes.raw("", drawing(), format="html")]
 
 
+class names_of_room(nodes.General, nodes.Element):
+    """Stands for a room's paragraph and names until its page is read."""
+
+
+class Room(Directive):
+    required_arguments = 1
+
+    def run(self):
+        return [names_of_room("", room=self.arguments[0])]
+
+
+def first_paragraph(parent: nodes.Element) -> nodes.paragraph:
+    return next((child for child in parent.children if isinstance(child, nodes.paragraph)), nodes.paragraph())
+
+
+def entries(page: nodes.document):
+    """Yield what a room's page documents: module, name, the ids that lead there, purpose, signatures."""
+    for section in page.findall(nodes.section):
+        ids = section["ids"]
+        module = next(i for i in ids if i.startswith("module-")).removeprefix("module-mgaplib.")
+        yield module, module, list(ids), first_paragraph(section), []
+        for desc in [child for child in section.children if isinstance(child, addnodes.desc)]:
+            ids = [i for signature in desc.findall(addnodes.desc_signature) for i in signature["ids"]]
+            signatures = [child for child in desc.children if isinstance(child, addnodes.desc_signature)]
+            yield module, ids[0].removeprefix("mgaplib."), ids, first_paragraph(desc[-1]), signatures
+
+
+def moved(paragraph: nodes.Element, docname: str) -> list[nodes.Node]:
+    """Return a copy of a paragraph's content, at home on another page."""
+    copy = paragraph.deepcopy()
+    for reference in copy.findall(addnodes.pending_xref):
+        reference["refdoc"] = docname
+    return copy.children
+
+
+def fold(content: list[nodes.Node], summary: str) -> list[nodes.Node]:
+    opening = f'<details class="mgap-more"><summary>{summary}</summary>'
+    return [nodes.raw("", opening, format="html"), *content, nodes.raw("", "</details>", format="html")]
+
+
+class ListRooms(SphinxPostTransform):
+    """Fill the front page from the rooms' pages, before references are resolved."""
+
+    default_priority = 5
+
+    def run(self):
+        for place in list(self.document.findall(names_of_room)):
+            page = f"{self.env.docname}/{place['room']}"
+            (_, room, ids, about, _), *rest = entries(self.env.get_doctree(page))
+            rows = nodes.bullet_list(classes=["mgap-names"])
+            for _, name, also, purpose, _ in rest:
+                text = nodes.literal("", name.removeprefix(f"{room}."))
+                address = self.app.builder.get_relative_uri(self.env.docname, page)
+                link = nodes.reference("", "", text, internal=True, refuri=f"{address}#{also[0]}")
+                line = nodes.paragraph("", "", link, nodes.Text(" "), *moved(purpose, self.env.docname))
+                rows += nodes.list_item("", line, ids=also)  # an address from when all stood on this page
+            head = nodes.paragraph("", "", *moved(about, self.env.docname))
+            lead = nodes.paragraph("", "", nodes.Text("In full: "))
+            lead += nodes.reference(
+                "",
+                f"mgaplib.{room}",
+                internal=True,
+                refuri=self.app.builder.get_relative_uri(self.env.docname, page),
+            )
+            anchor = nodes.target(ids=[i for i in ids if i.startswith("module-")])
+            count = sum(bool(found[-1]) for found in rest)
+            place.replace_self([anchor, head, lead, *fold([rows], f"{count} names")])
+
+
+class FoldDocstrings(SphinxPostTransform):
+    """On a room's page a docstring's first paragraph is open, what follows unfolds; methods stay."""
+
+    default_priority = 6
+
+    def run(self):
+        if "/api/" not in self.env.docname:
+            return
+        for content in list(self.document.findall(addnodes.desc_content)):
+            first, found, run = first_paragraph(content), [], []
+            for child in [*content.children, None]:
+                if child is None or child is first or isinstance(child, addnodes.desc | addnodes.index):
+                    found += fold(run, self.words(run)) if run else []
+                    run = []
+                    found += [child] if child is not None else []
+                else:
+                    run.append(child)
+            content.children = []
+            content.extend(found)
+
+    def words(self, run: list[nodes.Node]) -> str:
+        kinds = {nodes.field_list: "details", nodes.doctest_block: "example"}
+        found = [word for kind, word in kinds.items() if any(list(node.findall(kind)) for node in run)]
+        return " and ".join(found) or "more"
+
+
+def listing(page: nodes.document) -> dict[str, str]:
+    """Return what a program reads of each module on a room's page: signatures and purposes."""
+    found = {}
+    for module, name, _, purpose, signatures in entries(page):
+        words = " ".join(purpose.astext().split())
+        lines = found.setdefault(module, [])
+        lines += (
+            [f"- `{' '.join(one.astext().split())}`: {words}" for one in signatures]
+            if name != module
+            else [words, ""]
+        )
+    return {module: "\n".join(lines) for module, lines in found.items()}
+
+
 def setup(app):
     app.add_directive("rooms", Rooms)
+    app.add_directive("room", Room)
+    app.add_node(names_of_room)
+    app.add_post_transform(ListRooms)
+    app.add_post_transform(FoldDocstrings)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -2,7 +2,7 @@
 // wants the page that explains it; attributes of the library that bear the same name come after the pages.
 var Scorer = {
   score: ([docname, , , , score]) => {
-    if (["chapters/api", "chapters/bibliography"].includes(docname)) return score / 20;
+    if (docname.startsWith("chapters/api") || docname === "chapters/bibliography") return score / 20;
     return docname === "chapters/index" ? score + 3 : score;
   },
   objNameMatch: 11,

@@ -17,6 +17,7 @@ import jupytext
 import yaml
 from docutils import nodes
 from jupyter_cache import get_cache
+from rooms import listing
 from scorecard_rows import SECTIONS, section, whose
 
 sys.path.append(str(Path(__file__).resolve().parent.parent / "tools"))
@@ -26,6 +27,7 @@ from make_notebooks import citations, export_all, pages_of_book  # noqa: E402
 from plain_markdown import Book, Page  # noqa: E402
 
 GLUED = "application/papermill.record/text/plain"
+AUTOMODULE = re.compile(r"automodule:: mgaplib\.([\w.]+)")
 LETTER = re.compile(r"\\([a-zA-Z]+)|[{}]")
 LONG = 2000  # characters of an output that a twin keeps
 
@@ -33,9 +35,11 @@ LONG = 2000  # characters of an output that a twin keeps
 class Twin(Page):
     """A page on its way to Markdown with the numbers that this build gave."""
 
-    def __init__(self, book: Book, name: str, glued: dict[str, float], claims: list[dict]):
+    def __init__(
+        self, book: Book, name: str, glued: dict[str, float], claims: list[dict], modules: dict[str, str]
+    ):
         super().__init__(book, name)
-        self.glued, self.claims = glued, claims
+        self.glued, self.claims, self.modules = glued, claims, modules
 
     def role(self, name: str, body: str, before: str) -> str:
         key, _, form = body.strip().partition(":")
@@ -46,6 +50,11 @@ class Twin(Page):
     def directive(self, name: str, argument: str, body: str) -> str:
         if name == "scorecard":
             return "\n".join(in_a_line(row) for row in self.claims if section(row) == argument)
+        if name == "eval-rst" and (module := AUTOMODULE.search(body)):
+            return self.modules.get(module[1], "")
+        if name == "room":
+            names = self.published(f"{self.name}/{argument}", "Its names", "")
+            return self.modules[argument].split("\n")[0] + f" {names}."
         return super().directive(name, argument, body)
 
     def published(self, page: str, text: str, fragment: str) -> str:
@@ -129,9 +138,13 @@ def write(app, exception):
         glued |= numbers(run)
     for name in found:
         book.titles[name] = app.env.titles[name].astext()
+    modules = {}
+    for name in found:
+        if "/api/" in name:
+            modules |= listing(app.env.get_doctree(name))
     for _ in range(2):  # once to learn what every label stands for, once to write it
         for name, (run, source) in found.items():
-            text = markdown(Twin(book, name, glued, claims), source, run)
+            text = markdown(Twin(book, name, glued, claims, modules), source, run)
             (out / f"{name}.md").write_text(text, encoding="utf-8")
     about = getattr(app, "mgaplib_about", {})
     (out / "llms.txt").write_text(contents(app, root, about), encoding="utf-8")
@@ -150,8 +163,8 @@ def contents(app, root: Path, about: dict[str, str]) -> str:
     for part in parts:
         lines += [f"## {part['caption']}", ""]
         for entry in part["chapters"]:
-            name = entry["file"]
-            lines.append(f"- [{app.env.titles[name].astext()}]({name}.md): {about.get(name, '')}")
+            for name in [page["file"] for page in (entry, *entry.get("sections", []))]:
+                lines.append(f"- [{app.env.titles[name].astext()}]({name}.md): {about.get(name, '')}")
         lines.append("")
     return "\n".join(lines)
 

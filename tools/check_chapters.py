@@ -85,7 +85,9 @@ def code_cell(cell) -> list[str]:
 def in_toc() -> set[str]:
     """Return the files that the table of contents names."""
     toc = yaml.safe_load((ROOT / "_toc.yml").read_text())
-    return {toc["root"], *(c["file"] for part in toc["parts"] for c in part["chapters"])}
+    chapters = [entry for part in toc["parts"] for entry in part["chapters"]]
+    pages = [page for entry in chapters for page in (entry, *entry.get("sections", []))]
+    return {toc["root"], *(page["file"] for page in pages)}
 
 
 def main() -> int:

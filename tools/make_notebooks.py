@@ -126,7 +126,9 @@ def pages_of_book(root: Path) -> list[str]:
     """Return the pages that the table of contents names, without suffix, in its order."""
     toc = yaml.safe_load((root / "_toc.yml").read_text(encoding="utf-8"))
     parts = [toc, *toc.get("parts", [])]  # a small book's chapters stand in no part
-    return [toc["root"], *(entry["file"] for part in parts for entry in part.get("chapters", []))]
+    chapters = [entry for part in parts for entry in part.get("chapters", [])]
+    pages = [page for entry in chapters for page in (entry, *entry.get("sections", []))]
+    return [toc["root"], *(page["file"] for page in pages)]
 
 
 def export_all(

@@ -13,7 +13,7 @@ import yaml
 ADMONITIONS = "note tip hint warning caution important seealso".split()
 TITLED = "admonition sidebar dropdown grid-item-card".split()
 TRANSPARENT = "grid toggle".split()
-DROPPED = "exercise-end solution-end bibliography contents".split()
+DROPPED = "exercise-end solution-end bibliography contents rooms room eval-rst".split()
 CODE_ROLES = "func class meth mod data attr obj exc envvar file command".split()
 
 _BLOCK = re.compile(  # a directive or a listing; a block of maths
