@@ -108,6 +108,20 @@ def test_every_metric_is_named_in_the_chapter_that_it_says_teaches_it():
         assert taught and re.search(rf"\b{name}\b", chapters[taught[1]]), name
 
 
+def test_what_pages_use_is_named_on_the_page_that_is_said_to_teach_it():
+    pages = {p.stem: p.read_text(encoding="utf-8") for p in (ROOT / "chapters").rglob("*.md")}
+    astray = []
+    for name, found in handed_out():
+        *_, place, short = name.split(".")
+        taught = re.search(r"Taught in chapter (\w+)\.\s*$", inspect.getdoc(found) or "")
+        if taught and not name.startswith("mgaplib.book."):  # whose parts serve all pages and have none
+            use = re.compile(rf"\b{place}\.{short}\b|import [^\n]*\b{short}\b")
+            users = sorted(page for page in pages.keys() - {"api"} if use.search(pages[page]))
+            if users and not re.search(rf"\b{short}\b", pages[taught[1]]):
+                astray.append(f"{name} says {taught[1]}; it is used in {', '.join(users)}")
+    assert astray == []
+
+
 def test_every_room_is_in_the_api_floor_by_floor_and_has_a_page():
     page = (ROOT / "chapters/api.md").read_text()
     sections = re.findall(r"^## (\w+)\n\n```\{room\} \1$", page, flags=re.M)

@@ -151,7 +151,7 @@ def sufficient_cosine(ratio: float) -> float:
         >>> sufficient_cosine(2.0)
         0.8
 
-    Source: Liang et al. (2022), Theorem 1. Taught in chapter depth_and_activation.
+    Source: Liang et al. (2022), Theorem 1. Taught in chapter when_a_layer_raises.
     """
     ratio = _positive(ratio, "ratio")
     return 2 * ratio / (1 + ratio**2)
@@ -175,7 +175,7 @@ def crossing_cosine(ratio: float, norm: float, activation: str = "relu") -> floa
         True
 
     Source: the infinite-width limit of Liang et al. (2022), Theorem 1.
-    Taught in chapter depth_and_activation.
+    Taught in chapter when_a_layer_raises.
     """
     checks.known(activation, _PIECEWISE, "activation that commutes with scaling")
     ratio, norm = _positive(ratio, "ratio"), _positive(norm, "norm")

@@ -125,7 +125,7 @@ def raise_probability(
         >>> raise_probability(0.0, 1.0, 1.0, 512, np.random.default_rng(0), trials=100)
         1.0
 
-    Source: Liang et al. (2022), Theorem 1. Taught in chapter depth_and_activation.
+    Source: Liang et al. (2022), Theorem 1. Taught in chapter when_a_layer_raises.
     """
     if not -1 <= cosine <= 1:
         raise ValueError(f"cosine is {cosine!r}; pass a number between -1 and 1")
@@ -167,7 +167,7 @@ def layer_products(u, v, width: int, rng: np.random.Generator, *, law: str = "no
         >>> layer_products(np.ones(2), np.ones(2), 4, np.random.default_rng(0), law="uniform", trials=3).shape
         (3, 2)
 
-    Source: Liang et al. (2022), Lemma 3. Taught in chapter depth_and_activation.
+    Source: Liang et al. (2022), Lemma 3. Taught in chapter when_a_layer_raises.
     """
     checks.known(law, _LAWS, "law")
     _counts(width=width, trials=trials)
@@ -228,7 +228,7 @@ def without_norms(model):
         >>> without_norms(torch.nn.Sequential(torch.nn.Linear(4, 4), torch.nn.LayerNorm(4)))[1]
         Identity()
 
-    Source: Liang et al. (2022), supplementary figure 15. Taught in chapter random_networks.
+    Source: Liang et al. (2022), supplementary figure 15. Taught in chapter what_makes_the_cone.
     """
     import copy
 

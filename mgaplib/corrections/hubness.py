@@ -25,7 +25,7 @@ class ScoreCalibration:
         by_modality: Whether each score is then measured by the strangers' mean and spread of its pair of
             modalities, as in `Modality`: for one index of several modalities.
 
-    Taught in chapter post_hoc.
+    Taught in chapter mixed_search.
     """
 
     by_modality: bool = False
@@ -220,7 +220,7 @@ class NNN(ScoreCalibration):
         >>> documents.shape, queries.shape
         ((200, 9), (200, 9))
 
-    Source: Chowdhury et al. 2024. Taught in chapter post_hoc.
+    Source: Chowdhury et al. 2024. Taught in chapter hubs.
     """
 
     knows_candidates: ClassVar[bool] = True
@@ -272,7 +272,7 @@ class CSLS(NNN):
         >>> CSLS().weight
         0.5
 
-    Source: Conneau et al. 2018. Taught in chapter post_hoc.
+    Source: Conneau et al. 2018. Taught in chapter hubs.
     """
 
     weight: float = 0.5
@@ -295,7 +295,7 @@ class QBNorm(ScoreCalibration):
         >>> bank.documents(np.eye(4), "image", role="text")[:, 4].round(3)
         array([-1., -1., -1., -1.])
 
-    Source: Bogolin et al. 2022; Smith et al. 2017 for the inverted softmax. Taught in chapter post_hoc.
+    Source: Bogolin et al. 2022; Smith et al. 2017 for the inverted softmax. Taught in chapter hubs.
     """
 
     knows_candidates: ClassVar[bool] = True

@@ -53,7 +53,7 @@ def try_corrections(images, texts=None, splits: int = 3, seed: int = 0, *, group
         >>> bool(trial.groupby("correction").gap.mean()["Centring"] < 0.5)
         True
 
-    Taught in chapter your_embeddings.
+    Taught in chapter post_hoc.
     """
     import pandas as pd
 

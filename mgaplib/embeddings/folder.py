@@ -64,7 +64,7 @@ def embed_folder(folder: str | Path, model, pretrained: str | None = None) -> Fo
         Traceback (most recent call last):
         FileNotFoundError: there is no folder 'nowhere'
 
-    Taught in chapter your_embeddings.
+    Taught in chapter fairness.
     """
     names, captions, groups = _read(Path(folder))
     distinct = list(dict.fromkeys(names))

@@ -164,7 +164,7 @@ def hubness(scores, k: int = 10) -> float:
         >>> round(hubness(np.eye(5)[:, [0] * 5].T + 1e-3 * np.eye(5), k=1), 2)  # one is found always
         1.5
 
-    Source: Radovanovic et al. 2010. Taught in chapter post_hoc.
+    Source: Radovanovic et al. 2010. Taught in chapter hubs.
     """
     scores = checks.embeddings(scores, "scores", normalize=False)
     n = scores.shape[1]

@@ -21,10 +21,10 @@ RELATIONS = {
     "aligned": "",
     "groups": "Who belongs to whom is as the groups say.",
     "noticed": "Equal rows are taken as one, with all the partners beside them.",
-    "together": "There are as many rows of one side for each of the other, and they fit if those of one follow "
-    "one another. So they are taken, in groups.",
-    "in turn": "There are as many rows of one side for each of the other, and they fit if they come one of each "
-    "in turn. So they are taken, in groups.",
+    "together": "There are as many rows of one side for each of the other, and they fit if those of one "
+    "follow one another. So they are taken, in groups.",
+    "in turn": "There are as many rows of one side for each of the other, and they fit if they come one of "
+    "each in turn. So they are taken, in groups.",
     "unpaired": "Nobody belongs to anybody, as was said: what needs pairs is left out.",
     "unequal": "They are not equally many and no groups say who belongs to whom, so they are taken as "
     "unpaired: what needs pairs is left out.",

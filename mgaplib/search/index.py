@@ -46,7 +46,7 @@ class MixedIndex:
         >>> index.search(meaning[3:4] - offset, "text", k=1).documents
         array([[3]])
 
-    Taught in chapter mixed_search.
+    Taught in chapter mixed_index.
     """
 
     def __init__(self, corrector: Corrector, roles: tuple[str, ...] | None = None):

@@ -25,7 +25,7 @@ class Threshold:
         background: The scores of strangers on which it was calibrated, sorted.
         hubs: What each candidate's scores lose before they are compared, or None: then they are cosines.
 
-    Taught in chapter your_embeddings.
+    Taught in chapter thresholds.
     """
 
     value: float
@@ -128,7 +128,7 @@ def calibrate(
         >>> threshold.value, threshold.measure(np.eye(20), np.eye(20))["hit_rate"]
         (0.0, 1.0)
 
-    Taught in chapter your_embeddings.
+    Taught in chapter thresholds.
     """
     checks.known(per, PER, "unit of the false-positive rate")
     pairs = Pairs.of(
@@ -160,7 +160,7 @@ def of_pairs(pairs: Pairs, false_positive_rate: float, per: str, lost: Callable 
         >>> of_pairs(Pairs(np.eye(20), np.eye(20)), 0.1, "query").pool
         19
 
-    Taught in chapter your_embeddings.
+    Taught in chapter thresholds.
     """
     _, strangers = _scores(pairs, per, lost or (lambda *_: 0.0))
     pool = len(pairs.texts)
@@ -187,7 +187,7 @@ def of_strangers(scores, false_positive_rate: float, per: str, pool: int) -> Thr
         >>> of_strangers(np.arange(99.0), 0.1, "pair", 100).value  # of 100 places, ten are above 89
         89.0
 
-    Taught in chapter your_embeddings.
+    Taught in chapter thresholds.
     """
     cure = "pass a share such as 0.01"
     if not 0 < checks.number(false_positive_rate, "false_positive_rate", cure) < 1:
@@ -222,7 +222,7 @@ def at_odds(logits, trained: float, own: float) -> np.ndarray:
         >>> at_odds([0.0], trained=9, own=1).round(3)  # an even chance among ten is nine in ten among two
         array([0.9])
 
-    Source: Bayes' rule; Saerens et al. 2002. Taught in chapter your_embeddings.
+    Source: Bayes' rule; Saerens et al. 2002. Taught in chapter thresholds.
     """
     from scipy.special import expit
 

@@ -92,7 +92,7 @@ def disparity(
         >>> bool(table.p_value["other"] < 0.01)
         True
 
-    Taught in chapter fairness.
+    Taught in chapter fairness_who_pays.
     """
     import pandas as pd
 
@@ -153,7 +153,7 @@ def sweep(
         >>> table[(table.measure == "other") & (table.group == "all")].rate.tolist()
         [0.5, 1.0]
 
-    Source: Liang et al. 2022, table 2 and supplementary table 4. Taught in chapter fairness.
+    Source: Liang et al. 2022, table 2 and supplementary table 4. Taught in chapter fairness_who_pays.
     """
     import pandas as pd
 

@@ -179,7 +179,7 @@ def gini(predicted, n_classes: int) -> float:
         >>> gini([0, 1, 2, 3], 4), gini([0, 0, 0, 0], 4)
         (0.0, 0.75)
 
-    Source: Sato 2026, the Gini coefficient of the counts. Taught in chapter zero_shot.
+    Source: Sato 2026, the Gini coefficient of the counts. Taught in chapter zero_shot_why.
     """
     predicted = checked_labels(predicted, predicted, range(n_classes), "predicted")
     counts = np.sort(np.bincount(predicted, minlength=n_classes))

@@ -70,7 +70,7 @@ def competent_miniclip(seed: int = 0, world: str = "shapes") -> Clip:
         >>> RECIPES["emoji"].config.tau
         0.01
 
-    Taught in chapter training.
+    Taught in chapter zero_shot.
     """
     path = cached(seed, world)
     if not path.is_file():

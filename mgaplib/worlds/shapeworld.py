@@ -250,7 +250,7 @@ def describe(
         >>> describe({"colour": np.array([0]), "shape": np.array([5])}, mention=["colour", "shape"])
         ['a red ring']
 
-    Taught in chapter training.
+    Taught in chapter zero_shot.
     """
     for name in mention:
         checks.known(name, ATTRIBUTES, "attribute")
