@@ -1,13 +1,13 @@
 """Embeddings from wherever they are: published ones, an atlas of models, files, shards, a folder of pictures.
 
 The room of Practice, and the source of every real embedding in the book. What it returns is as it was stored;
-nothing is ever unpickled. What may be downloaded is loaded when it is first used: your own files need none.
+nothing is ever unpickled. What may be downloaded, or reads pictures, is loaded when it is first used: files of
+embeddings need none of it.
 """
 
 import importlib
 
 from mgaplib.embeddings.files import SUFFIXES, read_embeddings, read_labels, read_pairs
-from mgaplib.embeddings.folder import Folder, embed_folder, read_captions
 from mgaplib.embeddings.shards import find_shards, measure_shard, measure_shards
 
 __all__ = [
@@ -16,9 +16,14 @@ __all__ = [
 ]  # fmt: skip
 
 
+_LATER = dict.fromkeys(["Folder", "embed_folder", "read_captions"], "folder") | dict.fromkeys(
+    ["Embeddings", "NAMES", "load_embeddings"], "published"
+)
+
+
 def __getattr__(name: str):
-    if name in ("NAMES", "Embeddings", "load_embeddings"):
-        return getattr(importlib.import_module(f"{__name__}.published"), name)
-    if name == "atlas":
-        return importlib.import_module(f"{__name__}.atlas")
+    if name in _LATER:
+        return getattr(importlib.import_module(f"{__name__}.{_LATER[name]}"), name)
+    if name in ("atlas", "folder"):
+        return importlib.import_module(f"{__name__}.{name}")
     raise AttributeError(f"module 'mgaplib.embeddings' has no attribute {name!r}")
