@@ -411,7 +411,7 @@ def train(steps: int, setting: Setting | None = None, **knobs) -> Record:
         (201, True)
 
     Source: the experiment of Yaras et al. 2025, figure 2, with an optimizer's steps in place of the flow.
-    Taught in chapter gradient_flow.
+    Taught in chapter what_holds_it.
     """
     steps = checks.whole(steps, "steps", 0, None, "pass a number of steps of at least 0")
     points = FreePoints(setting, **knobs)
