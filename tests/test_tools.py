@@ -136,7 +136,9 @@ kernelspec:
 
 ```{code-cell} ipython3
 ---
+tags: [hide-input]
 mystnb:
+  code_prompt_show: Draw a line
   figure:
     name: fig-page
     caption: What is seen.
@@ -168,7 +170,9 @@ claims.record("E1");
     ("old", "new", "words"),
     [
         ("    alt: A line.", "    alt:", "has no alt"),
+        ("    alt: A line.", "    alt: A line that ends at 0.73.", "types 0.73, which no cell sets"),
         ("    caption: What is seen.", "    caption:", "has no caption"),
+        ("  code_prompt_show: Draw a line\n", "", "has no code_prompt_show"),
         ("ax.plot([0, 1]);", "ax.plot([0, 1])", "does not end with ;"),
         ("## Limits\n", "", "must end with the sections"),
         ("> A claim.", "A claim.", "in one quoted sentence"),

@@ -13,6 +13,7 @@ SECTIONS = ["Checks", "Limits", "Exercises", "What next"]
 #: Pages that have nothing to claim, or say it in their own way.
 FREE = {"index.md", "notation.md", "benchmarks.md", "measure_here.md"}
 MAX_CELL_LINES = 25
+DECIMAL = re.compile(r"\d*\.\d+")
 
 
 def problems(path: Path) -> list[str]:
@@ -29,9 +30,13 @@ def problems(path: Path) -> list[str]:
         found.append("must open with a label (ch-slug)= and then the title")
     if path.name not in FREE:
         found += skeleton(body)
-    for cell in notebook.cells:
-        if cell.cell_type == "code":
-            found += code_cell(cell)
+    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    settings = {float(number) for cell in cells for number in DECIMAL.findall(cell.source)}
+    for cell in cells:
+        found += code_cell(cell)
+        alt = str(cell.metadata.get("mystnb", {}).get("image", {}).get("alt"))
+        typed = [number for number in DECIMAL.findall(alt) if float(number) not in settings]
+        found += [f"the alt text types {number}, which no cell sets: a result drifts" for number in typed]
     found += [
         f"relative path {hit!r}"
         for hit in re.findall(r"""(?:open|read_csv|load)\(\s*["']\.{0,2}/[^"']*""", body)
@@ -66,6 +71,8 @@ def code_cell(cell) -> list[str]:
     if "plt.show" in cell.source:
         found.append(f"the cell that starts {first!r} calls plt.show()")
     shown = cell.metadata.get("mystnb", {})
+    if {"hide-input", "hide-cell"} & set(cell.metadata.get("tags", [])) and not shown.get("code_prompt_show"):
+        found.append(f"the fold of the cell that starts {first!r} has no code_prompt_show")
     if shown.get("figure"):
         for key, where in (
             ("name", shown["figure"]),
