@@ -314,8 +314,11 @@ def test_groups_are_read_from_any_file(files, captions, capsys):
 
 def test_unpaired_sets_are_reported_without_pairs(files, captions, capsys, tmp_path):
     page = tmp_path / "out.html"
-    assert main(["report", files[0], captions("three.npy"), "-o", str(page)]) == 0
-    assert "80 images and 240 texts without partners" in capsys.readouterr().out
+    assert main(["report", files[0], captions("three.npy")]) == 0
+    assert "80 images and 240 texts in 80 groups" in capsys.readouterr().out  # as their order tells
+    np.save(tmp_path / "some.npy", np.load(captions("three.npy"))[:230])
+    assert main(["report", files[0], str(tmp_path / "some.npy"), "-o", str(page)]) == 0
+    assert "80 images and 230 texts without partners" in capsys.readouterr().out
     assert "taken as unpaired" in page.read_text(encoding="utf-8")
     assert main(["report", *files, "--unpaired", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
