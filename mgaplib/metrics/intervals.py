@@ -203,11 +203,14 @@ def _laws_differ(pairs: Pairs, seed: int) -> bool:
     """Return whether the score gap is longer than 19 where sides change places, at the level 1 / 20.
 
     A score gap of 0 means that images and texts are of one law; then a group's sides could change places
-    (Fisher 1935), or a group of images with one of texts. No more than 250 groups are drawn for it.
+    (Fisher 1935), or a group of images with one of texts. No more than 250 groups are drawn, as many of
+    each kind where there are several.
     """
     rng = np.random.default_rng(seed)
     if len(pairs) > _TESTED:
-        pairs = pairs.take(rng.permutation(len(pairs))[:_TESTED])
+        kinds = kinds_of(pairs)
+        each = [np.flatnonzero(kinds == kind) for kind in np.unique(kinds)]
+        pairs = pairs.take(np.concatenate([rng.permutation(some)[: _TESTED // len(each)] for some in each]))
     rows, codes = np.concatenate([pairs.images, pairs.texts]), np.concatenate(pairs.codes)
     image, kinds = np.arange(len(rows)) < len(pairs.images), kinds_of(pairs)
     both, found = kinds == 2, score_gap(pairs)
@@ -216,7 +219,7 @@ def _laws_differ(pairs: Pairs, seed: int) -> bool:
         moved[~both] = rng.permutation(kinds[~both]) != kinds[~both]
         first = image ^ moved[codes]
         sides, groups = (rows[first], rows[~first]), (codes[first], codes[~first])
-        if score_gap(Pairs.trusted(*sides, groups)) >= found:
+        if not score_gap(Pairs.trusted(*sides, groups)) < found:  # nor where there is none
             return False
     return True
 

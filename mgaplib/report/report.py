@@ -374,18 +374,20 @@ def _blocks(x: np.ndarray, y: np.ndarray) -> tuple | None:
     if rest or len(few) < MIN_PAIRS or x.shape[1:] != y.shape[1:]:
         return None
     some = np.linspace(0, len(few) - 1, min(len(few), 500)).astype(int)
+    following = (some + 1) % len(few)
     orders = {
-        "together": (some[:, None] * k + np.arange(k), lambda n: np.arange(n) // k),
-        "in turn": (some[:, None] + len(few) * np.arange(k), lambda n: np.arange(n) % len(few)),
+        "together": (lambda i: i[:, None] * k + np.arange(k), lambda n: np.arange(n) // k),
+        "in turn": (lambda i: i[:, None] + len(few) * np.arange(k), lambda n: np.arange(n) % len(few)),
     }
     for how, (rows, groups) in orders.items():
-        one, others = (checks.drawn(z, r.ravel()).astype(np.float64) for z, r in ((few, some), (many, rows)))
-        with np.errstate(
-            invalid="ignore", divide="ignore", over="ignore"
-        ):  # bad rows are told later, by number
-            one, others = (z / np.linalg.norm(z, axis=1, keepdims=True) for z in (one, others))
-            one, others = (z - z.mean(axis=0) for z in (one, others))  # hubs and cones count for nothing
-            fit = (one[:, None] * others.reshape(len(one), k, -1)).sum(axis=2).mean(axis=1)
+        found = (few, some), (many, rows(some).ravel()), (many, rows(following).ravel())
+        one, own, other = (checks.drawn(z, r).astype(np.float64) for z, r in found)
+        # Less the fit of the next one's rows: what neighbours share, such as a class, counts for nothing.
+        # Bad rows are told later, by number.
+        with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+            one, own, other = (z / np.linalg.norm(z, axis=1, keepdims=True) for z in (one, own, other))
+            better = (own - other).reshape(len(one), k, -1)
+            fit = ((one - one.mean(axis=0))[:, None] * better).sum(axis=2).mean(axis=1)
             if fit.mean() > _FITS * fit.std(ddof=1) / np.sqrt(len(fit)):
                 return (groups(len(x)), np.arange(len(y))) if few is y else (
                     np.arange(len(x)),

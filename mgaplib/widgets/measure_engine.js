@@ -72,20 +72,18 @@ export function take(rows, d, which) {
 
 /**
  * How sure it is that each of some rows belongs to as many of the other side, which follow one another: the mean fit
- * of the groups in its standard errors, where hubs and cones count for nothing.
+ * of the groups, less that with the next group's rows, in its standard errors. What neighbours share counts for nothing.
  * @param {Float64Array} few
  * @param {Float64Array} many as many rows for each of the few, in their order
  */
 export function fitOfBlocks(few, many, d) {
-  const [x, y] = [few, many].map((side) => {
-    const rows = unitRows(side.slice(), d);
-    const centre = sumOf(rows, d).map((value) => (value * d) / rows.length);
-    return rows.map((value, at) => value - centre[at % d]);
-  });
+  const [x, y] = [few, many].map((side) => unitRows(side.slice(), d));
+  const centre = sumOf(x, d).map((value) => (value * d) / x.length);
   const [k, each] = [few.length / d, many.length / few.length];
   const fits = Float64Array.from({ length: k }, (_, g) => {
     let sum = 0;
-    for (let at = g * each * d; at < (g + 1) * each * d; at++) sum += x[g * d + (at % d)] * y[at];
+    const [own, next] = [g, (g + 1) % k].map((group) => group * each * d);
+    for (let at = 0; at < each * d; at++) sum += (x[g * d + (at % d)] - centre[at % d]) * (y[own + at] - y[next + at]);
     return sum / each;
   });
   const middle = mean(fits);

@@ -403,6 +403,14 @@ def test_intervals_of_spectra_hold_the_mean_over_many_sets_in_nine_of_ten(n, d):
         assert np.mean((low <= value.mean()) & (value.mean() <= high)) > 0.9, name
 
 
+def test_the_swap_test_of_a_score_gap_takes_sets_of_very_unequal_sizes():
+    rng = np.random.default_rng(0)
+    pairs = Pairs.unpaired(rng.normal(size=(2000, 8)), rng.normal(size=(24, 8)))
+    assert not any(intervals._laws_differ(pairs, seed) for seed in range(20))
+    apart = Pairs.unpaired(rng.normal(size=(2000, 8)), rng.normal(size=(24, 8)) + 2)
+    assert all(intervals._laws_differ(apart, seed) for seed in range(20))
+
+
 @pytest.mark.parametrize("gap", [0, 0.3, 1])
 def test_the_interval_of_the_score_gap_holds_that_of_many_pairs_in_nine_of_ten(gap):
     truth = metrics.score_gap(noisy(1000, 12, gap, np.random.default_rng(0))) if gap else 0  # one law

@@ -291,6 +291,14 @@ def test_several_captions_an_image_are_found_by_their_order(how, swapped):
         report.measure(*sides, paired=True)
 
 
+@pytest.mark.parametrize("classes", [2, 5, 10])
+def test_a_common_order_of_classes_is_no_relation(classes):
+    rng = np.random.default_rng(0)
+    centres = rng.normal(size=(classes, 32))
+    x, y = (centres[np.arange(n) * classes // n] + rng.normal(size=(n, 32)) for n in (100, 200))
+    assert report.measure(x, y).relation == report.measure(y, x).relation == "unequal"
+
+
 def test_five_rows_an_image_that_nobody_belongs_to_are_unpaired():
     x, y = (np.random.default_rng(seed).normal(size=(n, 32)) for seed, n in ((2, 60), (3, 300)))
     assert report.measure(x, y).relation == "unequal"
