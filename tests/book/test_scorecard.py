@@ -106,6 +106,12 @@ def test_what_did_not_change_is_not_listed():
     assert wrong == [] and not any(found.values())
 
 
+def test_a_verdict_on_published_data_is_not_held_against_that_on_a_stand_in():
+    before = {"E5": {"verdict": "holds", "data": "real"}}
+    assert scorecard.changes([row(checks=[WIDE], data="miniclip")], before)[1] == []
+    assert len(scorecard.changes([row(checks=[WIDE], data="real")], before)[1]) == 1
+
+
 def test_a_changed_verdict_is_listed_with_its_reason():
     now = row(checks=[WIDE], changed="its interval contains zero")
     found, wrong = scorecard.changes([now], {"E5": {"verdict": "holds"}})
