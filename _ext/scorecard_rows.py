@@ -136,7 +136,7 @@ def changes(rows: list[dict], before: dict[str, dict]) -> tuple[dict, list[str]]
             found["verdicts"].append({"id": id, "before": was["verdict"], "now": status, "why": why})
         elif row["kind"] == "slip":
             found["slips"].append(id)
-        elif row["data"] != was.get("data", row["data"]):
+        elif was.get("data", row.get("data")) != row.get("data"):
             continue  # a stand-in took the place of published data, which says nothing of the verdict on them
         elif by_rule(row) != was["verdict"]:
             wrong.append(
