@@ -69,7 +69,7 @@ def of_arrow(schema, column: Callable, path: Path) -> dict[str, Callable[[], np.
 
 
 def kind(type) -> str:
-    """Return what a column of this Arrow type holds: "vectors", "f" (floats), "i" (integers), "text" or ""."""
+    """Return what a column of an Arrow type holds: "vectors", "f" (floats), "i" (integers), "text" or ""."""
     import pyarrow.types as of
 
     type = getattr(type, "storage_type", type)  # a tensor's
