@@ -52,11 +52,10 @@ def closing(times, n: int, margin: float, beta: float, gamma: float) -> np.ndarr
     Source: Yaras et al. 2025, Theorem 3.2. Taught in chapter rates.
     """
     c3, c4 = closing_constants(n, margin, beta, gamma)
-    if not (np.asarray(times) >= 0).all():
+    times = np.asarray(times)
+    if not (times >= 0).all():
         raise ValueError("times must be numbers of at least 0")
-    return (
-        c4 / np.logaddexp(np.log(np.maximum(c3 * c4 * np.asarray(times), 1e-300)), c4 / np.sqrt(gamma))
-    ) ** 2
+    return (c4 / np.logaddexp(np.log(np.maximum(c3 * c4 * times, 1e-300)), c4 / np.sqrt(gamma))) ** 2
 
 
 def closing_constants(n: int, margin: float, beta: float, gamma: float) -> tuple[float, float]:

@@ -80,16 +80,11 @@ class Model:
     source: str
 
 
-def _model(
-    name, label, loss, retrieval, tower, data, epochs, sharpness, modalities=("image", "text")
-) -> Model:
+def _model(name, label, *facts, modalities=("image", "text")) -> Model:
     dataset = name.partition("/")[2]
     pairs, whose = DATASETS[dataset]
     source = f"{pairs}, through {label}; cosines published by Humer et al. (2024)"
-    licence = f"matrix: MIT; {whose}"
-    return Model(
-        name, label, loss, retrieval, tower, data, epochs, sharpness, dataset, modalities, licence, source
-    )
+    return Model(name, label, *facts, dataset, modalities, f"matrix: MIT; {whose}", source)
 
 
 def _all_models() -> dict[Model, str]:
@@ -107,9 +102,8 @@ def _all_models() -> dict[Model, str]:
                 model = _model(f"{facts[0].lower()}/{dataset}", *facts)
                 found[model] = f"{_FOLDERS[dataset]}/similarities/{file}.csv"
     three = ("image", "text", "audio")
-    model = _model(
-        "imagebind/audioset", "ImageBind", "InfoNCE", False, "ViT-H", "ImageBind's", None, None, three
-    )
+    facts = ("ImageBind", "InfoNCE", False, "ViT-H", "ImageBind's", None, None)
+    model = _model("imagebind/audioset", *facts, modalities=three)
     found[model] = f"{_FOLDERS['audioset']}/similarities/ImageBind.csv"
     learned = {"cc31": 59.80, "cc128": 62.22, "yfcc28": 57.59}
     for start, loss, retrieval in (
@@ -124,9 +118,8 @@ def _all_models() -> dict[Model, str]:
             label = f"{loss}{' + Hopfield' if retrieval else ''} {trained}"
             sharpness = learned[run] if start == "clip" else 30.0
             model = _model(f"{name}/coco", label, loss, retrieval, "RN50", data, epochs, sharpness)
-            found[model] = (
-                f"{_ABLATION}/similarities/{start}_rn50_{data.split()[0].lower()}_epoch_{epochs}.csv"
-            )
+            file = f"{start}_rn50_{data.split()[0].lower()}_epoch_{epochs}.csv"
+            found[model] = f"{_ABLATION}/similarities/{file}"
     return found
 
 
@@ -217,15 +210,14 @@ def load(name: str) -> Cosines:
         if name in _REORDERED:
             rows = np.concatenate([_ORDER, np.add(_ORDER, N)])
             gram = gram[np.ix_(rows, rows)]
-        return Cosines(model, gram, _rows(gram, model.modalities), False)
+        rows = np.concatenate(embeddings_from_gram(gram))
+        return Cosines(model, gram, _by_modality(rows, model), False)
     print(f"Shown instead of {name}: {DRAWN}, no measurement of {model.label}, because {reason}.")
     place = list(_BY_NAME).index(name)
     sides = drawn(place, (N, 128), True, gap=0.2 + 0.7 * (place * 7 % 22) / 21)
     rows = np.concatenate([sides[i % 2] for i, _ in enumerate(model.modalities)])
     gram = rows.astype(float) @ rows.astype(float).T
-    return Cosines(
-        model, gram, dict(zip(model.modalities, np.split(rows, len(rows) // N), strict=True)), True
-    )
+    return Cosines(model, gram, _by_modality(rows, model), True)
 
 
 def captions(dataset: str) -> list[str]:
@@ -317,7 +309,5 @@ def _checked(content: bytes, file: str, blocks: int) -> np.ndarray:
     return gram
 
 
-def _rows(gram: np.ndarray, modalities: tuple[str, ...]) -> dict[str, np.ndarray]:
-    """Return unit rows with these cosines, by modality."""
-    rows = np.concatenate(embeddings_from_gram(gram))
-    return dict(zip(modalities, np.split(rows, len(modalities)), strict=True))
+def _by_modality(rows: np.ndarray, model: Model) -> dict[str, np.ndarray]:
+    return dict(zip(model.modalities, np.split(rows, len(model.modalities)), strict=True))

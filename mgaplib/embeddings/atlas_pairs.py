@@ -88,9 +88,6 @@ def measure(models: Mapping[str, Cosines], sharpness: Mapping[str, float], draws
         for name, m in models.items()
     }
     plain = pd.DataFrame({name: part.mean(axis=1) for name, part in parts.items()}, index=COLUMNS).T
-    plain.insert(
-        0,
-        "gap",
-        pd.Series({n: metrics.modality_gap(m.images, m.texts) for n, m in models.items()}, dtype=float),
-    )
+    gaps = {name: metrics.modality_gap(m.images, m.texts) for name, m in models.items()}
+    plain.insert(0, "gap", pd.Series(gaps, dtype=float))
     return Measured(parts, drawn, plain)

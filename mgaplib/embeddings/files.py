@@ -79,10 +79,7 @@ def read_pairs(
 
     Taught in chapter your_embeddings.
     """
-    if texts is not None:
-        x, y = read_embeddings(images), read_embeddings(texts)
-    else:
-        x, y = _both(str(images))
+    x, y = _both(str(images)) if texts is None else map(read_embeddings, (images, texts))
     if x.shape[aligned ^ 1 :] != y.shape[aligned ^ 1 :]:
         raise ValueError(
             f"{images} has shape {x.shape} and {texts or images} {y.shape}; row i of one is paired with "
@@ -122,14 +119,11 @@ def read_labels(path: str | Path) -> np.ndarray:
     try:
         with open(file, newline="", encoding="utf-8-sig") as lines:
             if not name:
-                found = [line.strip() for line in lines]
-                start = 1
+                found, start = [line.strip() for line in lines], 1
             else:
-                table = csv.DictReader(
-                    lines, delimiter="\t" if file.lower().endswith(".tsv") else ",", strict=True
-                )
-                columns = list(table.fieldnames or [])
-                name = _named(file, name, dict.fromkeys(columns))
+                by = "\t" if file.lower().endswith(".tsv") else ","
+                table = csv.DictReader(lines, delimiter=by, strict=True)
+                name = _named(file, name, table.fieldnames or ())
                 found, start = [(row[name] or "").strip() for row in table], 2
     except (UnicodeDecodeError, csv.Error) as error:
         raise ValueError(f"{file} is no text in UTF-8 of one label a line: {error}") from error
@@ -291,13 +285,11 @@ def _csv(source, path: Path) -> dict:
             file.seek(0)
             by = separator(first)
             cells = first.strip().split(by)
-            names = any(not re.fullmatch(r"[-+\d.,eE]+", cell) for cell in cells) or cells == [
-                *map(str, range(len(cells)))
-            ]
+            numbered = cells == [*map(str, range(len(cells)))]
+            names = numbered or any(not re.fullmatch(r"[-+\d.,eE]+", cell) for cell in cells)
             decimal = "," if by != "," and "," in second and "." not in second else "."
-            return pd.read_csv(
-                file, sep=by, decimal=decimal, header=0 if names else None, encoding="utf-8-sig",
-            )  # fmt: skip
+            header = 0 if names else None
+            return pd.read_csv(file, sep=by, decimal=decimal, header=header, encoding="utf-8-sig")
 
     return of_pandas(_guarded(path, read), path)
 
@@ -326,7 +318,7 @@ _READERS = {
 SUFFIXES = tuple(_READERS)
 
 
-def _named(file: str, name: str, arrays: dict) -> str:
+def _named(file: str, name: str, arrays) -> str:
     try:
         return checks.known(name, arrays, "array")
     except ValueError as error:

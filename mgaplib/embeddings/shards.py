@@ -114,8 +114,7 @@ def measure_shards(
 
     Args:
         folder: Where the shards lie; every worker must see it under this name.
-        tau: Temperature of the contrastive loss over batches; None leaves it out.
-        block_size: Pairs in such a batch.
+        tau, block_size: As in `measure_shard`.
         client: A `distributed.Client` of a cluster; threads of this process if None. A shard whose worker
             dies is measured again by another.
 

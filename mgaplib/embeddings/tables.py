@@ -69,22 +69,17 @@ def of_arrow(schema, column: Callable, path: Path) -> dict[str, Callable[[], np.
 
 
 def kind(type) -> str:
-    """Return what a column of an Arrow type holds: "vectors", "f" for floats, "i" for integers, "text" or "".
-
-    Args:
-        type: Arrow's.
-    """
+    """Return what a column of an Arrow type holds: "vectors", "f" (floats), "i" (integers), "text" or ""."""
     import pyarrow.types as of
 
     type = getattr(type, "storage_type", type)  # a tensor's
     if of.is_list(type) or of.is_large_list(type) or of.is_fixed_size_list(type):
         return "vectors" if kind(type.value_type) in ("f", "i") else ""
-    known = {
-        "f": of.is_floating,
-        "i": of.is_integer,
-        "text": lambda t: of.is_string(t) or of.is_large_string(t),
-    }
-    return next((name for name, is_one in known.items() if is_one(type)), "")
+    if of.is_string(type) or of.is_large_string(type):
+        return "text"
+    if of.is_floating(type):
+        return "f"
+    return "i" if of.is_integer(type) else ""
 
 
 def of_pandas(frame, path: Path) -> dict[str, Callable[[], np.ndarray]]:

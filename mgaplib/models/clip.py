@@ -87,8 +87,7 @@ class Clip:
 
         Args:
             texts: A list of strings, one string, or a tensor of token ids (n, context).
-            batch_size: Texts encoded at a time.
-            normalize: Whether to scale each embedding to unit length.
+            batch_size, normalize: As in `encode_images`.
         """
         texts = [texts] if isinstance(texts, str) else texts
 

@@ -1,8 +1,6 @@
 """Encoders beyond open_clip: what transformers and sentence-transformers load, by the same few calls."""
 
-import contextlib
 import math
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
@@ -12,8 +10,6 @@ from PIL import Image
 
 from mgaplib import output
 from mgaplib.models.clip import _as_uint8, _best_device, load_clip
-
-_TRANSFORMERS, _SENTENCES = "transformers:", "sentence-transformers:"
 
 
 class Encoder(Protocol):
@@ -51,30 +47,27 @@ def load_encoder(name: str, pretrained: str | Path | None = None, device=None) -
 
     Taught in chapter your_embeddings.
     """
-    library, place = next(
-        (
-            (prefix, name.removeprefix(prefix))
-            for prefix in (_TRANSFORMERS, _SENTENCES)
-            if name.startswith(prefix)
-        ),
-        (None, name),
-    )
-    if library is None:
+    library, colon, place = name.partition(":")
+    if not colon or library not in ("transformers", "sentence-transformers"):
         return load_clip(name, pretrained, device=device)
     if pretrained is not None:
         raise ValueError(
             f"{name} comes with its weights; leave pretrained out, which is for open_clip's models"
         )
     device = str(device or _best_device())
-    with _library(library):
-        if library == _SENTENCES:
+    try:
+        if library == "sentence-transformers":
             from sentence_transformers import SentenceTransformer
 
             return SentenceEncoder(SentenceTransformer(place, device=device), place)
         from transformers import AutoModel, AutoProcessor
 
         model, processor = AutoModel.from_pretrained(place), AutoProcessor.from_pretrained(place)
-        return TransformersEncoder(model.to(device), processor, place)
+    except ImportError as error:
+        raise ImportError(
+            f"{library}:... needs {library}: pip install mgaplib[encoders] ({error})"
+        ) from error
+    return TransformersEncoder(model.to(device), processor, place)
 
 
 class TransformersEncoder:
@@ -122,13 +115,7 @@ class TransformersEncoder:
         return self._encode("image", images, batch_size, normalize, lambda part: {"images": _pictures(part)})
 
     def encode_texts(self, texts, batch_size: int = 256, normalize: bool = True) -> np.ndarray:
-        """Return one embedding a text, as `encode_images` does; what is longer than the context is cut.
-
-        Args:
-            texts: A list of strings, or one.
-            batch_size: Texts encoded at a time.
-            normalize: Whether to scale each embedding to unit length.
-        """
+        """Return one embedding a text, as `encode_images` does; what is longer than the context is cut."""
         # SigLIP was trained on texts padded to its whole context, and has no mask that would hide it.
         padding = "max_length" if self.model.config.model_type.startswith("siglip") else True
         options = {"padding": padding, "truncation": True, "max_length": self._context}
@@ -143,8 +130,7 @@ class TransformersEncoder:
             waves: A sequence of n arrays, one number a sample, which may differ in length; of what is longer
                 than the model hears, its start is taken.
             rate: Samples a second; it must be the model's.
-            batch_size: Sounds encoded at a time.
-            normalize: Whether to scale each embedding to unit length.
+            batch_size, normalize: As in `encode_images`.
 
         Raises:
             ValueError: If the rate is not the model's.
@@ -184,8 +170,13 @@ class TransformersEncoder:
             found = getattr(self.model, f"get_{what}_features")(**ready.to(self.model.device))
             return getattr(found, "pooler_output", found).float().cpu().numpy()
 
-        with _judging(self.model):
-            return _in_batches(inputs, batch_size, normalize, encode, what)
+        was_training = self.model.training
+        self.model.eval()
+        try:
+            with torch.inference_mode():
+                return _in_batches(inputs, batch_size, normalize, encode, what)
+        finally:
+            self.model.train(was_training)
 
 
 class SentenceEncoder:
@@ -220,11 +211,9 @@ class SentenceEncoder:
     def too_long(self, texts) -> int:
         """Return how many texts have more tokens than the model reads."""
         most = self.model.max_seq_length
-        return (
-            0
-            if most is None
-            else sum(len(self.model.tokenizer(text)["input_ids"]) > most for text in _listed(texts))
-        )
+        if most is None:
+            return 0
+        return sum(len(self.model.tokenizer(text)["input_ids"]) > most for text in _listed(texts))
 
     def _encode(self, what: str, inputs, batch_size: int, normalize: bool, prepare) -> np.ndarray:
         if what not in self.model.modalities:
@@ -232,10 +221,11 @@ class SentenceEncoder:
                 f"{self.name} embeds {' and '.join(self.model.modalities)}, no {what}; pass another model, "
                 "such as sentence-transformers:clip-ViT-B-32"
             )
-        encode = self.model.encode
-        return _in_batches(
-            inputs, batch_size, normalize, lambda part: encode(prepare(part), show_progress_bar=False), what
-        )
+
+        def encode(part):
+            return self.model.encode(prepare(part), show_progress_bar=False)
+
+        return _in_batches(inputs, batch_size, normalize, encode, what)
 
 
 def _in_batches(inputs, size: int, normalize: bool, encode, what: str) -> np.ndarray:
@@ -254,25 +244,3 @@ def _listed(texts) -> list[str]:
 
 def _pictures(part) -> list[Image.Image]:
     return [Image.fromarray(a) for a in _as_uint8(part)] if isinstance(part, np.ndarray) else list(part)
-
-
-@contextlib.contextmanager
-def _judging(model: torch.nn.Module) -> Iterator[None]:
-    """Have a model compute without dropout and gradients, and leave it as it was."""
-    was_training = model.training
-    model.eval()
-    try:
-        with torch.inference_mode():
-            yield
-    finally:
-        model.train(was_training)
-
-
-@contextlib.contextmanager
-def _library(prefix: str) -> Iterator[None]:
-    try:
-        yield
-    except ImportError as error:
-        raise ImportError(
-            f"{prefix}... needs {prefix[:-1]}: pip install mgaplib[encoders] ({error})"
-        ) from error

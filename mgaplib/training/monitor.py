@@ -100,13 +100,10 @@ class GapMonitor:
         """
 
         def show(_model, _inputs, output) -> None:
-            found = (
-                (output["image_features"], output["text_features"])
-                if isinstance(output, dict)
-                else tuple(output[:2])
-            )
-            if all(part is not None for part in found):  # a pass of one modality alone has no pairs
-                self.update(*found)
+            first = ("image_features", "text_features") if isinstance(output, dict) else (0, 1)
+            images, texts = (output[place] for place in first)
+            if images is not None and texts is not None:  # a pass of one modality alone has no pairs
+                self.update(images, texts)
 
         return model.register_forward_hook(show).remove
 
@@ -175,9 +172,7 @@ def _sums(images: torch.Tensor, texts: torch.Tensor) -> torch.Tensor:
         hits.append(((better == 0) / tied).sum(dtype=exact))
     counts = own.new_tensor([len(x), 1], dtype=exact)
     apart = (x - y).pow(2).sum(dtype=exact)
-    return torch.cat(
-        [counts, torch.stack([apart, *hits]), x.sum(dim=0, dtype=exact), y.sum(dim=0, dtype=exact)]
-    )
+    return torch.cat([counts, torch.stack([apart, *hits]), *(z.sum(dim=0, dtype=exact) for z in (x, y))])
 
 
 def _found(state: torch.Tensor | None) -> dict[str, float]:

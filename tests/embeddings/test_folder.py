@@ -197,12 +197,8 @@ def test_captions_are_no_pictures_where_too_few_are_told(tmp_path, capsys):
 def test_photographs_stand_upright(tmp_path):
     pixels = np.zeros((20, 30, 3), np.uint8)
     pixels[:, :10] = 255
-    for orientation, turned in (
-        (1, pixels),
-        (3, pixels[::-1, ::-1]),
-        (6, np.rot90(pixels, -1)),
-        (8, np.rot90(pixels)),
-    ):
+    turns = {1: pixels, 3: pixels[::-1, ::-1], 6: np.rot90(pixels, -1), 8: np.rot90(pixels)}
+    for orientation, turned in turns.items():
         picture = Image.fromarray(pixels)
         exif = picture.getexif()
         exif[0x0112] = orientation
@@ -249,17 +245,7 @@ def test_a_report_counts_any_caption_of_a_picture(tmp_path, capsys):
     ]
     (tmp_path / "captions.csv").write_text("\n".join(["image,caption", *lines]))
     page = tmp_path / "page.html"
-    command = [
-        "report",
-        "--pairs",
-        str(tmp_path),
-        "--model",
-        "MiniCLIP-24",
-        "--rate",
-        "0.05",
-        "-o",
-        str(page),
-    ]
+    command = ["report", "--pairs", str(tmp_path), *"--model MiniCLIP-24 --rate 0.05 -o".split(), str(page)]
     assert main([*command, "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["pairs"] == 26  # groups, and not the 78 rows

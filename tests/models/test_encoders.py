@@ -56,16 +56,11 @@ def of_transformers(kind: str):
     vision = {**TOWER, "image_size": 16, "patch_size": 8}
     torch.manual_seed(0)
     if kind == "CLAP":
-        swin = {"patch_size": 4, "patch_stride": [4, 4], "num_hidden_layers": 2, "depths": [1, 1]}
-        heads = {"num_attention_heads": [2, 2], "patch_embeds_hidden_size": 8, "window_size": 4}
         audio = {
-            "hidden_size": 16,
-            "num_mel_bins": 16,
-            "spec_size": 32,
-            "enable_fusion": True,
-            **swin,
-            **heads,
-        }
+            "hidden_size": 16, "num_mel_bins": 16, "spec_size": 32, "enable_fusion": True, "patch_size": 4,
+            "patch_stride": [4, 4], "num_hidden_layers": 2, "depths": [1, 1], "num_attention_heads": [2, 2],
+            "patch_embeds_hidden_size": 8, "window_size": 4,
+        }  # fmt: skip
         config = transformers.ClapConfig(
             text_config=text | {"max_position_embeddings": 16}, audio_config=audio, projection_dim=12
         )
