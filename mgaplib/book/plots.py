@@ -34,9 +34,9 @@ DARK = (
 LOOKS = {
     "Baseline": ("#8c6d1f", "o"), "learned": ("#8c6d1f", "o"), "FLT": ("#7e62c8", "s"),
     "TS": ("#009e73", "^"), "Softplus": ("#cc79a7", "D"), "Scale": ("#cc79a7", "v"), "SLRT": ("#cc79a7", "p"),
-    "HS": ("#b97f00", "P"),
-    "SS": ("#3593c9", "X"), "Hard Swap Feature": ("#333333", "h"), "Remove": ("#333333", "*"),
-    "fixed 0.01": ("#7e62c8", "s"), "fixed 0.1": ("#b97f00", "s"), "random start": ("#8c6d1f", "o"),
+    "HS": ("#b23a68", "P"), "SS": ("#3593c9", "X"),
+    "Hard Swap Feature": ("#333333", "h"), "Remove": ("#333333", "*"),
+    "fixed 0.01": ("#7e62c8", "s"), "fixed 0.1": ("#b23a68", "s"), "random start": ("#8c6d1f", "o"),
     "closed start": ("#3593c9", "d"), "shapes": ("#009e73", "o"), "emoji": ("#cc79a7", "D"),
 }  # fmt: skip
 

@@ -299,10 +299,10 @@ def snippet(name: str | None, groups: str = "", names: tuple[str, str] = ("image
     if name in (None, NOTHING):
         return ""
     relation = f", groups={groups}" if groups else ""
+    numpy = "import numpy as np\n\n" if "np." in groups else ""
     whose = "" if names == ("image", "text") else f" (your {named('images and texts', names)})"
     return (
-        f"{'import numpy as np' + chr(10) * 2 if 'np.' in relation else ''}"
-        "from mgaplib.search import Corrector, MixedIndex\n\n"
+        f"{numpy}from mgaplib.search import Corrector, MixedIndex\n\n"
         f"# images, texts{whose}: pairs of yours that calibrate, none of which is in the index\n"
         f'corrector = Corrector.fit(image=images, text=texts{relation}, method="{name}")\n'
         'index = MixedIndex(corrector).add(new_images, "image").add(new_texts, "text")\n'

@@ -389,10 +389,7 @@ def _blocks(x: np.ndarray, y: np.ndarray) -> tuple | None:
             better = (own - other).reshape(len(one), k, -1)
             fit = ((one - one.mean(axis=0))[:, None] * better).sum(axis=2).mean(axis=1)
             if fit.mean() > _FITS * fit.std(ddof=1) / np.sqrt(len(fit)):
-                return (groups(len(x)), np.arange(len(y))) if few is y else (
-                    np.arange(len(x)),
-                    groups(len(y)),
-                ), how
+                return tuple(np.arange(len(z)) if z is few else groups(len(z)) for z in (x, y)), how
     return None
 
 

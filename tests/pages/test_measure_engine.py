@@ -338,14 +338,7 @@ def measured(request, ask, rules):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # equal rows are one: that is what is tested
         pairs = Pairs(images, texts)
-    found = ask(
-        MEASURED,
-        images=text_of(images),
-        texts=text_of(texts),
-        d=images.shape[1],
-        options=OPTIONS,
-        say=rules["say"],
-    )
+    found = said_of(ask, rules, images, texts)
     return found["found"], found["said"], pairs
 
 
