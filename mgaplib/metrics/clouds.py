@@ -12,9 +12,9 @@ _TIE = 1e-12  # two float64 cosines of the same pair of directions differ by rou
 def knn_mixing(images, texts=None, k: int = 20, *, groups=None) -> float:
     """Return the share of the `k` nearest neighbours that are of the other modality: its mean over all rows.
 
-    All rows of both modalities are one pool, from which each row itself is left out. 0: nobody's neighbours
-    are of the other modality; two samples of one cloud, n rows of each, read n / (2n - 1), about one half.
-    Neighbours that tie for the last places share them.
+    All rows are one pool, without the row itself. 0: nobody's neighbours are of the other modality; two
+    samples of one cloud, n rows of each, read n / (2n - 1). Neighbours that tie for the last places share
+    them.
 
     Args:
         images, texts: Arrays of n and of m rows and d columns, which need no partners; or `Pairs`.
@@ -53,9 +53,9 @@ def knn_mixing(images, texts=None, k: int = 20, *, groups=None) -> float:
 def frechet_distance(images, texts=None, *, groups=None) -> float:
     """Return the distance of two Gaussians that are fitted to the modalities, from 0 to 2.
 
-    `sqrt(|g|^2 + tr(Sx + Sy - 2 (Sx Sy)^(1/2)))`, with the gap g and the covariances: never shorter than the
-    gap, and as long where the clouds differ by a shift alone. What is called FID is its square. Few rows read
-    too far: compare it at one n only.
+    `sqrt(|g|^2 + tr(Sx + Sy - 2 (Sx Sy)^(1/2)))`, with the gap g and the covariances: as long as the gap
+    where the clouds differ by a shift alone, else longer. FID is its square. Few rows read too far: compare
+    at one n.
 
     Args:
         images, texts: Arrays of n and of m rows and d columns, which need no partners; or `Pairs`.
@@ -93,8 +93,7 @@ def covariance_gap(images, texts=None, *, groups=None) -> float:
         groups: Who belongs to whom; here it says only which rows stand there twice. See `pairs.Pairs`.
 
     Raises:
-        TypeError, ValueError: If the embeddings make no sense (`mgaplib.checks`), or each modality is one
-            point.
+        TypeError, ValueError: If the embeddings make no sense (`mgaplib.checks`), or have no spread.
 
     Example:
         >>> x = np.array([[1.0, 0, 0, 0], [-1, 0, 0, 0]])
@@ -114,17 +113,15 @@ def covariance_gap(images, texts=None, *, groups=None) -> float:
 def norm_imbalance(images, texts) -> float:
     """Return how many times longer one modality's raw rows are than the other's, as a logarithm from 0.
 
-    `|log(mean |x_i| / mean |y_i|)|` of what the encoders gave, before it was brought to unit length: the one
-    metric that takes raw rows, and 0 of rows that have unit length already. It matters where scores are inner
-    products of raw rows.
+    `|log(mean |x_i| / mean |y_i|)|` of what the encoders gave, before it was brought to unit length. It
+    matters where scores are inner products of raw rows.
 
     Args:
-        images: Array of n raw rows and d columns.
-        texts: Array of as many columns.
+        images, texts: Arrays of n and of m raw rows and d columns.
 
     Raises:
-        TypeError: If they hold no floating-point numbers, or are `Pairs`, whose rows have unit length.
-        ValueError: If a row is not finite, all rows of one modality are zero, or the columns differ.
+        TypeError, ValueError: If the rows make no sense (`mgaplib.checks`), are `Pairs`, whose length is 1,
+            or all zero.
 
     Example:
         >>> round(norm_imbalance(18.57 * np.eye(3), 13.23 * np.eye(3)), 3)  # CLIP ViT-L/14's mean lengths

@@ -69,12 +69,10 @@ def gap_vector(images, texts=None, *, groups=None) -> np.ndarray:
 def modality_gap(images, texts=None, *, unbiased: bool = False, groups=None) -> float:
     """Return the length of the gap: the distance of the two centroids, from 0 to 2.
 
-    Two centroids of few rows lie apart by chance: where there is no gap at all, the length is about
-    sqrt(alignment / n), and falls with n like the error that it is. The unbiased estimate takes that
-    part out of the square, `(n |g|^2 - alignment) / (n - 1)`, which is the mean product of two different
-    pairs' differences. Where rows belong together in groups, or not at all, it is the same of rows of
-    different groups: the mean cosine of two images plus that of two texts, minus twice that of an image and
-    a text. Where it comes out negative, the answer is 0.
+    Two centroids of few rows lie apart by chance: where there is no gap, by about sqrt(alignment / n). The
+    unbiased estimate takes that part out of the square, `(n |g|^2 - alignment) / (n - 1)`; with groups, or
+    without partners, it is the mean cosine of two images of different groups plus that of two texts, minus
+    twice that of an image and a text. Where it comes out negative, the answer is 0.
 
     Args:
         images, texts: Arrays of n and of m rows and d columns, which need no partners; or `Pairs`.
@@ -108,8 +106,7 @@ def relative_modality_gap(images, texts=None, *, groups=None) -> float:
 
     `a / (a + b)` with distance (1 - cos) / 2, a its mean over the pairs, b its mean over different rows of
     one modality, averaged over both: 0 when pairs coincide, 0.5 when a partner is as far as a stranger of the
-    row's own modality. Exact in O(n d). Other public versions halve or sum differently and give other
-    numbers.
+    row's own modality. Other public versions halve or sum differently.
 
     Args:
         images, texts: Arrays of n rows and d columns, row i paired with row i; or `Pairs`.
@@ -231,9 +228,8 @@ def linear_separability(images, texts=None, seed: int = 0, *, groups=None) -> fl
     """Return the held-out accuracy of a linear classifier that tells images from texts.
 
     Half of the pairs or groups, drawn with the seed, train a logistic regression and the others test it; of
-    unrelated sets, half of each. Both modalities weigh the same: 0.5 means mixed, 1 means that a plane parts
-    them. Less than 0.5 comes from rows that were centred together, where what one half has too much of, the
-    other lacks: about 0.36 for CLIP's 500 pairs, each modality centred.
+    unrelated sets, half of each. 0.5 means mixed, 1 that a plane parts them. Less comes from rows that were
+    centred together, where what one half has too much of, the other lacks.
 
     Args:
         images, texts: Arrays of n rows and d columns, at least 4 rows, row i paired with row i; or `Pairs`.
@@ -286,11 +282,7 @@ def separations(pairs: Pairs, seed: int) -> list[tuple[float, int]]:
 
 # Own code: with scikit-learn's import `mgaplib report` on 500 pairs takes 4.0 s CPU, not 2.9; its bound is 3.
 def _logistic(x: np.ndarray, label: np.ndarray) -> tuple[np.ndarray, float]:
-    """Return the plane, and the threshold along it, that tells labels -1 from 1; both labels count alike.
-
-    Logistic regression with half the plane's squared length as its price, by Newton's method, whose steps are
-    found by conjugate gradients.
-    """
+    """Return the plane and threshold that tell labels -1 from 1 by ridge logistic regression."""
     x = np.column_stack([x, np.ones(len(x))])
     price = np.r_[np.ones(x.shape[1] - 1), 0.0]  # the threshold is free
     weight = len(label) / 2 / np.where(label > 0, (label > 0).sum(), (label < 0).sum())
@@ -324,9 +316,8 @@ def _logistic(x: np.ndarray, label: np.ndarray) -> tuple[np.ndarray, float]:
 def score_gap(images, texts=None, *, groups=None) -> float:
     """Return how far scores within a modality lie from scores across: why one threshold cannot serve both.
 
-    The Wasserstein distance, in units of cosine, of the cosines of unpaired rows of one modality to the
-    cosines of unpaired rows of both; the mean over the modalities. 0 means that a score tells nothing about
-    the candidate's modality. All n^2 cosines are sorted.
+    The Wasserstein distance of the cosines of unpaired rows of one modality to those of unpaired rows of
+    both; the mean over the modalities. 0: a score tells nothing about the candidate's modality.
 
     Args:
         images, texts: Arrays of n and of m rows and d columns, which need no partners; or `Pairs`.

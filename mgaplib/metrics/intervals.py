@@ -14,10 +14,9 @@ _Z = 1.959964  # the normal law's 97.5 % quantile
 def resampled(pairs: Pairs, seed: int, draws: int = 1000) -> dict[str, tuple[float, float]]:
     """Return 95 % intervals, by the names of `gap_report`, of what depends on cosines' means only.
 
-    Percentiles over draws with replacement, after Efron: of pairs, or of groups, each whole, since what
-    belongs together is no independent witness. Means over two different rows leave out a group with its own
-    copy, which would count as a likeness that the groups do not have: so each draw's gap is the unbiased one.
-    What needs partners is left out where there are none.
+    Percentiles over draws with replacement, after Efron, of pairs or of whole groups. Means over two
+    different rows leave out a group with its own copy, so each draw's gap is the unbiased one. What needs
+    partners is left out where there are none.
     """
     rng, n = np.random.default_rng(seed), len(pairs)
     sides, codes = (pairs.images, pairs.texts), pairs.codes
@@ -72,9 +71,8 @@ def resampled(pairs: Pairs, seed: int, draws: int = 1000) -> dict[str, tuple[flo
 def gaps_by_chance(pairs: Pairs, seed: int, draws: int = 999) -> np.ndarray:
     """Return how long the gap is when the sides of whole groups change places at random.
 
-    Were there no gap, they could: the signs of the groups' parts of it are flipped, after Fisher (1935). Rows
-    are taken about the middle of both centroids, so that a group's size does not count; without partners each
-    row is flipped alone, which makes no shorter gaps.
+    After Fisher (1935): the signs of the groups' parts of the gap are flipped, rows about the middle of both
+    centroids, so that a group's size does not count. Without partners each row is flipped alone.
     """
     flips = np.random.default_rng(seed).choice([-1.0, 1.0], (draws, len(pairs)))
     x, y = (side.astype(float, copy=False) for side in (pairs.images, pairs.texts))
@@ -90,12 +88,11 @@ def gaps_by_chance(pairs: Pairs, seed: int, draws: int = 999) -> np.ndarray:
     return np.linalg.norm(flips @ parts, axis=1)
 
 
-def of_uniformity(rows: np.ndarray, codes: np.ndarray | None, t: float = 2.0) -> tuple[float, float]:
+def of_uniformity(rows: np.ndarray, codes: np.ndarray, t: float = 2.0) -> tuple[float, float]:
     """Return the 95 % interval of `spread.uniformity_of`, by leaving out one group after the other.
 
     Drawn again, a row would meet its own copy, the nearest of all; the jackknife (Tukey 1958) makes none.
     """
-    codes = np.arange(len(rows)) if codes is None else np.unique(codes, return_inverse=True)[1]
     n, sums = len(rows), []
     for start in range(0, n, 512):
         near = rows[start : start + 512] @ rows.T
@@ -110,16 +107,14 @@ def of_uniformity(rows: np.ndarray, codes: np.ndarray | None, t: float = 2.0) ->
         return np.nan, np.nan
     middle = np.log(of_group.sum() / met.sum())
     without = np.log((of_group.sum() - 2 * of_group) / (met.sum() - 2 * met))
-    half = _Z * float(np.sqrt((len(sizes) - 1) * np.var(without)))
-    return float(middle - half), float(middle + half)
+    return _jackknife(middle, without, np.zeros(len(sizes)))
 
 
 def of_spectrum(rows: np.ndarray, codes: np.ndarray, kinds: np.ndarray) -> dict[str, tuple[float, float]]:
     """Return the 95 % intervals of `effective_rank` and `uniformity_w2` of rows, at as many rows.
 
-    By leaving out one group after the other. Drawn again, rows would repeat, and a repeated row adds no
-    dimension: a bootstrap's effective rank is too low. `kinds` parts the groups into those of images, of
-    texts and of both, which were drawn apart from each other. NaN of fewer than 20 groups.
+    By leaving out one group after the other: a bootstrap repeats rows, so its effective rank is too low.
+    `kinds` parts the groups into those of images, of texts and of both. NaN of fewer than 20 groups.
 
     With `shares` the eigenvalues of the scatter, divided by their sum, a group left out changes
     `sum log(1 + share / s)` by a small determinant's logarithm, at every s at once; and roots and entropies
@@ -160,9 +155,9 @@ def of_spectrum(rows: np.ndarray, codes: np.ndarray, kinds: np.ndarray) -> dict[
 def of_score_gap(pairs: Pairs, middle: float, seed: int = 0) -> tuple[float, float]:
     """Return the 95 % interval about `score_gap`, by leaving out one group after the other.
 
-    Drawn again, a row would meet its own copy. Wasserstein's distance is the difference of two means of one
-    function, Kantorovich's potential; that is held while a group is left out. No distance is negative, so
-    none of them tells 0: the interval starts there unless `_laws_differ`. NaN of fewer than 20 groups.
+    Wasserstein's distance is the difference of two means of one function, Kantorovich's potential; that is
+    held while a group is left out. No distance is negative, so none of them tells 0: the interval starts
+    there unless `_laws_differ`. NaN of fewer than 20 groups.
     Held in 300 sets each of a true 0, .002, .07: .96, .96, .94 of them at n = 100; .95, .97, .96 at 500.
     """
     if len(pairs) < _LEAST:
@@ -200,12 +195,7 @@ def of_score_gap(pairs: Pairs, middle: float, seed: int = 0) -> tuple[float, flo
 
 
 def _laws_differ(pairs: Pairs, seed: int) -> bool:
-    """Return whether the score gap is longer than 19 where sides change places, at the level 1 / 20.
-
-    A score gap of 0 means that images and texts are of one law; then a group's sides could change places
-    (Fisher 1935), or a group of images with one of texts. No more than 250 groups are drawn, as many of
-    each kind where there are several.
-    """
+    """Return whether the score gap is longer than 19 of as many where sides change places (Fisher 1935)."""
     rng = np.random.default_rng(seed)
     if len(pairs) > _TESTED:
         kinds = kinds_of(pairs)
@@ -232,10 +222,8 @@ def kinds_of(pairs: Pairs) -> np.ndarray:
 
 def _jackknife(middle: float, without: np.ndarray, kinds: np.ndarray) -> tuple[float, float]:
     """Return the 95 % interval about a value, of its values without each group (Tukey 1958)."""
-    spread = sum(
-        (len(some) - 1) * np.var(some) for some in (without[kinds == kind] for kind in np.unique(kinds))
-    )
-    half = _Z * float(np.sqrt(spread))
+    parts = [without[kinds == kind] for kind in np.unique(kinds)]
+    half = _Z * float(np.sqrt(sum((len(some) - 1) * np.var(some) for some in parts)))
     return float(middle - half), float(middle + half)
 
 
@@ -263,8 +251,8 @@ def of_mean(ways: list[np.ndarray], codes: list[np.ndarray]) -> tuple[float, flo
 def of_share(chances: np.ndarray, codes: np.ndarray) -> tuple[float, float]:
     """Return the 95 % interval of a share of queries, as `wilson`, of as many as they are worth.
 
-    Queries of one group, five captions of a picture, find it or miss it together: they are worth what the
-    groups' own spread says, and never more than they are (Korn and Graubard 1998).
+    Queries of one group find it or miss it together: they are worth what the groups' own spread says, and
+    never more than they are (Korn and Graubard 1998).
     """
     share, n, groups = float(chances.mean()), len(chances), len(np.unique(codes))
     if n == groups:

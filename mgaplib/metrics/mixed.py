@@ -13,9 +13,9 @@ _TIE = 1e-12  # two float64 cosines of the same pair of directions differ by rou
 def mixed_partner_ranks(images, texts=None, *, groups=None) -> tuple[np.ndarray, np.ndarray]:
     """Return the rank of each query's partner in one index of both modalities, the query itself left out.
 
-    First for the images as queries, then for the texts: n ranks each, from 1 to 2n - 1. Ties count half, as
-    if their order were drawn. Of several partners the first counts, rows of the query's own modality and
-    group are passed over, and a query without a partner has no rank (NaN).
+    For the images as queries and for the texts: n ranks each, from 1 to 2n - 1. Ties count half. Of several
+    partners the first counts, rows of the query's own modality and group are passed over, and a query
+    without a partner has no rank (NaN).
 
     Args:
         images, texts: Arrays of n rows and d columns, row i paired with row i; or `Pairs`.
@@ -50,8 +50,8 @@ def mixed_partner_ranks(images, texts=None, *, groups=None) -> tuple[np.ndarray,
 def same_modality_share(images, texts=None, *, groups=None) -> tuple[float, float]:
     """Return the share of queries whose best match in one index of both modalities is of their own modality.
 
-    First for the images as queries, then for the texts; the query itself is left out, and rows of its own
-    modality and group are. A best score shared by both modalities counts half.
+    For the images as queries and for the texts; rows of the query's own modality and group are left out. A
+    best score shared by both modalities counts half.
 
     Args:
         images, texts: Arrays of n rows and d columns, row i paired with row i; or `Pairs`.

@@ -15,10 +15,9 @@ _TIE = 1e-12  # two float64 cosines of the same pair of directions differ by rou
 def recall_at_k(queries, candidates=None, k: int = 1, *, groups=None) -> float:
     """Return the share of queries that find one of their partners among the `k` most similar candidates.
 
-    Row i of the queries belongs to row i of the candidates, or the rows of one group to one another: five
-    captions and their picture, where any of the five will do. All candidates are the pool, so a recall says
-    little without its pool's size; a query without a partner is not counted. A stranger as similar as the
-    best partner gets ahead of it with an even chance: the result is the expectation over the order of ties.
+    All candidates are the pool, without whose size a recall says little; any partner will do, and a query
+    without one is not counted. A stranger as similar as the best partner gets ahead of it with an even
+    chance: the result is the expectation over the order of ties.
 
     Args:
         queries: Array of n rows and d columns; or `Pairs`, whose images they are.
@@ -37,8 +36,7 @@ def recall_at_k(queries, candidates=None, k: int = 1, *, groups=None) -> float:
         >>> recall_at_k(np.eye(2), np.eye(2)[[0, 1, 1, 0]], groups=[0, 0, 1, 1])  # one caption each is wrong
         0.5
 
-    Source: Common usage, any of several captions as in Karpathy and Fei-Fei 2015; papers rarely say how they
-    break ties, which here count in expectation. Taught in chapter notation.
+    Source: Common usage, any of several captions as in Karpathy and Fei-Fei 2015. Taught in chapter notation.
     """
     pairs = Pairs.of(queries, candidates, groups=groups, notice=True, names=("queries", "candidates"))
     n = len(pairs.texts)
@@ -85,9 +83,8 @@ def ahead(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return how many candidates score above each query's `own`, and how many tie with it, itself included.
 
-    Both as in float64, from one product in the rows' own precision: where that cannot tell a candidate from
-    `own`, which is in float64, its cosine is computed anew. A query with `most` or more above it is settled:
-    it is said to tie with all.
+    Both as in float64, from one product in the rows' own precision: a cosine that this cannot tell from `own`
+    is computed anew. A query with `most` or more above it is settled: it is said to tie with all.
     """
     kind = np.result_type(queries, candidates)
     queries, candidates = queries.astype(kind, copy=False), candidates.astype(kind, copy=False)
@@ -147,16 +144,14 @@ def hubness(scores, k: int = 10) -> float:
     """Return the skew of the k-occurrence: how unevenly candidates come up among the k best of the queries.
 
     The k-occurrence of a candidate is the number of queries that have it among their k best. Its third
-    standardised moment is 0 if it is spread evenly to both sides, and large if a few hubs answer most
-    queries. It takes scores, not embeddings, since scores may be calibrated.
+    standardised moment is large if a few hubs answer most queries. It takes scores, which may be calibrated.
 
     Args:
         scores: Array of m rows, one a query, and n columns, one a candidate; at least 2 of each.
         k: How many best candidates count, from 1 to n - 1.
 
     Raises:
-        TypeError: If the scores are no floating-point numbers.
-        ValueError: If they are no finite matrix, or `k` is outside 1 to n - 1.
+        TypeError, ValueError: If the scores are no finite matrix of floats, or `k` is outside 1 to n - 1.
 
     Example:
         >>> hubness(np.eye(5), k=1)  # each is found once
@@ -181,10 +176,9 @@ def contrastive_loss(
     """Return CLIP's contrastive loss in nats: the mean cross-entropy of finding the own partner.
 
     The mean over queries of `-log softmax(cosines / tau)` at the right partner; ln n for a blind guess among
-    n. Where a query has several partners, it is the mean over them, each with all candidates in its
-    denominator; so k partners leave at least ln k. With a block size the pairs, or the groups, are split into
-    consecutive batches, unshuffled, and each is its own pool (Liang et al. 2022 use 50); a smaller last batch
-    counts by its queries.
+    n. Several partners count by their mean, each with all candidates in its denominator; so k of them leave
+    at least ln k. With a block size each consecutive batch is its own pool (Liang et al. 2022 use 50); a
+    smaller last one counts by its queries.
 
     Args:
         images, texts: Arrays of n rows and d columns, row i paired with row i; or `Pairs` and None.
@@ -195,8 +189,7 @@ def contrastive_loss(
         groups: Who belongs to whom, where row i does not belong to row i; see `pairs.Pairs`.
 
     Raises:
-        TypeError: If the embeddings hold no floating-point numbers.
-        ValueError: If they are malformed, or tau, the direction or the block size makes no sense.
+        TypeError, ValueError: If the embeddings make no sense (`mgaplib.checks`), or an option makes none.
 
     Example:
         >>> round(contrastive_loss(np.eye(4), np.eye(4), tau=0.1), 6)

@@ -19,8 +19,7 @@ _TIE = 1e-12  # two float64 cosines of the same pair of directions differ by rou
 def pairwise(sets: Mapping, metric: Callable[..., float] = modality_gap, **options):
     """Return a metric of every two modalities, as a DataFrame: rows are the first side, columns the second.
 
-    With `modality_gap` that is the matrix of gaps, with `centre_angle` that of the angles between centroids;
-    with `recall_at_k` the row's modality searches the column's. No modality is paired with itself, so the
+    With `recall_at_k` the row's modality searches the column's. No modality is paired with itself, so the
     diagonal is empty (NaN).
 
     Args:
@@ -29,10 +28,8 @@ def pairwise(sets: Mapping, metric: Callable[..., float] = modality_gap, **optio
         **options: What else it takes, such as `k=5`.
 
     Raises:
-        TypeError: If the sets are no mapping, a name is no text, embeddings are no floating-point numbers, or
-            the metric returns anything but a number.
-        ValueError: If there are fewer than two sets, two of one name or of different shapes, or embeddings
-            that make no sense; see `mgaplib.checks`.
+        TypeError, ValueError: If the sets are no mapping of two or more names to embeddings of one shape that
+            make sense (`mgaplib.checks`), or the metric returns anything but a number.
 
     Example:
         >>> table = pairwise({"image": np.eye(3), "text": -np.eye(3), "audio": np.eye(3)})
@@ -61,9 +58,9 @@ def pairwise(sets: Mapping, metric: Callable[..., float] = modality_gap, **optio
 def centroid_polygon(sets: Mapping):
     """Return where the modalities' centroids lie in their plane, as a DataFrame, to be drawn.
 
-    Columns `x` and `y`: the distances between these points are the gaps, exactly for up to three modalities;
-    for more it is the plane that keeps most, and `unseen` says what share of the squared distances it leaves
-    out. `length` is the centroid's distance from the origin: near 1 a narrow cone, near 0 none.
+    Columns `x` and `y`: the distances between these points are the gaps, of which the plane leaves out the
+    share `unseen`, squared: none for up to three modalities. `length` is the centroid's distance from the
+    origin: near 1 a narrow cone, near 0 none.
 
     Args:
         sets: Embeddings by their modality's name, as in `pairwise`.
@@ -96,9 +93,8 @@ def centroid_polygon(sets: Mapping):
 def first_hits(sets: Mapping):
     """Return whose items come first in one index of all modalities, as a DataFrame of shares.
 
-    Row: the modality that searches; column: the modality of its best match, the query itself left out. Each
-    row adds up to 1; modalities that share the best score share the search. A query's partners are all of
-    other modalities, so what stands on the diagonal is what the gap costs.
+    Row: the modality that searches; column: that of its best match, the query itself left out. Modalities
+    that share the best score share the search. No partner is on the diagonal: it is what the gap costs.
 
     Args:
         sets: Embeddings by their modality's name, as in `pairwise`.

@@ -11,8 +11,7 @@ _ROWS = 512  # rows of a pairwise matrix held at once, so that memory stays O(n)
 def mean_cosine(x) -> float:
     """Return the mean cosine of two different rows: how narrow the cone is that holds them.
 
-    The diagonal is left out. Exact in O(n d), since the sum of all pairwise products of unit rows is the
-    squared length of their sum: `(n |mean|^2 - 1) / (n - 1)`.
+    Without the diagonal, in O(n d): `(n |mean|^2 - 1) / (n - 1)`.
 
     Args:
         x: Array of n rows and d columns, one modality.
@@ -26,8 +25,7 @@ def mean_cosine(x) -> float:
         >>> round(mean_cosine(np.ones((3, 2))), 12)  # one direction only
         1.0
 
-    Source: Liang et al. 2022, section 2 (the cone effect), without the pairs of a row with itself.
-    Taught in chapter random_networks.
+    Source: Liang et al. 2022, section 2 (the cone effect). Taught in chapter random_networks.
     """
     return mean_cosine_of(checks.embeddings(x, "x"))
 
@@ -41,8 +39,7 @@ def mean_cosine_of(rows: np.ndarray) -> float:
 def uniformity(x, t: float = 2.0) -> float:
     """Return Wang and Isola's uniformity, `log mean exp(-t |x_i - x_j|^2)` over pairs i < j.
 
-    From 0, a single point, down to -2 t n / (n - 1); lower is more uniform. That is -8 for two antipodes at
-    t = 2 and near -4 for many rows; points drawn evenly in many dimensions come close to it.
+    From 0, a single point, down to -2 t n / (n - 1), near -4 for many rows at t = 2; lower is more uniform.
 
     Args:
         x: Array of n rows and d columns, one modality.
@@ -86,11 +83,9 @@ def uniformity_of(x: np.ndarray, t: float = 2.0, codes: np.ndarray | None = None
 def uniformity_w2(images, texts=None, *, groups=None) -> float:
     """Return minus the Wasserstein distance from both modalities together to an even Gaussian.
 
-    With Z the n rows of both modalities together, N(0, I/d) the target and a Gaussian fit to Z,
-    `-sqrt(2 - (2 / sqrt(d)) sum_k sigma_k / sqrt(n))`, where sigma are the singular values of the centred Z:
-    for unit rows the means and traces of the usual formula add up to 2. From -sqrt(2), one point, to 0, which
-    few rows cannot reach: 1000 rows drawn evenly in 512 dimensions read -0.37. `gap_report` says what even
-    rows would read.
+    `-sqrt(2 - (2 / sqrt(d)) sum_k sigma_k / sqrt(n))`, where sigma are the singular values of all n rows,
+    centred: for unit rows the means and traces of the usual formula add up to 2. From -sqrt(2), one point, to
+    0, which few rows cannot reach: `gap_report` says what even rows would read.
 
     Args:
         images, texts: Arrays of n and of m rows and d columns, which need no partners; or `Pairs`.
@@ -127,9 +122,8 @@ def even_uniformity_w2(n: int, d: int) -> float:
 def effective_rank(x) -> float:
     """Return how many dimensions the rows fill: exp of the entropy of the centred covariance's eigenvalues.
 
-    From 1, a line, to d or n - 1, a ball; 0 if all rows are the same. It is of unit rows, about their mean.
-    It grows with the number of rows: 12.8, 53.0, 83.7 and 104.6 for 16, 100, 250 and all 500 of CLIP's
-    published images. Compare it at one n only.
+    From 1, a line, to d or n - 1, a ball; 0 if all rows are the same. It grows with the number of rows: 12.8,
+    53.0 and 104.6 for 16, 100 and all 500 of CLIP's published images. Compare it at one n only.
 
     Args:
         x: Array of n rows and d columns, one modality.

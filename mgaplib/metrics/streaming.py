@@ -1,8 +1,7 @@
 """Measure the gap of embeddings that do not fit into memory, shard by shard, on one machine or many.
 
-Every number here is a function of counts, sums and second moments, so shards can be read in any order, by any
-number of workers, and merged: the result is the in-memory metric of all rows together. Only the contrastive
-loss depends on how the rows are cut: it is the mean over batches.
+Every number is a function of counts, sums and second moments, so shards can be read in any order, by any
+number of workers, and merged. Only the contrastive loss, a mean over batches, depends on how rows are cut.
 """
 
 import numpy as np
@@ -51,8 +50,7 @@ class GapAccumulator:
         """Add pairs and return the accumulator; if they are refused, nothing of them has been added.
 
         Args:
-            images: Array of n rows and d columns, float16 to float64.
-            texts: Array of the same shape, row i paired with row i.
+            images, texts: Arrays of n rows and d columns, float16 to float64, row i paired with row i.
             groups: Who belongs to whom, where row i does not belong to row i; see `pairs.Pairs`. A group must
                 come whole, in one update, which is then held in memory.
 

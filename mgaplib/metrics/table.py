@@ -34,15 +34,12 @@ _RECALLS = (1, 5, 10)
 def gap_report(images, texts=None, tau: float = 0.01, seed: int = 0, *, groups=None):
     """Return every metric of a set of pairs as a DataFrame: value, interval, unit, range and meaning.
 
-    The columns `low` and `high` are a 95 % interval: of recall over queries, in this pool (Wilson); of the
-    others over pairs (1000 draws with replacement, or each left out once where repeated rows would mislead:
-    uniformity, effective rank, score gap). Where rows belong together in groups, whole groups are drawn, left
-    out and counted. An interval of the gap, its square or its share is one of the unbiased estimate, so
-    that the plain value of few pairs may lie above it; the loss's is one of this pool's queries; those of
-    effective rank and `uniformity_w2` are of the value at this number of rows, and like the score gap's need
-    20 groups. Two sets of
-    which no row belongs to any other's (`Pairs.unpaired`, or unequal numbers of rows without groups) get what
-    needs no partners.
+    The columns `low` and `high` are a 95 % interval: of recall and the loss over queries, in this pool; of
+    the others over pairs, or whole groups (1000 draws with replacement, or each left out once where repeated
+    rows would mislead: uniformity, effective rank, score gap). That of the gap, its square or its share is
+    one of the unbiased estimate, so that the plain value of few pairs may lie above it; those of effective
+    rank, `uniformity_w2` and the score gap need 20 groups. Two sets of which no row belongs to any other's
+    (`Pairs.unpaired`, or unequal numbers of rows without groups) get what needs no partners.
 
     Args:
         images, texts: Arrays of n rows and d columns, at least 4 rows, row i paired with row i; or `Pairs`.
@@ -82,11 +79,7 @@ def _geometry(pairs: Pairs, seed: int) -> tuple[list[tuple], dict]:
     x, y, d = pairs.images, pairs.texts, pairs.shape[1]
     n, m, paired = len(x), len(y), bool(len(pairs.partners[0]))
     gap, cosines = modality_gap(pairs), mean_cosines(pairs)
-    sure = (
-        "the same, without what chance makes of few pairs"
-        if paired
-        else "the same, without what chance makes"
-    )
+    sure = "the same, without what chance makes" + " of few pairs" * paired
     partner = "0.5: a partner is as far as a stranger of one's own modality"
     alone = "of the pairs' squared distance, what the gap alone makes"
     within, dimensions, spread = (
@@ -118,7 +111,7 @@ def _geometry(pairs: Pairs, seed: int) -> tuple[list[tuple], dict]:
     together = f"both modalities together; as many even rows: {even_uniformity_w2(n + m, d):.2f}"
     plane = "1: a plane parts the modalities, 0.5: mixed, less: rows centred together"
     of_images, of_texts = (None, None) if pairs.groups is None else pairs.groups
-    shares = separations(pairs, seed)
+    shares, ranks = separations(pairs, seed), [effective_rank_of(side) for side in (x, y)]
     separability, held_out = float(np.mean([share for share, _ in shares])), sum(rows for _, rows in shares)
     rows += [
         ("mismatched cosine", cosines.across, "cosine", "-1 to 1", other),
@@ -127,20 +120,8 @@ def _geometry(pairs: Pairs, seed: int) -> tuple[list[tuple], dict]:
         ("uniformity (images)", uniformity_of(x, codes=of_images), "log", spread[0], even),
         ("uniformity (texts)", uniformity_of(y, codes=of_texts), "log", spread[1], even),
         ("uniformity_w2", uniformity_w2(pairs), "minus distance", "-1.41 to 0", together),
-        (
-            "effective_rank (images)",
-            effective_rank_of(x),
-            "dimensions",
-            dimensions[0],
-            f"that images {fill} {n}",
-        ),
-        (
-            "effective_rank (texts)",
-            effective_rank_of(y),
-            "dimensions",
-            dimensions[1],
-            f"that texts {fill} {m}",
-        ),
+        ("effective_rank (images)", ranks[0], "dimensions", dimensions[0], f"that images {fill} {n}"),
+        ("effective_rank (texts)", ranks[1], "dimensions", dimensions[1], f"that texts {fill} {m}"),
         ("linear_separability", separability, "accuracy", "0 to 1", plane),
         ("score_gap", score_gap(pairs), "cosine", "0 to 2", "0: one threshold serves both modalities"),
     ]
@@ -152,8 +133,8 @@ def _geometry(pairs: Pairs, seed: int) -> tuple[list[tuple], dict]:
     ends["score_gap"] = _cut(of_score_gap(pairs, found["score_gap"], seed), 0, 2)
     for name, side, codes in (("images", x, of_images), ("texts", y, of_texts)):
         rows_of = len(side)
-        ends[f"uniformity ({name})"] = _cut(of_uniformity(side, codes), -4 * rows_of / (rows_of - 1), 0)
         codes = np.arange(rows_of) if codes is None else np.unique(codes, return_inverse=True)[1]
+        ends[f"uniformity ({name})"] = _cut(of_uniformity(side, codes), -4 * rows_of / (rows_of - 1), 0)
         rank = of_spectrum(side, codes, np.zeros(1 + codes.max()))["effective_rank"]
         ends[f"effective_rank ({name})"] = _cut(rank, 0, min(rows_of - 1, d))
     return rows, ends | {"linear_separability": wilson(separability, min(held_out, len(pairs)))}

@@ -355,7 +355,7 @@ def test_an_interval_of_uniformity_against_its_spread_over_many_sets():
     middle = np.mean(values)
     assert np.mean([low <= middle <= high for low, high in inside]) > 0.85
     assert np.mean([high - low for low, high in inside]) == pytest.approx(3.92 * np.std(values), rel=0.5)
-    once = intervals.of_uniformity(y[::3], None)
+    once = intervals.of_uniformity(y[::3], np.arange(30))
     copies = intervals.of_uniformity(np.repeat(y[::3], 4, axis=0), np.repeat(range(30), 4))
     assert copies == pytest.approx(once)
 
