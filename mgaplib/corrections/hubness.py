@@ -5,6 +5,7 @@ becomes `(q, 1)`. The inner product of the two is the calibrated score, so any i
 it exactly.
 """
 
+import itertools
 import json
 from dataclasses import asdict, dataclass
 from typing import ClassVar
@@ -36,8 +37,7 @@ class ScoreCalibration:
 
         Args:
             images, texts: The roles "image" and "text" without their names; or `Pairs` and None.
-            paired: Whether row i of every role belongs to row i of the others. Partners are no strangers, and
-                no reference queries of one another; without it only a row and itself are told apart.
+            paired: Whether row i of every role belongs to row i of the others: partners are no strangers.
             **calibration: For each role, an array of d columns: `image=`, `text=`, `query=`, or any name.
                 Each role's rows are reference queries, and stand for the documents of that kind.
 
@@ -52,15 +52,12 @@ class ScoreCalibration:
         if not calibration:
             raise ValueError("no role is given; pass some, as in fit(image=images, text=texts)")
         rows = {role: checks.embeddings(z, role) for role, z in calibration.items()}
-        if len({z.shape[1] for z in rows.values()}) > 1:
-            raise ValueError(
-                f"the roles have {[z.shape[1] for z in rows.values()]} columns; pass one space's"
-            )
-        if paired and len({len(z) for z in rows.values()}) > 1:
-            raise ValueError(
-                f"the roles have {[len(z) for z in rows.values()]} rows; of pairs each has as many, "
-                "else leave paired=True out"
-            )
+        lengths, columns = zip(*(z.shape for z in rows.values()), strict=True)
+        if len(set(columns)) > 1:
+            raise ValueError(f"the roles have {list(columns)} columns; pass one space's")
+        if paired and len(set(lengths)) > 1:
+            cure = "of pairs each has as many, else leave paired=True out"
+            raise ValueError(f"the roles have {list(lengths)} rows; {cure}")
         return self.learn(rows, paired)
 
     def learn(self, rows: dict[str, np.ndarray], paired: bool = False) -> "ScoreCalibration":
@@ -68,10 +65,8 @@ class ScoreCalibration:
         self._check_parameters(min(map(len, rows.values())))
         self.references_ = {role: z.astype(float, copy=False) for role, z in rows.items()}
         self.levels_ = {}  # for each role of queries and kind of documents: strangers' mean and spread
-        if self.by_modality:
-            for role in rows:
-                for kind in rows:
-                    self.levels_[role, kind] = self._level(role, kind, paired or role == kind)
+        for role, kind in itertools.product(rows, rows) if self.by_modality else ():
+            self.levels_[role, kind] = self._level(role, kind, paired or role == kind)
         return self
 
     def documents(self, rows, kind: str, role: str) -> np.ndarray:
@@ -79,8 +74,7 @@ class ScoreCalibration:
 
         Args:
             rows: Array of one or more rows and d columns.
-            kind: The documents' role.
-            role: The queries' role; another role's queries need other rows.
+            kind, role: The documents' role, and the queries'; another role's queries need other rows.
         """
         rows = self._rows(rows, kind)
         checks.known(role, self.references_, "role of queries")
@@ -114,24 +108,17 @@ class ScoreCalibration:
             "parameters": asdict(self),
             "levels": [[*k, *v] for k, v in self.levels_.items()],
         }
-        return {
-            "about": np.array(json.dumps(about)),
-            **{f"reference_{role}": z for role, z in self.references_.items()},
-        }
+        references = {f"reference_{role}": z for role, z in self.references_.items()}
+        return {"about": np.array(json.dumps(about)), **references}
 
     @staticmethod
     def from_arrays(arrays: dict[str, np.ndarray]) -> "ScoreCalibration":
-        """Return what `arrays` was called of.
-
-        Raises:
-            ValueError: If the arrays are no calibration's.
-        """
+        """Return what `arrays` was called of; a ValueError if the arrays are no calibration's."""
         try:
             about = json.loads(str(arrays["about"]))
             found = _WAYS[about["way"]](**about["parameters"])
-            found.references_ = {
-                name.removeprefix("reference_"): z for name, z in arrays.items() if name != "about"
-            }
+            references = {name: z for name, z in arrays.items() if name != "about"}
+            found.references_ = {name.removeprefix("reference_"): z for name, z in references.items()}
             found.levels_ = {(role, kind): (mean, spread) for role, kind, mean, spread in about["levels"]}
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError("these arrays are no calibration of scores; save it again") from error
@@ -149,9 +136,8 @@ class ScoreCalibration:
         if not hasattr(self, "references_"):
             from sklearn.exceptions import NotFittedError
 
-            raise NotFittedError(
-                f"call {type(self).__name__}().fit(image=..., text=...) first, on a calibration set"
-            )
+            call = f"{type(self).__name__}().fit(image=..., text=...)"
+            raise NotFittedError(f"call {call} first, on a calibration set")
 
     def _level(self, role: str, kind: str, apart: bool) -> tuple[float, float]:
         """Mean and spread of the scores of the calibration rows; `apart` leaves row i and row i out."""
@@ -161,8 +147,7 @@ class ScoreCalibration:
             scores = queries @ candidates[start : start + _COLUMNS].T
             strangers = np.ones(scores.shape, bool)
             if apart:
-                columns = np.arange(scores.shape[1])
-                strangers[start + columns, columns] = False
+                np.fill_diagonal(strangers[start:], False)
             scores = scores - self._penalty(np.where(strangers, scores, -np.inf))
             scores = scores[strangers]
             count, total, squares = count + len(scores), total + scores.sum(), squares + np.sum(scores**2)
@@ -204,8 +189,8 @@ class Modality(ScoreCalibration):
 class NNN(ScoreCalibration):
     """Nearest neighbour normalisation: subtract from a candidate's scores what it scores with queries anyway.
 
-    A *hub* is a candidate that is near many queries. Its scores lose `weight` times its mean score with its k
-    nearest reference queries. These need no partners; from 50 to 100 of them on it pays.
+    A *hub*, near many queries, loses `weight` times its mean score with its k nearest reference queries.
+    These need no partners; from 50 to 100 of them on it pays.
 
     Args:
         k: How many of the nearest reference queries.
@@ -252,9 +237,8 @@ class NNN(ScoreCalibration):
         return cls(k=k, weight=weight, **options)
 
     def _check_parameters(self, references: int) -> None:
-        checks.whole(
-            self.k, "k", 1, references - 1, f"of {references} reference queries pass 1 to {references - 1}"
-        )
+        cure = f"of {references} reference queries pass 1 to {references - 1}"
+        checks.whole(self.k, "k", 1, references - 1, cure)
         checks.number(self.weight, "weight", "pass a finite number; 0 subtracts nothing")
 
     def _penalty(self, scores: np.ndarray) -> np.ndarray:
@@ -265,8 +249,8 @@ class NNN(ScoreCalibration):
 class CSLS(NNN):
     """Cross-domain similarity local scaling: `NNN` with a weight of one half, which ranks alike.
 
-    CSLS is `2 s` minus the candidate's mean with its k nearest queries, minus the query's with its k nearest
-    candidates. The last is the same for all candidates of a query, so it is left out, and all is halved.
+    CSLS also takes off the query's mean with its k nearest candidates, the same for all of them: left out
+    here.
 
     Example:
         >>> CSLS().weight
@@ -282,9 +266,9 @@ class CSLS(NNN):
 class QBNorm(ScoreCalibration):
     """Querybank normalisation: a candidate's score less the log of all it scores with the reference queries.
 
-    `log(exp(beta s) / sum over references of exp(beta r)) / beta`, the inverted softmax. The paper adds a
-    gate: only a query whose first hit is the first hit of some reference query is normalised. That depends on
-    the query, so no document can hold it: search twice, with a 0 and with a 1 as the query's last coordinate.
+    `log(exp(beta s) / sum over references of exp(beta r)) / beta`, the inverted softmax. For the paper's
+    gate, only a query whose first hit is some reference query's is normalised, search twice, with a 0 and
+    with a 1 as the query's last coordinate.
 
     Args:
         beta: Inverse temperature; the paper's is 20.

@@ -33,8 +33,7 @@ class Correction:
         """Learn the correction from calibration embeddings and return it.
 
         Args:
-            images: Array of n rows and d columns; or `Pairs`.
-            texts: Array of d columns, and paired with the images row by row if the class is `paired`.
+            images, texts: Arrays of d columns, row i paired with row i if the class is `paired`; or `Pairs`.
             groups: Who belongs to whom, where row i does not belong to row i; see `pairs.Pairs`.
 
         Raises:
@@ -55,7 +54,7 @@ class Correction:
         """Return both modalities, corrected; see `transform_images`."""
         if isinstance(images, Pairs):
             pairs = Pairs.of(images, texts, paired=False, min_rows=1)
-            return self._of_unit_rows(pairs.images, "images"), self._of_unit_rows(pairs.texts, "texts")
+            return self._transform(pairs.images, "images", True), self._transform(pairs.texts, "texts", True)
         return self.transform_images(images), self.transform_texts(texts)
 
     def fit_transform(self, images, texts=None, *, groups=None) -> tuple[np.ndarray, np.ndarray]:
@@ -91,11 +90,7 @@ class Correction:
 
     @classmethod
     def from_arrays(cls, arrays: dict[str, np.ndarray]) -> "Correction":
-        """Return what `arrays` was called of.
-
-        Raises:
-            ValueError: If the arrays are no correction's.
-        """
+        """Return what `arrays` was called of; a ValueError if the arrays are no correction's."""
         kinds, found = [cls], None
         for kind in kinds:
             kinds += kind.__subclasses__()
@@ -110,18 +105,15 @@ class Correction:
             raise ValueError("these arrays are no correction of vectors; save it again") from error
         return found
 
-    def _transform(self, rows, name: str) -> np.ndarray:
-        self._check_fitted()
-        return self._of_unit_rows(checks.embeddings(rows, name, min_rows=1), name)
-
     def _check_fitted(self) -> None:
         if not hasattr(self, "n_features_in_"):
             from sklearn.exceptions import NotFittedError
 
             raise NotFittedError(f"call {type(self).__name__}.fit(images, texts) first, on a calibration set")
 
-    def _of_unit_rows(self, rows: np.ndarray, name: str) -> np.ndarray:
+    def _transform(self, rows, name: str, checked: bool = False) -> np.ndarray:
         self._check_fitted()
+        rows = rows if checked else checks.embeddings(rows, name, min_rows=1)
         if rows.shape[1] != self.n_features_in_:
             raise ValueError(
                 f"{name} have {rows.shape[1]} columns; the correction was fitted on {self.n_features_in_}"
@@ -205,13 +197,10 @@ class ProjectedShift(Shift):
     """Shift along the part of the gap in which the searched modality does not vary.
 
     What the gap shares with the principal components of the searched modality is left out, so the shift adds
-    (nearly) the same number to a query's scores with the calibration rows, less nearly so to its scores with
-    others. The gap does not close: the shared part stays.
+    nearly the same number to all of a query's scores. The gap does not close: the shared part stays.
 
     Args:
-        amount: Share of the projected gap to close.
-        side: Which modality moves; the queries by default.
-        renormalize: Whether to scale the moved rows to unit length.
+        amount, side, renormalize: As in `Shift`, of the projected gap; the queries move by default.
         searched: The modality that is searched: "texts" for image queries, "images" for text queries.
         variance: Share of the searched modality's variance whose components are spared.
 

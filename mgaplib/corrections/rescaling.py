@@ -22,8 +22,7 @@ class Standardisation(Correction):
                [-1.,  0.]])
 
     Source: batch normalisation, which An et al. 2025 (I0T) train on each encoder's output. Their released
-    "standardization" after training subtracts the mean only: that is `Centring`.
-    Taught in chapter post_hoc.
+    "standardization" after training subtracts the mean only: that is `Centring`. Taught in chapter post_hoc.
     """
 
     def _learn(self, x: np.ndarray, y: np.ndarray) -> None:
@@ -85,10 +84,9 @@ class Whitening(Correction):
         covariance.flat[:: d + 1] += weight * level
         values, vectors = np.linalg.eigh(covariance)
         if not values[0] > 1e-10 * values[-1]:
-            raise ValueError(
-                f"the covariance of {name} has no inverse ({n} calibration rows, {d} columns); pass more "
-                "rows, or a shrinkage above 0"
-            )
+            size = f"{n} calibration rows, {d} columns"
+            cure = "pass more rows, or a shrinkage above 0"
+            raise ValueError(f"the covariance of {name} has no inverse ({size}); {cure}")
         return covariance, (vectors / np.sqrt(values)) @ vectors.T
 
     def _move_images(self, x: np.ndarray) -> np.ndarray:
@@ -102,8 +100,8 @@ class Whitening(Correction):
 class Procrustes(Correction):
     """Centre both modalities and rotate the texts so that pairs come as close as a rotation can bring them.
 
-    The only correction that reads which text belongs to which image. With fewer calibration pairs than
-    columns it brings them almost together and turns the rest of the space at random: judge it on other pairs.
+    It reads which text belongs to which image. With fewer calibration pairs than columns it brings them
+    almost together and turns the rest of the space at random: judge it on other pairs.
 
     Args:
         ridge: Price, in mean squared distance of a pair, of turning all directions by a right angle; it pulls

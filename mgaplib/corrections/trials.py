@@ -31,11 +31,11 @@ _TIE = 1e-12  # two float64 scores of the same pair differ by rounding alone
 def try_corrections(images, texts=None, splits: int = 3, seed: int = 0, *, groups=None):
     """Return what each correction does to held-out pairs, as a DataFrame: a row a correction and split.
 
-    First those of vectors, then those of scores, which leave the gap as it is. The knobs of NNN are turned on
-    the calibration half. The columns: the gap that is left, recall at 1 in both directions with the held-out
-    half as the pool, the rank of the partner in one index of both modalities, the share of queries whose best
-    match there is of their own modality, whether pairs are needed to fit, and microseconds a vector.
-    "nothing" is the baseline; a correction that these pairs do not allow is left out.
+    First those of vectors, then those of scores, which leave the gap as it is. The columns: the gap that is
+    left, recall at 1 in both directions with the held-out half as the pool, the rank of the partner in one
+    index of both modalities, the share of queries whose best match there is of their own modality, whether
+    pairs are needed to fit, and microseconds a vector. "nothing" is the baseline; a correction that these
+    pairs do not allow is left out.
 
     Args:
         images, texts: Arrays of n rows and d columns, at least 8 rows, row i paired with row i; or `Pairs`.
@@ -109,13 +109,12 @@ def _judge(pairs: Pairs, scores: ScoreCalibration) -> dict[str, float]:
             rows, columns = belonging(of_queries[some], of_documents)
             partner = np.full(len(block), np.nan)
             np.fmax.at(partner, rows, to_other[rows, columns])
-            shared = np.bincount(
-                rows, to_other[rows, columns] >= partner[rows] - _TIE, minlength=len(block)
-            ).astype(int)
+            best = to_other[rows, columns] >= partner[rows] - _TIE
+            shared = np.bincount(rows, best, minlength=len(block)).astype(int)
             hits.append(hit_chance(to_other, partner, 1, _TIE, shared)[shared > 0])
             both = np.concatenate([to_other, to_own], axis=1)
             better, tied = (
-                np.count_nonzero(both > (partner + tie)[:, None], axis=1) for tie in (_TIE, -_TIE)
+                np.count_nonzero(both > z[:, None], axis=1) for z in (partner + _TIE, partner - _TIE)
             )
             ranks.append((1 + better + (tied - better - shared) / (shared + 1))[shared > 0])
             lead = to_own.max(axis=1) - to_other.max(axis=1)

@@ -25,9 +25,8 @@ class Corrector:
     """What makes vectors of different roles comparable: the mean of each, and what their scores mean.
 
     A role is what a vector is *for*: the images and the texts of the index, and the queries, which are texts
-    too but phrased otherwise. With the roles "image" and "text" alone it does what `corrections.Centring`
-    does; any number of modalities can be named. Scores, if they are calibrated, take one more coordinate,
-    which `documents` and `queries` add.
+    too but phrased otherwise. Calibrated scores take one more coordinate, which `documents` and `queries`
+    add.
 
     Args:
         means: For each role, the mean of its unit vectors: d numbers.
@@ -74,9 +73,8 @@ class Corrector:
     def __repr__(self) -> str:
         moves = "" if self.moves is None else f", moved by {self.moves}"
         scores = "" if self.scores is None else f", scores by {self.scores}"
-        return (
-            f"Corrector of {self.dimensions} dimensions for the roles {', '.join(self.means)}{moves}{scores}"
-        )
+        roles = ", ".join(self.means)
+        return f"Corrector of {self.dimensions} dimensions for the roles {roles}{moves}{scores}"
 
     @classmethod
     def fit(
@@ -94,12 +92,11 @@ class Corrector:
         Args:
             method: What `corrections.try_corrections` calls by this name, of vectors or of scores, for the
                 roles "image" and "text" alone; the other options are then its own. None for the means.
-            groups: With a method, who belongs to whom, where row i does not belong to row i; see
-                `pairs.Pairs`.
+            groups: With a method, who belongs to whom; see `pairs.Pairs`.
             centre: Whether to subtract the means; calibrated scores alone may do as well.
             scores: What calibrates the scores, such as `corrections.Modality()`.
-            paired: Whether row i of all roles belong together. Then documents that have an image and a text,
-                fused half and half, get calibrated scores as well.
+            paired: Whether row i of all roles belong together; then fused documents get calibrated scores
+                too.
             **calibration: For each role, an array of d columns: `image=`, `text=`, `query=`, or any name.
         """
         if method is not None:
@@ -187,11 +184,8 @@ class Corrector:
     def save(self, path: str | Path) -> None:
         """Write it to a .npz file, whole or not at all.
 
-        Args:
-            path: The file; it must end in .npz.
-
         Raises:
-            ValueError: If the name ends otherwise.
+            ValueError: If the file's name does not end in .npz.
             FileNotFoundError: If its folder does not exist.
         """
         write_arrays(path, self.arrays(), "a corrector")
@@ -199,9 +193,6 @@ class Corrector:
     @classmethod
     def load(cls, path: str | Path) -> "Corrector":
         """Return a saved corrector; the file holds numbers only, so loading it runs no code.
-
-        Args:
-            path: A file that `save` wrote.
 
         Raises:
             FileNotFoundError: If there is no such file.
@@ -211,11 +202,10 @@ class Corrector:
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Return all there is to it as plain arrays, for a file; `from_arrays` takes them back."""
-        scores = {} if self.scores is None else self.scores.arrays()
-        means = {f"mean_{role}": mean for role, mean in self.means.items()}
-        moves = {} if self.moves is None else self.moves.arrays()
-        parts = {_SCORES + name: z for name, z in scores.items()} | {_MOVES + n: z for n, z in moves.items()}
-        return {"format": np.array(_FORMAT), **means, **parts}
+        found = {"format": np.array(_FORMAT)} | {f"mean_{role}": mean for role, mean in self.means.items()}
+        for prefix, part in ((_SCORES, self.scores), (_MOVES, self.moves)):
+            found |= {} if part is None else {prefix + name: z for name, z in part.arrays().items()}
+        return found
 
     @classmethod
     def from_arrays(cls, arrays: dict[str, np.ndarray], path: str | Path = "this") -> "Corrector":
@@ -270,9 +260,8 @@ def read_arrays(path: str | Path, what: str) -> dict[str, np.ndarray]:
         raise ValueError(f"{path} is no saved {what}, or it is damaged; save it again") from error
     said = arrays.pop(_OF_ALL, None)
     if said is not None and not np.array_equal(said, _of_all(arrays)):
-        raise ValueError(
-            f"{path} is no saved {what}, or it is damaged (its parts are not of one save); save it again"
-        )
+        why = "its parts are not of one save"
+        raise ValueError(f"{path} is no saved {what}, or it is damaged ({why}); save it again")
     return arrays
 
 

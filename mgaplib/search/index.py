@@ -25,9 +25,8 @@ class MixedIndex:
     """An exact faiss index by inner product over documents that are an image, a text, or both.
 
     Documents are numbered in the order in which they are added. If the corrector calibrates scores, a
-    document is stored once for each role of queries, since it is scaled for them. `indexes` holds faiss's
-    own, by the queries' role, for what else faiss can do with them. Needs faiss (`pip install
-    mgaplib[search]`).
+    document is stored once for each role of queries. `indexes` holds faiss's own, by the queries' role. Needs
+    faiss (`pip install mgaplib[search]`).
 
     Args:
         corrector: What makes the roles comparable; its roles are the kinds of documents and queries.
@@ -86,8 +85,7 @@ class MixedIndex:
         """Add documents that have both an image and a text, each as one fused vector, and return the index.
 
         Args:
-            image: Array of n rows and d columns.
-            text: Array of the same shape, row i of the same document.
+            image, text: Arrays of n rows and d columns, row i of the same document.
             weight: The share of the text.
         """
         return self.add(self.corrector.fuse(weight, image=image, text=text), BOTH)
@@ -131,8 +129,7 @@ class MixedIndex:
                 not fitted on, if it calibrates scores.
             documents: Array of the same shape, row i the match of query i. Sets of unequal size without
                 groups are strangers altogether.
-            role: The queries' role.
-            kind: The documents'.
+            role, kind: The queries' role, and the documents'.
             false_positive_rate: The share of strangers that may pass.
             per: As in `search.calibrate`; "candidate" and "both" need a corrector whose scores know the
                 candidate.
@@ -154,15 +151,7 @@ class MixedIndex:
         return self
 
     def save(self, path: str | Path) -> None:
-        """Write vectors, kinds, corrector and thresholds into one .npz file, whole or not at all.
-
-        Args:
-            path: The file; it must end in .npz.
-
-        Raises:
-            ValueError: If the name ends otherwise.
-            FileNotFoundError: If its folder does not exist.
-        """
+        """Write vectors, kinds, corrector and thresholds into one .npz file, as `Corrector.save` does."""
         served = self._served()
         about = {
             "kinds": self.kinds,
@@ -178,15 +167,7 @@ class MixedIndex:
 
     @classmethod
     def load(cls, path: str | Path) -> "MixedIndex":
-        """Return a saved index; the file holds numbers only, so loading it runs no code.
-
-        Args:
-            path: What `save` wrote.
-
-        Raises:
-            FileNotFoundError: If there is no such file.
-            ValueError: If it is damaged, or no index's.
-        """
+        """Return a saved index; the file holds numbers only, and what is raised is as in `Corrector.load`."""
         arrays = read_arrays(path, "index")
         try:
             about = json.loads(str(arrays["about"]))
@@ -200,12 +181,7 @@ class MixedIndex:
             found.kinds = about["kinds"]
             for i, (role, kind, *values) in enumerate(about["thresholds"]):
                 found.thresholds[role, kind] = Threshold(*values, arrays[f"background_{i}"])
-        except (
-            KeyError,
-            TypeError,
-            RuntimeError,
-            ValueError,
-        ) as error:  # faiss's own errors are RuntimeErrors
+        except (KeyError, TypeError, RuntimeError, ValueError) as error:  # RuntimeErrors are faiss's
             why = str(error).splitlines()[0]
             raise ValueError(f"{path} is no saved index, or it is damaged ({why}); save it again") from error
         return found

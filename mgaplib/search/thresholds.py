@@ -78,15 +78,13 @@ class Threshold:
         """
         names = "queries", "candidates"
         pairs = Pairs.of(queries, candidates, groups=groups, notice=True, names=names)
-        own, strangers = _scores(pairs, self.per, self._lost)
+        hubs = self.hubs
+        lost = _nothing if hubs is None else lambda candidates, scores: hubs.penalties(candidates, "query")
+        own, strangers = _scores(pairs, self.per, lost)
         return {
             "false_positive_rate": float(np.mean(strangers > self.value)),
             "hit_rate": float(np.mean(own > self.value)),
         }
-
-    def _lost(self, candidates: np.ndarray, scores: np.ndarray):
-        """What the candidates' scores lose."""
-        return 0.0 if self.hubs is None else self.hubs.penalties(candidates, "query")
 
 
 def calibrate(
@@ -100,15 +98,11 @@ def calibrate(
 ) -> Threshold:
     """Return the threshold that a new stranger passes with at most the given chance.
 
-    A stranger is a candidate other than the query's own, one of another group where rows belong together in
-    groups; sets of unequal size without groups (or `Pairs.unpaired`) are strangers altogether. Per pair, each
-    stranger counts. Per query, only the best stranger of each query does: that is what a search returns when
-    the pool holds no match, so this threshold grows with the pool, and is the one to use on a search's best
-    hit.
-
-    Some candidates score high with every query. Per candidate counts pairs as well, but first takes off each
-    score what the candidate scores with its nearest calibration queries (`corrections.NNN`); "both" does so,
-    and counts queries.
+    A stranger is a candidate of another group than the query's; sets of unequal size without groups (or
+    `Pairs.unpaired`) are strangers altogether. Per pair, each stranger counts. Per query, only the best of
+    each query does: what a search returns when the pool holds no match, so use it on a search's best hit; it
+    grows with the pool. Per candidate counts pairs, but first takes off each score what the candidate scores
+    with its nearest calibration queries (`corrections.NNN`); "both" does so, and counts queries.
 
     Args:
         queries: Array of n rows and d columns.
@@ -120,8 +114,8 @@ def calibrate(
         groups: Who belongs to whom, where row i does not belong to row i; see `pairs.Pairs`.
 
     Raises:
-        TypeError: If the embeddings hold no floating-point numbers.
-        ValueError: If they are malformed, there are too few of them for the rate, or an option is unknown.
+        TypeError, ValueError: If the embeddings make no sense (`mgaplib.checks`), they are too few for the
+            rate, or an option is unknown.
 
     Example:
         >>> threshold = calibrate(np.eye(20), np.eye(20), 0.1)
@@ -131,10 +125,9 @@ def calibrate(
     Taught in chapter thresholds.
     """
     checks.known(per, PER, "unit of the false-positive rate")
-    pairs = Pairs.of(
-        queries, candidates, groups=groups, paired=False, notice=True, names=("queries", "candidates")
-    )
-    lost = None
+    names = "queries", "candidates"
+    pairs = Pairs.of(queries, candidates, groups=groups, paired=False, notice=True, names=names)
+    lost = _nothing
     if per in ("candidate", "both"):
         hubs = replace(NNN(weight=0.5) if hubs is None else hubs)
         if not isinstance(hubs, NNN) or hubs.by_modality:
@@ -148,7 +141,11 @@ def calibrate(
     return found if hubs is None else replace(found, hubs=hubs.learn({"query": pairs.images}))
 
 
-def of_pairs(pairs: Pairs, false_positive_rate: float, per: str, lost: Callable | None = None) -> Threshold:
+def _nothing(candidates: np.ndarray, scores: np.ndarray) -> float:
+    return 0.0
+
+
+def of_pairs(pairs: Pairs, false_positive_rate: float, per: str, lost: Callable = _nothing) -> Threshold:
     """Return the threshold of checked queries and candidates, whose inner products are the scores.
 
     Args:
@@ -162,7 +159,7 @@ def of_pairs(pairs: Pairs, false_positive_rate: float, per: str, lost: Callable 
 
     Taught in chapter thresholds.
     """
-    _, strangers = _scores(pairs, per, lost or (lambda *_: 0.0))
+    _, strangers = _scores(pairs, per, lost)
     pool = len(pairs.texts)
     if per in ("query", "both"):
         pool -= round(len(pairs.partners[0]) / len(pairs.images))
@@ -206,13 +203,12 @@ def of_strangers(scores, false_positive_rate: float, per: str, pool: int) -> Thr
 def at_odds(logits, trained: float, own: float) -> np.ndarray:
     """Return a sigmoid's probabilities of a match for other odds than those of its training.
 
-    A sigmoid learns how often a pair of this score was a match where it was trained. There, `trained`
-    strangers came with each match, one less than a batch or a pool has; where `own` come with each, Bayes'
-    rule adds `log(trained / own)` to its logit.
+    Where `own` strangers come with each match in place of `trained`, Bayes' rule adds `log(trained / own)` to
+    the logit.
 
     Args:
         logits: What goes into the sigmoid: scale times cosine plus bias, of any shape.
-        trained: Strangers for each match in training.
+        trained: Strangers for each match in training, one less than a batch has.
         own: Strangers for each match where the probabilities are used: 1 if every second pair is a match.
 
     Raises:
@@ -227,10 +223,8 @@ def at_odds(logits, trained: float, own: float) -> np.ndarray:
     from scipy.special import expit
 
     cure = "pass how many strangers come with each match, a positive number"
-    trained, own = (
-        checks.within(trained, "trained", 1e-99, 1e99, cure),
-        checks.within(own, "own", 1e-99, 1e99, cure),
-    )
+    trained = checks.within(trained, "trained", 1e-99, 1e99, cure)
+    own = checks.within(own, "own", 1e-99, 1e99, cure)
     logits = np.asarray(logits, dtype=float)
     if np.isnan(logits).any():
         raise ValueError("logits hold a NaN, which has no probability; drop it")
