@@ -34,8 +34,8 @@ class MeasureHere(BookWidget):
     corrections, of which it tries centring only; then the GapExplorer shows these very pairs.
 
     Args:
-        examples: Pairs to try it on, by the words on their buttons. They are sent as 8-bit codes with an
-            offset and a scale for each column, which moves a cosine by about 0.001.
+        examples: Pairs to try it on, by the words on their buttons; they are sent as 8-bit codes, see
+            `coded`.
         name: See `BookWidget`.
 
     Attributes:

@@ -24,12 +24,8 @@ _TAUS = (0.01, 0.05, 0.2, 1.0)
 _SHIFTS = np.linspace(-0.5, 1.0, 61)
 #: Columns of the trial with the digits to show.
 _SHOWN = {
-    "gap": 2,
-    "recall_image_to_text": 3,
-    "recall_text_to_image": 3,
-    "mixed_rank": 1,
-    "own_modality_first": 2,
-}
+    "gap": 2, "recall_image_to_text": 3, "recall_text_to_image": 3, "mixed_rank": 1, "own_modality_first": 2,
+}  # fmt: skip
 #: What the code of a report passes as groups, by its relation.
 _GROUPS = {
     "groups": "groups",
@@ -68,12 +64,10 @@ def page(report, captions=None, thumbnails=None) -> str:
     drawn = f" {n} of them, drawn at random, were measured." if n < total else ""
     if not report.paired and (len(report.images), len(report.texts)) != report.sizes:
         drawn = f" {len(report.images)} and {len(report.texts)} of them, drawn at random, were measured."
+    caption = report.named(_SCORES if report.paired else _LONELY)
     parts = [
         ("What the numbers say", f'<ul id="reading">{_reading(report)}</ul>{_reasons(report)}'),
-        (
-            "Which score is high?",
-            _figure(_draw_scores(report), report.named(_SCORES if report.paired else _LONELY)),
-        ),
+        ("Which score is high?", _figure(_draw_scores(report), caption)),
     ]
     if report.paired:
         parts += [
@@ -83,9 +77,7 @@ def page(report, captions=None, thumbnails=None) -> str:
         ]
     parts.append(("Every metric", _metrics(report)))
     body = "".join(f"<h2>{title}</h2>{content}\n" for title, content in parts)
-    said = " ".join(
-        filter(None, [f"{report.what[:1].upper()}{report.what[1:]}.", RELATIONS[report.relation]])
-    )
+    said = f"{report.what[:1].upper()}{report.what[1:]}. {RELATIONS[report.relation]}".rstrip()
     return shell(
         f"Modality gap {gap:.2f}",
         f"<h1>The modality gap of these embeddings is {gap:.2f}</h1>\n<p>{said}{drawn}</p>\n{body}"
@@ -182,11 +174,9 @@ def _axes(columns: int = 1, **options):
 def _draw_scores(report):
     figure, (ax,) = _axes()
     colours = {
-        "random pairs": "#777777",
-        "matched pairs": plots.OTHERS[0],
-        "two images": plots.IMAGE,
+        "random pairs": "#777777", "matched pairs": plots.OTHERS[0], "two images": plots.IMAGE,
         "two texts": plots.TEXT,
-    }
+    }  # fmt: skip
     found = cosines(report.data)
     kinds = {name: (found[name], colour) for name, colour in colours.items() if name in found}
     low = min(values.min() for values, _ in kinds.values())
@@ -277,21 +267,17 @@ def _corrections(report) -> str:
     )
     lines = []
     for name, row in table.iterrows():
-        cells = [
-            f"{row[column]:.{digits}f} ± {spread.loc[name, column]:.{digits}f}"
-            for column, digits in _SHOWN.items()
-        ]
+        told = ((row[column], spread.loc[name, column], digits) for column, digits in _SHOWN.items())
+        cells = [f"{mean:.{digits}f} ± {apart:.{digits}f}" for mean, apart, digits in told]
         cells += ["yes" if row.needs_pairs else "no", "" if name == NOTHING else f"{row.microseconds:.1f}"]
         lines.append(f"<tr><td>{name}</td>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
-    return _wide(f"<table>{report.named(head)}{''.join(lines)}</table>", "Corrections") + (
-        "<p>Fitted on one half of the pairs, judged on the other; mean and standard deviation over three "
+    code = snippet(report.best, _GROUPS.get(report.relation, ""), report.names)
+    return (
+        _wide(f"<table>{report.named(head)}{''.join(lines)}</table>", "Corrections")
+        + "<p>Fitted on one half of the pairs, judged on the other; mean and standard deviation over three "
         "random halves. The pool of R@1 is the held-out half.</p>"
-        + _pre(snippet(report.best, _GROUPS.get(report.relation, ""), report.names))
+        + (f'<pre tabindex="0">{_text(code)}</pre>' if code else "")
     )
-
-
-def _pre(code: str) -> str:
-    return f'<pre tabindex="0">{_text(code)}</pre>' if code else ""
 
 
 def snippet(name: str | None, groups: str = "", names: tuple[str, str] = ("image", "text")) -> str:
@@ -312,23 +298,15 @@ def snippet(name: str | None, groups: str = "", names: tuple[str, str] = ("image
 
 
 def _metrics(report) -> str:
-    verdicts = report.verdicts
-    lines = [
-        f"<tr><td>{_text(name)}</td><td>{row['value']:.4g}</td><td>{_interval(row)}</td>"
-        f"<td>{_verdict(verdicts[name][0])}</td>"
-        f'<td class="words">{_text(row["unit"])}, {_text(row["range"])}</td>'
-        f'<td class="words">{_text(row["meaning"])}'
-        f"{_why(verdicts[name][1])}</td></tr>"
-        for name, row in report.metrics.iterrows()
-    ]
+    lines = []
+    for (name, row), (verdict, why) in zip(report.metrics.iterrows(), report.verdicts.values(), strict=True):
+        ends = "" if np.isnan(row["low"]) else f"{row['low']:.3g} to {row['high']:.3g}"
+        why = f"<br><small>{_text(why)}</small>" if why else ""
+        lines.append(
+            f"<tr><td>{_text(name)}</td><td>{row['value']:.4g}</td><td>{ends}</td><td>{_verdict(verdict)}</td>"
+            f'<td class="words">{_text(row["unit"])}, {_text(row["range"])}</td>'
+            f'<td class="words">{_text(row["meaning"])}{why}</td></tr>'
+        )
     words = "".join(f'<th class="words">{name}</th>' for name in ("unit, range", "meaning"))
     head = f"<tr><th>metric</th><th>value</th><th>95 % interval</th><th>verdict</th>{words}</tr>"
     return _wide(report.named(f"<table>{head}{''.join(lines)}</table>"), "Metrics")
-
-
-def _why(reason: str) -> str:
-    return f"<br><small>{_text(reason)}</small>" if reason else ""
-
-
-def _interval(row) -> str:
-    return "" if np.isnan(row["low"]) else f"{row['low']:.3g} to {row['high']:.3g}"

@@ -61,9 +61,9 @@ class Pairing:
 def judge(pairs: Pairs, seed: int = 0) -> Pairing:
     """Return what the cosines of checked pairs say about the pairing.
 
-    Shuffling says whether it is better than chance. Then the groups that many strangers beat are looked at:
-    whether one shift, the reverse, or a sorting by name puts them right, and whether they find their best
-    partners among one another, which by chance they would as often as they are many.
+    Shuffling says whether it is better than chance. Of the groups that many strangers beat: whether one
+    shift, the reverse, or a sorting by name puts them right, and whether they find their partners among one
+    another.
 
     Example:
         >>> rng = np.random.default_rng(0)
@@ -83,8 +83,7 @@ def judge(pairs: Pairs, seed: int = 0) -> Pairing:
     there, scores = _between_groups(pairs)
     k, rng = len(scores), np.random.default_rng(seed)
     own, noise = np.diag(scores), scores[~np.eye(k, dtype=bool)].std() or 1.0
-    rows = np.arange(k)
-    shuffled = [scores[rows, rng.permutation(k)].mean() for _ in range(_DRAWS)]
+    shuffled = [scores[np.arange(k), rng.permutation(k)].mean() for _ in range(_DRAWS)]
     p_value = (1 + np.count_nonzero(np.array(shuffled) >= own.mean() - 1e-12)) / (1 + _DRAWS)
     beaten = ((scores >= own[:, None]).sum(axis=1) + (scores >= own).sum(axis=0) - 2) / (2 * (k - 1))
     odd = np.flatnonzero(beaten > _MISFIT)
@@ -121,12 +120,10 @@ def _which(misplaced: np.ndarray, k: int, together: bool) -> str:
 
 def _between_groups(pairs: Pairs) -> tuple[np.ndarray, np.ndarray]:
     """Return which groups have both sides, and the mean cosines of all with all, rows and columns centred."""
-    sums = [
-        group_sums(z, codes, len(pairs))
-        for z, codes in zip((pairs.images, pairs.texts), pairs.codes, strict=True)
-    ]
+    sides = list(zip((pairs.images, pairs.texts), pairs.codes, strict=True))
     sizes = [np.bincount(codes, minlength=len(pairs)) for codes in pairs.codes]
     there = np.flatnonzero(np.minimum(*sizes))
+    sums = (group_sums(z, codes, len(pairs)) for z, codes in sides)
     x, y = (total[there] / size[there, None] for total, size in zip(sums, sizes, strict=True))
     # A hub is near everybody; what counts is whether it is nearer to this one.
     return there, (x - x.mean(axis=0)) @ (y - y.mean(axis=0)).T
@@ -177,8 +174,7 @@ def _exchanged(scores: np.ndarray, odd: np.ndarray) -> tuple[np.ndarray, str]:
     hits = np.isin(best, odd) & (best != np.tile(odd, 2))
     if len(odd) < 2 or not _at_least(int(hits.sum()), len(hits), len(odd) / len(scores)) < _SURE:
         return odd[:0], ""
-    found = odd[hits[: len(odd)] | hits[len(odd) :]]
-    return found, WORDS["exchanged"]
+    return odd[hits[: len(odd)] | hits[len(odd) :]], WORDS["exchanged"]
 
 
 def _at_least(hits: int, n: int, share: float) -> float:
@@ -194,19 +190,13 @@ def _repeats(pairs: Pairs) -> tuple[int, int]:
     """Return how many images and how many texts equal an earlier one, but for rounding."""
     found = []
     for rows in (pairs.images, pairs.texts):
-        cosines = rows @ rows.T
-        earlier = np.tril(cosines >= 1 - _ALIKE, -1).any(axis=1)
-        found.append(int(earlier.sum()) if not _collapsed(rows) else len(rows) - len(np.unique(twins(rows))))
+        if float(np.linalg.norm(rows.mean(axis=0, dtype=float))) > 1 - 1e-3:  # so alike that it says nothing
+            found.append(len(rows) - len(np.unique(twins(rows))))
+        else:
+            found.append(int(np.tril(rows @ rows.T >= 1 - _ALIKE, -1).any(axis=1).sum()))
     return tuple(found)
-
-
-def _collapsed(rows: np.ndarray) -> bool:
-    """Return whether all rows are so alike that likeness says nothing."""
-    return float(np.linalg.norm(rows.mean(axis=0, dtype=float))) > 1 - 1e-3
 
 
 def _of_repeats(repeats: tuple[int, int]) -> list[str]:
     parts = [f"{count} {name}" for count, name in zip(repeats, ("images", "texts"), strict=True) if count]
-    if not parts:
-        return []
-    return [WORDS["repeats"].format(rows=" and ".join(parts))]
+    return [WORDS["repeats"].format(rows=" and ".join(parts))] if parts else []

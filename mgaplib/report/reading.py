@@ -7,13 +7,8 @@ from mgaplib.report.pairing import LOOK, OK, WRONG
 
 #: Metrics that are of pairs: wrong where these are.
 _OF_PAIRS = (
-    "relative_modality_gap",
-    "gap_share",
-    "alignment",
-    "matched cosine",
-    "recall_at",
-    "contrastive_loss",
-)
+    "relative_modality_gap", "gap_share", "alignment", "matched cosine", "recall_at", "contrastive_loss",
+)  # fmt: skip
 _GAPS = ("modality_gap", "squared gap", "centre_angle", "gap_share")
 _SURE = 0.05  # how often chance may make as long a gap before it is no gap
 _WIDE = 0.1  # an interval of recall wider than this
@@ -67,11 +62,8 @@ def verdicts(report) -> dict[str, tuple[str, str]]:
     """Return for each metric whether its number can be trusted as it stands, and why not."""
     found = {}
     for name, row in report.metrics.iterrows():
-        said = [
-            words
-            for rule in (_by_pairing, _by_chance, _by_size, _by_repeats)
-            if (words := rule(report, name, row))
-        ]
+        rules = (_by_pairing, _by_chance, _by_size, _by_repeats)
+        said = [words for rule in rules if (words := rule(report, name, row))]
         verdict = next((v for v in (WRONG, LOOK) if any(v == word for word, _ in said)), OK)
         found[name] = verdict, "; ".join(words for word, words in said if word == verdict)
     return found
@@ -107,10 +99,8 @@ def _by_chance(report, name: str, row) -> tuple[str, str] | None:
     if name.startswith("recall") and row["low"] <= float(row["meaning"].removeprefix("blind guess: ")):
         return LOOK, "not told apart from a blind guess"
     if name == "contrastive_loss" and row["value"] > float(row["meaning"].removeprefix("blind: ")):
-        return (
-            LOOK,
-            f"worse than a blind guess: tau {report.tau:g} is not the model's, or the pairs are not its",
-        )
+        tau = f"tau {report.tau:g} is not the model's"
+        return LOOK, f"worse than a blind guess: {tau}, or the pairs are not its"
     return None
 
 
@@ -154,11 +144,8 @@ def _asked(report) -> tuple[str, str] | None:
     from mgaplib.report.report import cosines
 
     found = cosines(report.data)
-    shares = [
-        f"{_percent(np.mean(found[kind] >= report.asked))} of {kind}"
-        for kind in ("random pairs", "matched pairs")
-        if kind in found
-    ]
+    kinds = (kind for kind in ("random pairs", "matched pairs") if kind in found)
+    shares = [f"{_percent(np.mean(found[kind] >= report.asked))} of {kind}" for kind in kinds]
     return f"Your cosine of {report.asked:.3g}: {' and '.join(shares)} score as high.", "your_embeddings"
 
 
@@ -193,16 +180,10 @@ def _retrieval(report) -> tuple[str, str]:
         told |= {to: _percent(row.value), f"{to}_low": _percent(row.low), f"{to}_high": _percent(row.high)}
         told[way] = _percent(float(row.meaning.split()[-1]))
     one = "its text" if report.data.groups is None else "one of its texts"
-    return (
-        SENTENCES["retrieval"].format(
-            pool=SENTENCES["pool" if n == m else "pools"].format(n=n, m=m),
-            text=one,
-            image=one.replace("text", "image"),
-            blind=" and ".join(dict.fromkeys([told["image to text"], told["text to image"]])),
-            **told,
-        ),
-        "loss_landscape",
-    )
+    told |= {"text": one, "image": one.replace("text", "image")}
+    told["pool"] = SENTENCES["pool" if n == m else "pools"].format(n=n, m=m)
+    told["blind"] = " and ".join(dict.fromkeys([told["image to text"], told["text to image"]]))
+    return SENTENCES["retrieval"].format(**told), "loss_landscape"
 
 
 def _mixed(report) -> tuple[str, str]:
@@ -234,11 +215,11 @@ def _remedy(report) -> tuple[str, str]:
         return "What a correction would bring cannot be judged until the pairs are right.", "post_hoc"
     name, rank = best(report), report.corrections.mixed_rank
     if name is None:
-        return (
+        words = (
             "On held-out pairs no correction brings partners closer in one index without costing recall: "
-            "leave these embeddings as they are.",
-            "post_hoc",
+            "leave these embeddings as they are."
         )
+        return words, "post_hoc"
     recall, noise = _recalls(report)
     worst = recall.drop(NOTHING).idxmin()
     words = (
@@ -260,9 +241,8 @@ def _threshold(report) -> tuple[str, str]:
 
 
 def _best_hit(report) -> tuple[str, str] | None:
-    if "query" not in report.thresholds:
-        return None
-    return _passed("best_hit", *report.thresholds["query"]), "your_embeddings"
+    found = report.thresholds.get("query")
+    return found and (_passed("best_hit", *found), "your_embeddings")
 
 
 def _passed(name: str, threshold, held_out: dict[str, float]) -> str:

@@ -37,8 +37,7 @@ class Report:
 
     Attributes:
         data: The `Pairs` that were measured; `images` and `texts` are its unit rows.
-        rows: Which of the images that came in these are; `text_rows`, which of the texts.
-        text_rows: See `rows`.
+        rows, text_rows: Which of the images and of the texts that came in these are.
         pairs: How many pairs, or groups, there are; 0 where nobody belongs to anybody.
         sizes: How many images and texts there are, equal ones of one group counted once.
         relation: How it is known who belongs to whom, a key of `RELATIONS`.
@@ -49,9 +48,8 @@ class Report:
         pairing: What the cosines say about the pairing; see `report.pairing`.
         scores: For matched pairs, random pairs, two images and two texts: the mean cosine, its 5 %
             and its 95 % quantile.
-        corrections: DataFrame of the means over the splits of `corrections.try_corrections`; `spread` has the
-            standard deviations. None without pairs.
-        spread: See `corrections`.
+        corrections, spread: DataFrames of the means and standard deviations over the splits of
+            `corrections.try_corrections`; None without pairs.
         thresholds: For each of `search.thresholds.PER`, those that count queries with enough pairs only: the
             threshold and what it does on the half that did not calibrate it.
         asked: A cosine that the user asked about, or None.
@@ -134,16 +132,13 @@ class Report:
             looked = (f"- {verdict}: {self.named(words)}" for verdict, words in reasons)
             lines += ["", "Numbers to look at:", *looked]
         if self.paired:
-            lines += [
-                "",
-                "Corrections, fitted on one half and judged on the other:",
-                self.corrections.round(3).rename(columns=self.named).to_string(),
-            ]
+            lines += ["", "Corrections, fitted on one half and judged on the other:"]
+            lines.append(self.corrections.round(3).rename(columns=self.named).to_string())
         return "\n".join(lines)
 
     def to_dict(self) -> dict:
         """Return the report as plain numbers and texts, ready for `json.dumps`."""
-        found = self.pairing
+        found, trials = self.pairing, {} if self.corrections is None else self.corrections.to_dict("index")
         return {
             "pairs": self.pairs,
             "images": self.sizes[0],
@@ -176,11 +171,9 @@ class Report:
             },
             "scores": self.scores,
             "best_correction": self.best,
-            "corrections": []
-            if self.corrections is None
-            else [
+            "corrections": [
                 {"correction": name, **row, "spread": self.spread.loc[name].to_dict()}
-                for name, row in self.corrections.to_dict(orient="index").items()
+                for name, row in trials.items()
             ],
             "thresholds": {
                 per: {
@@ -237,9 +230,9 @@ def measure(
         images, texts: Arrays of n rows and d columns, at least 24 rows, row i paired with row i; or `Pairs`.
         groups: Who belongs to whom, where row i does not belong to row i; see `pairs.Pairs`. What is noticed
             there is said in the report.
-        paired: False where nobody belongs to anybody: the report says what it can without pairs. None looks
-            whether one set has k rows for each of the other's, in one of the two usual orders; else sets of
-            unequal size are taken without partners. The report says which.
+        paired: False where nobody belongs to anybody. None looks whether one set has k rows for each of the
+            other's, in one of the two usual orders; else sets of unequal size are taken without partners. The
+            report says which.
         tau: Temperature of the contrastive loss; CLIP's own is 0.01.
         false_positive_rate: The share of strangers that the thresholds may let pass.
         score: A cosine to be told about: is it high for these embeddings?
@@ -282,30 +275,16 @@ def measure(
     steps.update()
     scores = _scores(pairs)
     steps.update()
-    thresholds = _thresholds(pairs.swapped, rng, false_positive_rate)
+    limits = _thresholds(pairs.swapped, rng, false_positive_rate)
     steps.update()
     steps.close()
-    mean = spread = None
+    trials = None, None
     if total:
         trial = try_corrections(pairs, seed=seed).drop(columns="split").astype({"needs_pairs": float})
         trial = trial.groupby("correction", sort=False)
-        mean, spread = trial.mean(), trial.std().fillna(0.0)
+        trials = trial.mean(), trial.std().fillna(0.0)
     return Report(
-        pairs,
-        *rows,
-        total,
-        sizes,
-        how,
-        tau,
-        table,
-        by_chance,
-        judged,
-        scores,
-        mean,
-        spread,
-        thresholds,
-        asked,
-        names,
+        pairs, *rows, total, sizes, how, tau, table, by_chance, judged, scores, *trials, limits, asked, names
     )
 
 
@@ -435,11 +414,8 @@ def cosines(pairs: Pairs) -> dict[str, np.ndarray]:
 
 
 def _scores(pairs: Pairs) -> dict[str, dict[str, float]]:
-    return {
-        name: {
-            "mean": float(np.mean(values, dtype=float)),
-            "low": float(np.quantile(values, 0.05)),
-            "high": float(np.quantile(values, 0.95)),
-        }
-        for name, values in cosines(pairs).items()
-    }
+    found = {}
+    for name, values in cosines(pairs).items():
+        low, high = (float(np.quantile(values, share)) for share in (0.05, 0.95))
+        found[name] = {"mean": float(np.mean(values, dtype=float)), "low": low, "high": high}
+    return found

@@ -1,7 +1,4 @@
-"""The report of three modalities or more: every two of them in numbers, and the polygon of their centroids.
-
-What only two modalities have, such as corrections and thresholds, `report.measure` says of any two.
-"""
+"""The report of three modalities or more: every two of them in numbers, and their centroids' polygon."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,28 +14,16 @@ _MIN_ROWS = 4
 TABLES = {
     "modality_gap": ("Gaps", "length of the gap between the two centroids, 0 to 2", 3),
     "relative_modality_gap": (
-        "Relative gaps",
-        "0.5: a partner is as far as a stranger of its own modality",
-        3,
-    ),
+        "Relative gaps", "0.5: a partner is as far as a stranger of its own modality", 3),
     "centre_angle": ("Angles", "between the centroids, in degrees", 1),
     "matched_cosine": ("Cosine of partners", "the mean of a row and its own partner", 3),
     "stranger_cosine": (
-        "Cosine of strangers",
-        "the mean of a row and another's partner; on the diagonal: the cone",
-        3,
-    ),
+        "Cosine of strangers", "the mean of a row and another's partner; on the diagonal: the cone", 3),
     "recall_at_1": (
-        "Recall at 1",
-        "share of the row's modality that finds its partner first in the column's",
-        3,
-    ),
+        "Recall at 1", "share of the row's modality that finds its partner first in the column's", 3),
     "first_hits": (
-        "Best hit in one index",
-        "share of the row's searches whose best hit is of the column's",
-        3,
-    ),
-}
+        "Best hit in one index", "share of the row's searches whose best hit is of the column's", 3),
+}  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,20 +135,16 @@ def _matched(pairs) -> float:
 
 
 def _strangers(pairs) -> float:
-    n, x, y = len(pairs), pairs.images, pairs.texts
-    return float(
-        (n * (x.mean(axis=0, dtype=float) @ y.mean(axis=0, dtype=float)) - _matched(pairs)) / (n - 1)
-    )
+    n, (x, y) = len(pairs), (side.mean(axis=0, dtype=float) for side in (pairs.images, pairs.texts))
+    return float((n * (x @ y) - _matched(pairs)) / (n - 1))
 
 
 def _sentences(report: SeveralReport) -> list[str]:
     gaps, names = report.tables["modality_gap"], report.names
     pairs = [(a, b) for i, a in enumerate(names) for b in names[i + 1 :]]
     wide, narrow = (pick(pairs, key=lambda pair: gaps.loc[pair]) for pick in (max, min))
-    said = [f"The widest gap is that of {wide[0]} and {wide[1]}, {gaps.loc[wide]:.2f} long"]
-    if wide != narrow:
-        said[0] += f", the narrowest that of {narrow[0]} and {narrow[1]}, {gaps.loc[narrow]:.2f}"
-    said[0] += "."
+    other = f", the narrowest that of {narrow[0]} and {narrow[1]}, {gaps.loc[narrow]:.2f}" * (wide != narrow)
+    said = [f"The widest gap is that of {wide[0]} and {wide[1]}, {gaps.loc[wide]:.2f} long{other}."]
     n = report.measured
     recall = report.tables["recall_at_1"].stack().dropna()
     best, worst = recall.idxmax(), recall.idxmin()

@@ -55,23 +55,22 @@ def _draw_polygon(report):
     figure = Figure(figsize=(5, 3.6), layout="constrained")
     ax = figure.subplots()
     points, gaps = report.polygon[["x", "y"]], report.tables["modality_gap"]
+    length = {"ha": "center", "va": "center", "fontsize": 10, "bbox": {"color": "white", "pad": 1}}
     for i, first in enumerate(points.index):
         for second in points.index[i + 1 :]:
             ends = points.loc[[first, second]].to_numpy()
             ax.plot(*ends.T, color="#999999", lw=1, zorder=1)
-            ax.annotate(
-                f"{gaps.loc[first, second]:.2f}",
-                ends.mean(axis=0),
-                ha="center",
-                va="center",
-                fontsize=10,
-                bbox={"color": "white", "pad": 1},
-            )
+            ax.annotate(f"{gaps.loc[first, second]:.2f}", ends.mean(axis=0), **length)
     ax.scatter(points.x, points.y, color="#333333", zorder=2)
-    for name, (x, y) in points.iterrows():
-        ax.annotate(
-            name, (x, y), xytext=(0, 8), textcoords="offset points", ha="center", fontsize=12, weight="bold"
-        )
+    above = {
+        "xytext": (0, 8),
+        "textcoords": "offset points",
+        "ha": "center",
+        "fontsize": 12,
+        "weight": "bold",
+    }
+    for name, place in points.iterrows():
+        ax.annotate(name, tuple(place), **above)
     ax.set_aspect("equal", adjustable="datalim")
     ax.margins(0.25)
     ax.set_axis_off()
