@@ -40,8 +40,8 @@ def shift(
         groups: Who belongs to whom, where row i does not belong to row i; see `pairs.Pairs`.
 
     Raises:
-        TypeError: If the embeddings hold no floating-point numbers.
-        ValueError: If they are malformed, coincide on average, or the shift moves a row onto the origin.
+        TypeError, ValueError: If the embeddings make no sense (`mgaplib.checks`), coincide on average, or the
+            shift moves a row onto the origin.
 
     Example:
         >>> x, y = shift([[0.6, 0.8], [0.6, -0.8]], [[-0.6, 0.8], [-0.6, -0.8]], 0.5)
@@ -144,8 +144,7 @@ class Pool:
 def cross_entropies(pool: Pool, taus: np.ndarray, both_ways: tuple[bool, bool]) -> np.ndarray:
     """Return sums over queries of the cross-entropies, a row per temperature: image to text, text to image.
 
-    A query with several partners has the mean of theirs, each with all candidates in its denominator; one
-    without any is left out. A direction that is not asked for stays 0. Exact down to any temperature: where
+    As in `metrics.contrastive_loss`; a direction not asked for stays 0. Exact down to any temperature: where
     one offset for a whole block would lose a row or a column to underflow, each gets its own.
     """
     own = pool.own()
@@ -198,9 +197,8 @@ def cross_entropies(pool: Pool, taus: np.ndarray, both_ways: tuple[bool, bool]) 
 def _steps(rates: np.ndarray) -> list[tuple[int, int, list[int]]]:
     """Return in what order to take the rates, the lowest first, in what place, and of what places' product.
 
-    exp(50 c) is exp(20 c) exp(20 c) exp(10 c), and a product costs a fourth of an exp; where lower rates do
-    not add up to one, it is no product. Rounding adds up as the rates do, so there are two or three factors,
-    and never more than 16 exps in a product of products. A place is free once what it holds has been used.
+    exp(50 c) is exp(20 c) exp(20 c) exp(10 c), and a product costs a fourth of an exp. Rounding adds up, so
+    there are two or three factors, and never more than 16 exps in a product of products.
     """
     order = np.argsort(rates, kind="stable")
     rates, parts, exps = rates[order], [], []
@@ -282,12 +280,10 @@ class ShiftLandscape:
     Attributes:
         gap: The gap, d numbers; `gap_length` is its length and `direction` the unit vector.
         gram: Cosines of images (rows) and texts (columns), unshifted.
-        p: Component of each image along the direction.
-        q: Component of each text along the direction.
+        p, q: Component of each image, and of each text, along the direction.
 
     Raises:
-        TypeError: If the embeddings hold no floating-point numbers.
-        ValueError: If they are malformed, coincide on average, or an option is unknown.
+        TypeError, ValueError: If the embeddings make no sense, coincide on average, or an option is unknown.
 
     Example:
         >>> rng = np.random.default_rng(0)

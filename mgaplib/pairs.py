@@ -18,13 +18,12 @@ class Pairs:
     """Images and texts that were checked, and who belongs to whom: finite unit rows, read-only.
 
     Row i belongs to row i, or the rows of one group belong to one another: five captions and their picture,
-    three photographs and the one name they share. Every metric of pairs, the landscape, the corrections,
-    thresholds, the report and the explorer take one of these in the place of `images, texts` and check
-    nothing again; each counts any partner as right, and draws, splits and holds out whole groups.
+    three photographs and the one name they share. What takes `images, texts` takes one of these in their
+    place and checks nothing again; it counts any partner as right, and draws, splits and holds out whole
+    groups.
 
     Args:
-        images: Array or CPU tensor of n rows and d columns, one embedding a row.
-        texts: Another of m rows and d columns.
+        images, texts: Arrays or CPU tensors of n and of m rows and d columns, one embedding a row.
         groups: Who belongs to whom. None for row i with row i, unless each row of one side comes with two or
             more of the other on average: then equal rows are one, and a warning says so. A label for each of
             n aligned rows; or a label a row of each side, `(of_images, of_texts)`; or for each of m texts the
@@ -32,8 +31,7 @@ class Pairs:
             one side and group that are equal are kept once.
 
     Attributes:
-        images: The images as unit rows, float32 or float64.
-        texts: The texts as unit rows.
+        images, texts: Unit rows, float32 or float64.
         groups: None where row i belongs to row i; else each image's and each text's group, numbered from 0.
 
     Raises:
@@ -143,14 +141,7 @@ class Pairs:
     ) -> "Pairs":
         """Return two sets of which no row belongs to any of the other: what the gap and the cones need.
 
-        Args:
-            images: Array of n rows and d columns.
-            texts: Array of m rows and d columns.
-            min_rows: The fewest rows of each.
-            names: What the caller calls the two.
-
-        Raises:
-            TypeError, ValueError: If the embeddings make no sense; see `mgaplib.checks`.
+        `images` and `texts` are arrays of n and of m rows; the rest, and what is raised, is as in `of`.
         """
         both = [
             checks.embeddings(z, name, min_rows=min_rows)
@@ -281,10 +272,7 @@ def group_sums(rows: np.ndarray, codes: np.ndarray, groups: int) -> np.ndarray:
 
 
 def twins(rows: np.ndarray) -> np.ndarray:
-    """Return for each row the number of the first row that is equal to it.
-
-    Args:
-        rows: Array of n rows; a mapped one is read once.
+    """Return for each row the number of the first row that is equal to it; a mapped array is read once.
 
     Example:
         >>> twins(np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0]]))
@@ -300,8 +288,8 @@ def twins(rows: np.ndarray) -> np.ndarray:
 def noticed(images: np.ndarray, texts: np.ndarray, names=("images", "texts"), *, say: bool = True):
     """Return the groups of aligned rows if a row of one side comes with two or more of the other on average.
 
-    Five captions of a picture are often written as the picture repeated five times. A side that holds one
-    row only is a broken encoder's, and no group; a set that is there twice is none either. Else None.
+    A side that holds one row only is a broken encoder's; a set that is there twice is no group either. Else
+    None.
     """
     n = len(images)
     for side, name, other in zip((images, texts), names, reversed(names), strict=True):
@@ -373,9 +361,6 @@ def centroid(rows: np.ndarray) -> np.ndarray:
     """Return the mean row in float64: sums of a hundred rows as they are, and those added in float64.
 
     As fast as a mean in float32, and of unit rows within 1e-6 of one in float64.
-
-    Args:
-        rows: Floating array of n rows and d columns, at least one row.
 
     Example:
         >>> centroid(np.float32([[1, 0], [0, 1]]))

@@ -9,15 +9,12 @@ def initialisation_share(features) -> float:
     """Return the share of the features' variance that the random initialisation decides.
 
     The share is Var[E[h | weights]] / Var[h], both variances summed over the coordinates before one is
-    divided by the other: the mean of the coordinates' own ratios is too low where initialisations are few.
-    All initialisations saw the same inputs, so what an input does in each of them alike is no noise of their
-    means. Only the rest is, as in a two-way analysis of variance: its mean square over n is taken off. The
-    share is 0 where all initialisations are one function and 1 where each maps every input to one value; an
-    estimate can be slightly negative.
+    divided by the other. All initialisations saw the same inputs, so only what an input does not do in each
+    of them alike is noise of their means, and taken off, as in a two-way analysis of variance. 0: all are one
+    function; 1: each maps every input to one value; an estimate can be slightly negative.
 
     Args:
-        features: Floating array of shape (initialisations, inputs, coordinates), at least two of each of the
-            first two.
+        features: Array of shape (initialisations, inputs, coordinates), two or more of each of the first two.
 
     Raises:
         ValueError: If the shape is another, or no feature varies.
@@ -48,10 +45,10 @@ def describe_cones(features, components: int = 50) -> dict[str, list[float]]:
         components: How many singular values to return.
 
     Returns:
-        A dict of plain lists. `singular_values`: the largest ones of all rows together, centred. `width`:
-        for each initialisation, the root mean square distance of its rows from their mean. `distance`:
-        between every two of those means. `own`: for each initialisation, the share of its rows that are
-        nearer to the mean of its other rows than to the mean of any other initialisation.
+        A dict of plain lists. `singular_values`: the largest ones of all rows together, centred. For each
+        initialisation, `width`: the root mean square distance of its rows from their mean; `own`: the share
+        of its rows that are nearer to the mean of the others than to any other's. `distance`: between every
+        two means.
 
     Raises:
         ValueError: If the shape is another, or a row is zero.

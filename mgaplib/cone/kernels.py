@@ -36,9 +36,7 @@ def expected_product(activation: str, var_u, cov, var_v) -> np.ndarray | float:
 
     Args:
         activation: One of `ACTIVATIONS`.
-        var_u: Variance of z.
-        cov: Covariance of z and z'.
-        var_v: Variance of z'.
+        var_u, cov, var_v: Variance of z, covariance of z and z', variance of z'.
 
     Raises:
         ValueError: If the activation is unknown, a variance is not positive, or the covariance exceeds what
@@ -78,11 +76,9 @@ def next_gram(activation: str, uu, uv, vv, *, width: int = 1, bias: bool = True)
 
     Args:
         activation: One of `ACTIVATIONS`.
-        uu: Squared length of u before the layer.
-        uv: Inner product of u and v.
-        vv: Squared length of v.
-        width: The layer's width d, which sets the variance 1/d. Activations that commute with scaling (ReLU,
-            leaky ReLU, maxout, linear) do not depend on it.
+        uu, uv, vv: Squared length of u before the layer, inner product of u and v, squared length of v.
+        width: The layer's width, which activations that commute with scaling (ReLU, leaky ReLU, maxout,
+            linear) do not depend on.
         bias: Whether the layer has a bias, drawn like the weights.
 
     Example:
@@ -142,7 +138,7 @@ def sufficient_cosine(ratio: float) -> float:
     """Return 2r/(1+r^2), the cosine below which Theorem 1 says that a wide ReLU layer raises the cosine.
 
     Args:
-        ratio: Length of one input over the length of the other.
+        ratio: Length of one input over the other's.
 
     Raises:
         ValueError: If the ratio is not positive.
@@ -174,8 +170,7 @@ def crossing_cosine(ratio: float, norm: float, activation: str = "relu") -> floa
         >>> crossing_cosine(2.0, 1.0) > sufficient_cosine(2.0)
         True
 
-    Source: the infinite-width limit of Liang et al. (2022), Theorem 1.
-    Taught in chapter when_a_layer_raises.
+    Source: the infinite-width limit of Liang et al. (2022), Theorem 1. Taught in chapter when_a_layer_raises.
     """
     checks.known(activation, _PIECEWISE, "activation that commutes with scaling")
     ratio, norm = _positive(ratio, "ratio"), _positive(norm, "norm")

@@ -83,8 +83,7 @@ def mlp_layers(
 def full_mean_cosine(features) -> float:
     """Return the mean of the whole cosine matrix, its diagonal of ones included.
 
-    This is the convention of the paper's figure 2b; figure 2a, and `metrics.mean_cosine`, leave the diagonal
-    out. The mean is the squared length of the mean unit vector, so it costs O(n d).
+    This is the convention of the paper's figure 2b; figure 2a, and `metrics.mean_cosine`, leave it out.
 
     Args:
         features: Floating array of n rows.
@@ -107,16 +106,14 @@ def raise_probability(
 ) -> float:
     """Return how often a random ReLU layer raises the cosine of two inputs.
 
-    Each trial draws a layer. The pre-activations of a unit are a normal pair whose covariance is known, so
-    the pairs are drawn instead of the weights: the same law, whatever the inputs' dimension.
+    The pre-activations of a unit are a normal pair whose covariance is known, so pairs are drawn, not
+    weights.
 
     Args:
         cosine: Cosine of the inputs u and v, between -1 and 1.
-        ratio: Length of u over the length of v.
-        norm: Length of v.
+        ratio, norm: Length of u over the length of v, and length of v.
         width: Units in the layer.
-        rng: Where the layers come from.
-        trials: How many layers.
+        rng, trials: Where the layers come from, and how many.
 
     Raises:
         ValueError: If the cosine is outside [-1, 1], or ratio, norm, width or trials is not positive.
@@ -152,16 +149,14 @@ def layer_products(u, v, width: int, rng: np.random.Generator, *, law: str = "no
     Lemma 3 says that the means obey 1 + u.v <= E[z(u).z(v)] <= 2 E[relu(z(u)).relu(z(v))].
 
     Args:
-        u: One input, a vector.
-        v: Another of the same length.
+        u, v: Two inputs, vectors of one length.
         width: Units in the layer; weights and biases have variance 1/width.
         rng: Where the layers come from.
         law: "normal", "rademacher" (plus or minus one standard deviation) or "uniform".
         trials: How many layers.
 
     Raises:
-        ValueError: If the law is unknown, u and v are not two vectors of one length, or width or trials
-            is not positive.
+        ValueError: If the law is unknown, u and v are no such vectors, or width or trials is not positive.
 
     Example:
         >>> layer_products(np.ones(2), np.ones(2), 4, np.random.default_rng(0), law="uniform", trials=3).shape

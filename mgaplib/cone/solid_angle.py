@@ -31,10 +31,9 @@ def log2_cap_share(half_angle: float, d: int) -> float:
 def log2_simplex_share(cosine: float, d: int) -> float:
     """Return the base-2 logarithm of the share of the sphere covered by a regular spherical simplex.
 
-    Its d corners are unit vectors with one pairwise cosine, so that it is an arc in the plane and an
-    equilateral spherical triangle in space. The share is the chance that a normal vector has d positive
-    coordinates in the basis of the corners, and those coordinates have one negative correlation. The integral
-    for such an orthant oscillates on the real line, so it is taken on the line through its saddle point.
+    Its d corners are unit vectors with one pairwise cosine. The share is the chance that a normal vector has
+    d positive coordinates in their basis; the integral for such an orthant oscillates on the real line, so it
+    is taken on the line through its saddle point.
 
     Args:
         cosine: Cosine between any two corners, between 0 and 1 (both excluded).

@@ -9,8 +9,7 @@ def tower_layers(clip, inputs, tower: str, batch_size: int = 128) -> list[np.nda
     """Return what a tower holds of each input: before its first block, after each, and at last the embedding.
 
     Of each input it is the state of the token that the tower reads in the end, its class token or the end of
-    the text; the mean of all where it reads them all. The towers share no space before the last: their widths
-    and axes are their own, so that a gap between them means nothing there, and the cone of each does.
+    the text; the mean of all where it reads them all. The towers share no space before the last.
 
     Args:
         clip: A `models.Clip` whose tower is a transformer of open_clip's.
@@ -34,9 +33,8 @@ def tower_layers(clip, inputs, tower: str, batch_size: int = 128) -> list[np.nda
     part = model.visual if tower == "image" else model if hasattr(model, "transformer") else model.text
     blocks = getattr(getattr(part, "transformer", None), "resblocks", None)
     if blocks is None:
-        raise ValueError(
-            f"the {tower} tower of {clip.name} is no transformer of open_clip's; pass a ViT's, say"
-        )
+        what = f"the {tower} tower of {clip.name}"
+        raise ValueError(f"{what} is no transformer of open_clip's; pass a ViT's, say")
     inputs = [inputs] if isinstance(inputs, str) else inputs
     if tower == "text" and not hasattr(inputs, "argmax"):
         inputs = clip.tokenizer(list(inputs))

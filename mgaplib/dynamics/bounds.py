@@ -11,8 +11,8 @@ def conserved(beta, gamma):
     """Return what gradient flow keeps constant while the inverse temperature is exp(nu).
 
     Args:
-        beta: Inverse temperature, one number or one a time.
-        gamma: Half the distance between the modalities, as `beta`.
+        beta, gamma: Inverse temperature, and half the distance between the modalities; one number or one a
+            time.
 
     Example:
         >>> flow = gradient_flow.integrate(np.eye(3), np.eye(3), 1.0, [0.0, 1e4], gamma=0.3)
@@ -31,19 +31,18 @@ def conserved(beta, gamma):
 def closing(times, n: int, margin: float, beta: float, gamma: float) -> np.ndarray:
     """Return a lower bound of gamma at the given times, for pairs that stay matched by a margin.
 
-    The gap is at least twice gamma, so that it cannot fall faster than 1 / log(t)^2. The constants are those
-    that the proof gives, c4^2 in front and c3 c4 before t, rather than the printed c2 and c3.
+    The gap is at least twice gamma. The constants are those that the proof gives, c4^2 in front and c3 c4
+    before t, rather than the printed c2 and c3.
 
     Args:
         times: Times of at least 0.
         n: Number of pairs.
-        margin: Least margin along the flow; see `mgaplib.dynamics.gradient_flow.margin`.
-        beta: Inverse temperature at time 0.
-        gamma: Half the distance between the modalities at time 0.
+        margin: Least margin along the flow; see `gradient_flow.margin`.
+        beta, gamma: Inverse temperature, and half the distance between the modalities, at time 0.
 
     Raises:
-        ValueError: If the theorem says nothing: a margin that is not positive, beta below
-            log(4 (n - 1)) / (margin (1 - gamma^2)), or a constant c4 that is not positive.
+        ValueError: If the theorem says nothing: a margin or a constant c4 that is not positive, or beta below
+            log(4 (n - 1)) / (margin (1 - gamma^2)).
 
     Example:
         >>> closing([0.0, 1e6], n=2, margin=2.0, beta=2.0, gamma=0.3).round(4)
@@ -94,8 +93,7 @@ def closing_constants(n: int, margin: float, beta: float, gamma: float) -> tuple
 def log_mean_exp(sharpness: float, d: int) -> float:
     """Return log E exp(a <x, y>) for independent directions x and y, uniform on the unit sphere.
 
-    This is log(Gamma(d/2) (2/a)^rho I_rho(a)) with rho = d/2 - 1: from the scaled Bessel function where it
-    does not underflow, else (high dimension) from the logarithms of its series.
+    This is log(Gamma(d/2) (2/a)^rho I_rho(a)) with rho = d/2 - 1.
 
     Args:
         sharpness: The a, positive.
@@ -116,7 +114,7 @@ def log_mean_exp(sharpness: float, d: int) -> float:
         raise ValueError(f"d is {d}; directions vary in 2 dimensions or more")
     rho = d / 2 - 1
     scaled = ive(rho, sharpness)
-    if scaled > 1e-250:
+    if scaled > 1e-250:  # else, in high dimension, it underflows: from the logarithms of its series
         return float(gammaln(d / 2) + rho * np.log(2 / sharpness) + np.log(scaled) + sharpness)
     k = np.arange(int(sharpness) + 60)  # the terms fall at least fourfold from k = sharpness on
     terms = 2 * k * np.log(sharpness / 2) - gammaln(k + 1) - gammaln(d / 2 + k) + gammaln(d / 2)
@@ -143,8 +141,7 @@ def opening(n: float, d: int, beta: float, gamma: float, delta: float = 0.05) ->
     Args:
         n: Number of pairs; `np.inf` gives the limit.
         d: Dimension of the embeddings, without their gamma.
-        beta: Inverse temperature.
-        gamma: Half the distance between the modalities.
+        beta, gamma: Inverse temperature, and half the distance between the modalities.
         delta: With what probability the bound may fail.
 
     Raises:
@@ -177,10 +174,8 @@ def opening_rates(images, texts, beta: float, gamma: float) -> tuple[float, floa
     They differ, since the centroids of the rows move as well, which the theorem's proof leaves out.
 
     Args:
-        images: Array of n rows and d columns, without their gamma.
-        texts: Array of the same shape.
-        beta: Inverse temperature.
-        gamma: Half the distance between the modalities.
+        images, texts: Arrays of n rows and d columns, without their gamma.
+        beta, gamma: Inverse temperature, and half the distance between the modalities.
 
     Raises:
         TypeError, ValueError: If the embeddings make no sense, or beta or gamma makes no sense.

@@ -1,8 +1,7 @@
 """Contrastive training of free points, step by step: pairs on the sphere that are their own parameters.
 
-No network, no data, and nothing but numpy: a run of thousands of steps takes a moment, so that one knob of
-training can be turned at a time. `widgets.DynamicsExplorer` does the same in the browser, number for number.
-For that the randomness is our own, `Draws`: numpy's generators have no twin in JavaScript.
+No network, no data: a run of thousands of steps takes a moment, so that one knob of training can be turned at
+a time. `widgets.DynamicsExplorer` does the same in the browser, number for number, by the same `Draws`.
 """
 
 import math
@@ -83,8 +82,7 @@ def _mix(words: np.ndarray) -> np.ndarray:
 class Draws:
     """Random numbers that Python and JavaScript draw alike: scrambled counters, as splitmix32's.
 
-    The k-th number depends on the seed, the purpose and k alone. So numpy draws many at once where JavaScript
-    draws them one by one, in 32-bit integers, which both have exactly; and two runs that differ in one knob
+    The k-th number depends on the seed, the purpose and k alone, so that two runs that differ in one knob
     share the numbers of all other purposes. For simulation, not for secrets.
 
     Args:
@@ -125,8 +123,7 @@ class Setting:
     """The knobs of a training of free points; each is checked, and the error names it and the cure.
 
     Attributes:
-        n: Number of pairs, at least 2.
-        d: Dimension, at least 2; 3 for parallel modalities.
+        n, d: Number of pairs and dimension, at least 2; 3 dimensions for parallel modalities.
         model: "free": every point moves by itself, under Adam. "parallel": images and texts differ by one
             coordinate, gamma, which is learned with them by plain gradient descent: the theorems' model, with
             a time of `lr` a step.
@@ -134,13 +131,12 @@ class Setting:
         gap: About how far apart "apart" starts; twice gamma for parallel modalities.
         temperature: "fixed", "annealed" (from tau to `tau_end`, geometrically, over the horizon), a key of
             `LEARNED` or of `SCHEDULED` (which set tau themselves).
-        tau: Temperature at the start, .005 to 1; from .01 on where it is learned.
-        tau_end: Where annealing ends.
+        tau, tau_end: Temperature at the start, .005 to 1, from .01 on where it is learned; where annealing
+            ends.
         horizon: Number of steps that annealing and schedules take.
-        swap: One of `SWAPS`.
-        swap_share: Share of the steps that swap.
-        wrong: Share of the images whose caption is another one's.
-        redrawn: Whether wrong captions are drawn anew at every step, rather than once.
+        swap, swap_share: One of `SWAPS`, and the share of the steps that swap.
+        wrong, redrawn: Share of the images whose caption is another one's, and whether it is drawn anew at
+            every step.
         loss: One of `LOSSES`. SigLIP's bias is learned at the temperature's rate, from -10.
         lr: Learning rate of the points; of all parameters of parallel modalities.
         tau_lr: Adam's learning rate of the temperature.

@@ -73,10 +73,8 @@ class Flow:
 
     Attributes:
         times: The T times.
-        images: Array of T, n and d: the unit-length rows h of the images, without their gamma.
-        texts: Array of the same shape.
-        beta: Inverse temperature at each time.
-        gamma: Half the distance that parallel modalities keep, at each time.
+        images, texts: Arrays of T, n and d: the unit-length rows h, without their gamma.
+        beta, gamma: Inverse temperature, and half the distance that parallel modalities keep, at each time.
 
     Taught in chapter gradient_flow.
     """
@@ -171,10 +169,8 @@ def velocities(images, texts, beta: float, gamma: float = 0.0) -> tuple[np.ndarr
     """Return how fast the images, the texts and log gamma move under gradient flow.
 
     Args:
-        images: Array of n unit-length rows and d columns, without their gamma.
-        texts: Array of the same shape.
-        beta: Inverse temperature.
-        gamma: Half the distance that parallel modalities keep.
+        images, texts: Arrays of n unit-length rows and d columns, without their gamma.
+        beta, gamma: Inverse temperature, and half the distance that parallel modalities keep.
 
     Raises:
         TypeError, ValueError: If the embeddings make no sense, or beta or gamma makes no sense.
@@ -220,8 +216,7 @@ def integrate(
     where the flow becomes stiff.
 
     Args:
-        images: Array of n rows and d columns at time 0, without their gamma.
-        texts: Array of the same shape.
+        images, texts: Arrays of n rows and d columns at time 0, without their gamma.
         tau: Temperature at time 0.
         times: Increasing times of at least 0 to report.
         gamma: Half the distance between the modalities at time 0, from 0 to below 1.
@@ -230,8 +225,7 @@ def integrate(
         tolerance: Relative tolerance of the integrator.
 
     Raises:
-        TypeError: If the embeddings hold no floating-point numbers.
-        ValueError: If an argument makes no sense.
+        TypeError, ValueError: If the embeddings (`mgaplib.checks`) or an argument make no sense.
         RuntimeError: If the integration fails, or gamma reaches 1, where the model ends.
 
     Example:
@@ -281,8 +275,7 @@ def integrate_pair(
 
     Args:
         times: Increasing times of at least 0.
-        beta: Inverse temperature at time 0.
-        gamma: Half the distance between the modalities at time 0, above 0 and below 1.
+        beta, gamma: Inverse temperature, and half the distance between the modalities, 0 to 1, at time 0.
         parametrisation: How beta follows from what is learned: a key of `PARAMETRISATIONS`.
         end_beta: With "fixed": beta is scheduled, linearly in time, to reach this at the last time.
 

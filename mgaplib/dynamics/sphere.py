@@ -10,8 +10,8 @@ def points(polar, azimuth) -> np.ndarray:
     """Return unit vectors of three-dimensional space, one a row.
 
     Args:
-        polar: Angle from the north pole in degrees: one number, or one a point.
-        azimuth: Angle along the equator in degrees, as `polar`.
+        polar, azimuth: Angle from the north pole, and along the equator, in degrees: one number or one a
+            point.
 
     Raises:
         ValueError: If an angle is not finite.
@@ -78,8 +78,7 @@ def nine_pairs(height: float, *, mismatched: bool = True) -> tuple[np.ndarray, n
         >>> images.mean(axis=0)[2] - texts.mean(axis=0)[2]
         np.float64(1.0)
 
-    Source: the released notebook `mismatched_simulation` of Liang et al. 2022, which the paper does not show.
-    Taught in chapter mismatched_pairs.
+    Source: Liang et al. 2022, the notebook `mismatched_simulation`. Taught in chapter mismatched_pairs.
     """
     height = checks.within(height, "height", -1, 1, "the unit sphere lies between -1 and 1")
     azimuth = np.array([0, 180, 90, 270, 45, -45, 135, 225, 1.53 * 180])
@@ -106,6 +105,5 @@ def loss_curve(pairs, positions, tau: float) -> np.ndarray:
     Source: Liang et al. 2022, Figure 3 (f, g). Taught in chapter mismatched_pairs.
     """
     # At a pole all texts are one point; that row i belongs to row i is known all the same.
-    return np.array(
-        [metrics.contrastive_loss(Pairs.of(*pairs(position)), None, tau) for position in positions]
-    )
+    found = [metrics.contrastive_loss(Pairs.of(*pairs(position)), None, tau) for position in positions]
+    return np.array(found)

@@ -20,19 +20,13 @@ N = 100  #: Pairs, or triplets, in each of the sets.
 #: What the sets are, and whose their captions and pictures are.
 DATASETS = {
     "coco": ("100 pictures of MSCOCO val2017 and the first caption of each", "captions: MSCOCO, CC BY 4.0"),
-    "diffusiondb": (
-        "100 prompts of DiffusionDB and what Stable Diffusion drew",
-        "prompts and pictures: DiffusionDB, CC0",
-    ),
-    "audioset": (
-        "100 animal sounds of AudioSet, their labels and their videos' thumbnails",
-        "labels: AudioSet, CC BY 4.0",
-    ),
-}
-_FOLDERS = {
-    name: f"{start}_size-100"
-    for name, start in zip(DATASETS, ("MSCOCO-Val", "DiffusionDB", "Triplet"), strict=True)
-}
+    "diffusiondb": ("100 prompts of DiffusionDB and what Stable Diffusion drew",
+                    "prompts and pictures: DiffusionDB, CC0"),
+    "audioset": ("100 animal sounds of AudioSet, their labels and their videos' thumbnails",
+                 "labels: AudioSet, CC BY 4.0"),
+}  # fmt: skip
+_STARTS = {"coco": "MSCOCO-Val", "diffusiondb": "DiffusionDB", "audioset": "Triplet"}
+_FOLDERS = {name: f"{start}_size-100" for name, start in _STARTS.items()}
 _ABLATION = "MSCOCO-Val_size-100_CLOOB_ablation"
 # The files of CLIP, CyCLIP, CLOOB and CLOOB-LAION on coco hold the same pairs in another order than the
 # captions and the other thirteen. This one was found by matching the four's cosines to the others': caption
@@ -58,8 +52,8 @@ class Model:
         tower: The image encoder.
         data: What it was trained on.
         epochs: For how many epochs; None where we found no word of it.
-        sharpness: The inverse temperature 1/tau at the end of training: the one at which the loss comes out
-            that its publishers stored, or the one of their code; None where neither says.
+        sharpness: 1/tau at the end of training: the one that gives the loss that its publishers stored, or
+            the one of their code; None where neither says.
         dataset: The set of pairs, a key of `DATASETS`.
         modalities: What the blocks of the matrix are, in their order.
         licence: Of the matrix, and of what was embedded.
@@ -107,11 +101,9 @@ def _all_models() -> dict[Model, str]:
     found[model] = f"{_FOLDERS['audioset']}/similarities/ImageBind.csv"
     learned = {"cc31": 59.80, "cc128": 62.22, "yfcc28": 57.59}
     for start, loss, retrieval in (
-        ("clip", "InfoNCE", False),
-        ("clip_infoLOOB", "InfoLOOB", False),
-        ("cloob_infoNCE", "InfoNCE", True),
-        ("cloob", "InfoLOOB", True),
-    ):
+        ("clip", "InfoNCE", False), ("clip_infoLOOB", "InfoLOOB", False),
+        ("cloob_infoNCE", "InfoNCE", True), ("cloob", "InfoLOOB", True),
+    ):  # fmt: skip
         for run, data, epochs in (("cc31", "CC 3M", 31), ("cc128", "CC 3M", 128), ("yfcc28", "YFCC 15M", 28)):
             trained = f"{data.split()[0]}{epochs}"
             name = "-".join([loss.lower(), *(["hopfield"] if retrieval else []), run])
@@ -148,7 +140,7 @@ class Cosines:
 
     @property
     def images(self) -> np.ndarray:
-        """The images' rows, where the first modality is the image."""
+        """The images' rows."""
         return self.embeddings["image"]
 
     @property
@@ -183,9 +175,9 @@ def models():
 def load(name: str) -> Cosines:
     """Return one model's published cosines, checked, and embeddings that have them.
 
-    The file is read from the folder that the environment variable MGAPLIB_DATA names, else from the cache,
-    else downloaded; its SHA-256 is checked each time. Where none can be reached, embeddings that were drawn,
-    with a gap of any size, take their place, and a line of output says so.
+    The file is read from the folder that MGAPLIB_DATA names, else from the cache, else downloaded; its
+    SHA-256 is checked. Where none can be reached, drawn embeddings take their place, and a line of output
+    says so.
 
     Args:
         name: A name of `models()`, such as clip/coco.
@@ -253,11 +245,7 @@ def captions(dataset: str) -> list[str]:
 def picture(number: int):
     """Return a picture of diffusiondb as a PIL image, 0 to 99 in the order of its captions; or None.
 
-    None where it cannot be had. The pictures are as Stable Diffusion drew them, most of them 512 x 512; those
-    that DiffusionDB found indecent are blurred by its authors.
-
-    Args:
-        number: The pair's number.
+    None where it cannot be had. What DiffusionDB found indecent is blurred by its authors.
 
     Raises:
         ValueError: If there is no such pair, or the file holds no picture.

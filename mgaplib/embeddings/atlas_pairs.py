@@ -69,8 +69,7 @@ class Measured(NamedTuple):
 def measure(models: Mapping[str, Cosines], sharpness: Mapping[str, float], draws: int = 2000) -> Measured:
     """Measure models over their pairs, and over draws of the pairs with replacement, the same for all.
 
-    A pair that is drawn twice must not meet itself. So recall, ranks and losses draw the queries and keep the
-    pool, and the gap takes means over two different pairs.
+    Recall, ranks and losses draw the queries and keep the pool; the gap takes means over two different pairs.
 
     Example:
         >>> measure({}, {}).plain.empty
@@ -80,13 +79,10 @@ def measure(models: Mapping[str, Cosines], sharpness: Mapping[str, float], draws
     """
     counts = np.random.default_rng(0).multinomial(N, np.ones(N) / N, size=draws)
     parts = {name: each_pair(m.images, m.texts, sharpness[name]) for name, m in models.items()}
-    drawn = {
-        name: {
-            "gap": drawn_gaps(m.gram, counts),
-            **dict(zip(COLUMNS, parts[name] @ counts.T / N, strict=True)),
-        }
-        for name, m in models.items()
-    }
+    drawn = {}
+    for name, m in models.items():
+        columns = dict(zip(COLUMNS, parts[name] @ counts.T / N, strict=True))
+        drawn[name] = {"gap": drawn_gaps(m.gram, counts), **columns}
     plain = pd.DataFrame({name: part.mean(axis=1) for name, part in parts.items()}, index=COLUMNS).T
     gaps = {name: metrics.modality_gap(m.images, m.texts) for name, m in models.items()}
     plain.insert(0, "gap", pd.Series(gaps, dtype=float))

@@ -81,10 +81,8 @@ def read_pairs(
     """
     x, y = _both(str(images)) if texts is None else map(read_embeddings, (images, texts))
     if x.shape[aligned ^ 1 :] != y.shape[aligned ^ 1 :]:
-        raise ValueError(
-            f"{images} has shape {x.shape} and {texts or images} {y.shape}; row i of one is paired with "
-            "row i of the other, so pass as many rows and columns of each"
-        )
+        cure = "row i of one is paired with row i of the other, so pass as many rows and columns of each"
+        raise ValueError(f"{images} has shape {x.shape} and {texts or images} {y.shape}; {cure}")
     return x, y
 
 
@@ -148,13 +146,11 @@ def _both(file: str) -> list[np.ndarray]:
     try:
         found = sides(list(arrays))
     except ValueError:  # numbers of the pictures, say, lie beside their embeddings
-        tables = {
-            name: read for name, read in arrays.items() if (a := read()).ndim == 2 and a.dtype.kind == "f"
-        }
+        tables = [name for name, read in arrays.items() if (a := read()).ndim == 2 and a.dtype.kind == "f"]
         try:
-            found = sides(list(tables))
+            found = sides(tables)
         except ValueError as error:
-            first, second = (list(tables) + list(arrays))[:2]
+            first, second = (tables + list(arrays))[:2]
             raise ValueError(f"{file}: {error}; name both, as in {file}::{first} {file}::{second}") from error
     return [_checked(file, arrays, name) for name in found]
 
@@ -175,9 +171,8 @@ def _arrays(path: Path) -> dict[str, Callable[[], np.ndarray]]:
         near = sorted(p.name for p in path.parent.glob(f"*{path.suffix}"))[:5] if path.parent.is_dir() else []
         if str(path).startswith(("http:", "https:", "s3:", "gs:", "hf:")):
             raise FileNotFoundError(f"{path} is an address; download the file first")
-        raise FileNotFoundError(
-            f"there is no file {str(path)!r}" + (f"; its folder has {', '.join(near)}" if near else "")
-        )
+        beside = f"; its folder has {', '.join(near)}" if near else ""
+        raise FileNotFoundError(f"there is no file {str(path)!r}{beside}")
     begins, read = _READERS[suffix]
     with (gzip.open if packed else open)(path, "rb") as file:
         start = _guarded(path, lambda: file.read(64))
@@ -197,9 +192,8 @@ def _guarded(path: Path, read: Callable):
     try:
         return read()
     except ImportError as error:
-        raise ImportError(
-            f"{path.suffix} files need {error.name}; install it with pip install mgaplib[files]"
-        ) from error
+        cure = "install it with pip install mgaplib[files]"
+        raise ImportError(f"{path.suffix} files need {error.name}; {cure}") from error
     except Exception as error:  # a damaged file may fail anywhere in its format's reader
         if isinstance(error, MemoryError):
             raise MemoryError(f"{path} does not fit into memory; save it as .npy, which is mapped") from error

@@ -24,10 +24,8 @@ class Folder(NamedTuple):
     """A folder's embedded pairs.
 
     Args:
-        images: Array of n rows; a picture with several captions has as many rows.
-        texts: Array of the same shape.
-        captions: The n captions.
-        thumbnails: The n pictures, small.
+        images, texts: Arrays of n rows; a picture with several captions has as many rows.
+        captions, thumbnails: The n captions, and the n pictures, small.
         tau: The encoder's temperature; CLIP's 0.01 where it says none.
         groups: For each pair what the table's column `group` says, else the picture's file name.
         too_long: How many captions are longer than the model reads; the rest of them is not seen.
@@ -115,11 +113,8 @@ def read_captions(folder: str | Path) -> tuple[list[str], list[str]]:
 
     The captions are in a table, `captions.csv` for instance or another of `TABLES`, with a column for the
     file name and one for the caption; or in Flickr's own list; or, without a table, beside each picture in a
-    text file of the same name. A picture may have several captions: then its name comes several times. The
-    pictures lie in the folder or in one below it.
-
-    Args:
-        folder: Holds the pictures and the captions.
+    text file of the same name. A picture may have several captions. The pictures lie in the folder or in one
+    below it.
 
     Raises:
         FileNotFoundError: If the folder, the captions or a picture is missing.
@@ -171,9 +166,8 @@ def _side_by_side(folder: Path) -> dict[int, tuple[str, str, str]]:
             "beside each picture, 0001.txt beside 0001.jpg"
         )
     if alone:
-        raise FileNotFoundError(
-            f"{folder} lacks {len(alone)} captions: {alone[0].with_suffix('.txt').name} for one"
-        )
+        one = alone[0].with_suffix(".txt").name
+        raise FileNotFoundError(f"{folder} lacks {len(alone)} captions: {one} for one")
     return {
         row: (str(path.relative_to(folder)), " ".join(_text(text).split()), str(path))
         for row, (path, text) in enumerate(beside.items())
@@ -217,9 +211,8 @@ def _json_cells(lines: str, table: Path) -> tuple[dict[int, list[str]], list[str
             names = names or list(found)
             cells[line] = ["" if found[name] is None else str(found[name]) for name in names]
         except (ValueError, TypeError, KeyError) as error:
-            raise ValueError(
-                f"line {line} of {table} is no JSON object with {', '.join(names) or 'names'}"
-            ) from error
+            with_what = ", ".join(names) or "names"
+            raise ValueError(f"line {line} of {table} is no JSON object with {with_what}") from error
     return cells, names
 
 
@@ -246,9 +239,8 @@ def _csv_cells(lines: str, table: Path) -> tuple[dict[int, list[str]], list[str]
             if row:
                 cells[line] = row
     except csv.Error as error:
-        raise ValueError(
-            f"line {line + 1} of {table} is no CSV: {error}; a quoted cell ends in a quotation mark"
-        ) from error
+        why = f"{error}; a quoted cell ends in a quotation mark"
+        raise ValueError(f"line {line + 1} of {table} is no CSV: {why}") from error
     header = next(iter(cells), None)
     if header is None:
         return {}, []

@@ -80,10 +80,9 @@ class Embeddings:
 def load_embeddings(name: str, trained: bool = True) -> Embeddings:
     """Return the published embeddings of one model, as float32 and with their rows as they were published.
 
-    The file is read from the folder that the environment variable MGAPLIB_DATA names, else from the cache
-    (MGAPLIB_CACHE, or the user's own cache folder), else downloaded; its SHA-256 is checked each time. Where
-    none can be reached, the book's own MiniCLIP takes its place, or drawn embeddings where torch is not
-    installed, and a line of output says so.
+    The file is read from the folder that MGAPLIB_DATA names, else from the cache (MGAPLIB_CACHE, or the
+    user's own), else downloaded; its SHA-256 is checked. Where none can be reached, the book's own MiniCLIP
+    takes its place, or drawn embeddings where torch is not installed, and a line of output says so.
 
     Args:
         name: clip, convirt, videoclip or clasp.
@@ -147,9 +146,8 @@ def drawn(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return drawn embeddings of the published ones' shape: two cones whose axes are a gap apart.
 
-    A row is a common direction, plus or minus half the gap, plus content: shared by the pair where the model
-    is trained, its own where it is not. The variances are CLIP's, rounded; another gap, up to 1.4, has the
-    common direction make room for it.
+    A row is a common direction, plus or minus half the gap, up to 1.4, plus content, which pairs share where
+    the model is trained. The variances are CLIP's, rounded.
     """
     common, half_gap, shared, own = (0.34, 0.18, 0.15, 0.33) if trained else (0.35, 0.32, 0.0, 0.33)
     if gap is not None:
@@ -160,9 +158,8 @@ def drawn(
     basis = np.linalg.qr(rng.standard_normal((d, 102)))[0].T
     axis = [np.sqrt(common) * basis[0] + sign * np.sqrt(half_gap) * basis[1] for sign in (1, -1)]
     content = [rng.standard_normal((n, 100)) / 10 for _ in range(3)]
-    rows = [
-        a + (np.sqrt(shared) * content[2] + np.sqrt(own) * c) @ basis[2:]
-        for a, c in zip(axis, content[:2], strict=True)
-    ]
-    images, texts = [(r / np.linalg.norm(r, axis=1, keepdims=True)).astype(np.float32) for r in rows]
-    return images, texts
+    sides = []
+    for a, c in zip(axis, content[:2], strict=True):
+        rows = a + (np.sqrt(shared) * content[2] + np.sqrt(own) * c) @ basis[2:]
+        sides.append((rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32))
+    return tuple(sides)

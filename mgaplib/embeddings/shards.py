@@ -16,9 +16,6 @@ def find_shards(folder: str | Path) -> list[tuple[str, str]]:
     `text_emb` (as clip-retrieval writes them), and `*.parquet` with columns such as `image_embedding` and
     `text_embedding`, where both are the same file.
 
-    Args:
-        folder: Where the shards lie.
-
     Raises:
         FileNotFoundError: If the folder does not exist or holds no shards.
         ValueError: If a shard of one modality has no partner.
@@ -68,8 +65,7 @@ def measure_shard(shard: tuple[str, str], tau: float | None = None, block_size: 
 
     Args:
         shard: The file of the images and the file of the texts, as `find_shards` gives them.
-        tau: Temperature of the contrastive loss over batches; None leaves it out.
-        block_size: Pairs in such a batch.
+        tau, block_size: As in `metrics.GapAccumulator`.
 
     Raises:
         ValueError: If a file is no plain array of embeddings, is truncated, or lacks a column; it is named.

@@ -27,9 +27,6 @@ _VECTOR = re.compile(r"\s*(?:\w+\()?\[\s*[-+.\d]")  # a list of numbers that was
 def sides(names: list[str]) -> list[str]:
     """Return which two of some names are those of the two modalities, pictures before texts.
 
-    Args:
-        names: Of arrays or columns, such as `image_features` and `txt_emb`.
-
     Raises:
         ValueError: If they name not two modalities, or one of them twice.
 
@@ -146,12 +143,7 @@ def _of_series(values, name: str) -> np.ndarray:
 def matrix(column, name: str) -> np.ndarray:
     """Return a column of Arrow's, of lists or tensors, as a matrix, without a Python object for each row.
 
-    Args:
-        column: An array or a chunked array.
-        name: Its name, for the error.
-
-    Raises:
-        ValueError: If it has no rows, a row is missing, or one is of another length; the row is named.
+    A ValueError if it has no rows, a row is missing, or one is of another length; the row is named.
     """
     import pyarrow.compute as pc
 

@@ -19,9 +19,8 @@ def require(path: str | Path) -> str:
         call = f"transformers.AutoModel.from_pretrained({path!r})"
         if Path(path, "open_clip_config.json").is_file():
             call = f"load_clip({'local-dir:' + path!r})"
-        raise IsADirectoryError(
-            f"{path!r} is a folder, no checkpoint; such as Hugging Face's is read by {call}"
-        )
+        cure = f"such as Hugging Face's is read by {call}"
+        raise IsADirectoryError(f"{path!r} is a folder, no checkpoint; {cure}")
     if not Path(path).is_file():
         raise FileNotFoundError(f"there is no checkpoint {path!r}")
     return path
@@ -58,9 +57,8 @@ def _unreadable(path: str, error: str) -> str:
     strange = re.search(r"GLOBAL ([\w.]+) was not an allowed", error)
     return (
         f"{path!r} cannot be read: it is truncated, or holds more than plain weights"
-        + (f" ({strange[1]})" if strange else "")
-        + ", and nothing else is ever loaded; where it was made, save those alone: "
-        "torch.save(model.state_dict(), 'weights.pt')"
+        f"{f' ({strange[1]})' if strange else ''}, and nothing else is ever loaded; where it was made, save "
+        "those alone: torch.save(model.state_dict(), 'weights.pt')"
     )
 
 

@@ -78,7 +78,6 @@ class Clip:
         Args:
             images: Pictures as `pixels` takes them.
             batch_size: Pictures encoded at a time.
-            normalize: Whether to scale each embedding to unit length.
         """
         return self._encode(images, batch_size, self.pixels, self.model.encode_image, normalize, "images")
 
@@ -87,7 +86,7 @@ class Clip:
 
         Args:
             texts: A list of strings, one string, or a tensor of token ids (n, context).
-            batch_size, normalize: As in `encode_images`.
+            batch_size: Texts encoded at a time.
         """
         texts = [texts] if isinstance(texts, str) else texts
 

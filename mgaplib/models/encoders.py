@@ -51,9 +51,8 @@ def load_encoder(name: str, pretrained: str | Path | None = None, device=None) -
     if not colon or library not in ("transformers", "sentence-transformers"):
         return load_clip(name, pretrained, device=device)
     if pretrained is not None:
-        raise ValueError(
-            f"{name} comes with its weights; leave pretrained out, which is for open_clip's models"
-        )
+        cure = "leave pretrained out, which is for open_clip's models"
+        raise ValueError(f"{name} comes with its weights; {cure}")
     device = str(device or _best_device())
     try:
         if library == "sentence-transformers":
@@ -64,9 +63,8 @@ def load_encoder(name: str, pretrained: str | Path | None = None, device=None) -
 
         model, processor = AutoModel.from_pretrained(place), AutoProcessor.from_pretrained(place)
     except ImportError as error:
-        raise ImportError(
-            f"{library}:... needs {library}: pip install mgaplib[encoders] ({error})"
-        ) from error
+        install = "pip install mgaplib[encoders]"
+        raise ImportError(f"{library}:... needs {library}: {install} ({error})") from error
     return TransformersEncoder(model.to(device), processor, place)
 
 
@@ -107,10 +105,8 @@ class TransformersEncoder:
         """Return one embedding a picture, float32, of unit length unless `normalize` is False.
 
         Args:
-            images: PIL images, or an array (n, height, width, 3) or grey (n, height, width), as uint8 or as
-                floats in [0, 1].
-            batch_size: Pictures encoded at a time.
-            normalize: Whether to scale each embedding to unit length.
+            images: PIL images, or an array, as `Clip.pixels` takes them.
+            batch_size, normalize: As in `Clip.encode_images`.
         """
         return self._encode("image", images, batch_size, normalize, lambda part: {"images": _pictures(part)})
 
@@ -120,7 +116,7 @@ class TransformersEncoder:
         padding = "max_length" if self.model.config.model_type.startswith("siglip") else True
         options = {"padding": padding, "truncation": True, "max_length": self._context}
         return self._encode(
-            "text", _listed(texts), batch_size, normalize, lambda part: {"text": list(part), **options}
+            "text", _listed(texts), batch_size, normalize, lambda p: {"text": list(p), **options}
         )
 
     def encode_audio(self, waves, rate: int, batch_size: int = 16, normalize: bool = True) -> np.ndarray:
@@ -196,9 +192,8 @@ class SentenceEncoder:
         self.model, self.name = model, name or type(model).__name__
 
     def __repr__(self) -> str:
-        return (
-            f"SentenceEncoder({self.name!r}, {' and '.join(self.model.modalities)}, on {self.model.device})"
-        )
+        modalities = " and ".join(self.model.modalities)
+        return f"SentenceEncoder({self.name!r}, {modalities}, on {self.model.device})"
 
     def encode_images(self, images, batch_size: int = 64, normalize: bool = True) -> np.ndarray:
         """Return one embedding a picture; the arguments are those of `TransformersEncoder.encode_images`."""

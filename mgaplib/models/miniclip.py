@@ -15,8 +15,7 @@ from mgaplib.worlds import shapeworld
 class WordTokenizer:
     """One token a word, for worlds with a vocabulary of a hundred words.
 
-    Ids are as CLIP's text tower wants them: 0 pads, and the end-of-text id is the largest, for the tower
-    reads its output where the id is largest.
+    0 pads, and the end-of-text id is the largest: CLIP's text tower reads its output there.
 
     Args:
         words: The vocabulary; its order gives the ids.

@@ -1,8 +1,8 @@
 """The one place that imports open_clip, after torchvision has been made importable.
 
-The registry's torchvision is linked to CUDA. Beside a CPU build of torch its compiled operators do not load,
-and its import stops at "operator torchvision::nms does not exist", although the transforms and datasets that
-we use need none of them. Declaring the two operators, without an implementation, lets the import pass.
+The registry's torchvision is linked to CUDA. Beside a CPU build of torch its import stops at "operator
+torchvision::nms does not exist". Declaring its two operators, without an implementation, lets it pass: the
+transforms and datasets that we use need none.
 """
 
 import importlib

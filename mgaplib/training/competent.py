@@ -56,8 +56,8 @@ _MADE_BY = ("training/competent", "training/loop", "training/config", "models/cl
 def competent_miniclip(seed: int = 0, world: str = "shapes") -> Clip:
     """Return a trained MiniCLIP, from the cache where it is there, trained on the spot where it is not.
 
-    The cache is the folder that MGAPLIB_CACHE names, else the user's own. Two processes that ask at once
-    train it once: the second waits. A change of the code that makes it makes another.
+    The cache is the folder that MGAPLIB_CACHE names, else the user's own. Of two processes that ask at once
+    the second waits. A change of the code that makes it makes another.
 
     Args:
         seed: Seed of the pairs, the weights and the order of training.

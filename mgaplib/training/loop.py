@@ -37,8 +37,8 @@ def train(
 ) -> History:
     """Train a model in place and return what was recorded.
 
-    The same model, data and configuration give the same run. In a process group of torch.distributed each
-    process takes its share of every batch, and the features are gathered as open_clip gathers them.
+    The same arguments give the same run. In a process group of torch.distributed each process takes its share
+    of every batch, and the features are gathered as open_clip gathers them.
 
     Args:
         model: An open_clip module, for instance of `mgaplib.models.mini_clip`.
@@ -120,10 +120,6 @@ def train(
 def parameter_groups(model: torch.nn.Module, config: TrainConfig) -> list[dict]:
     """Return AdamW's groups as open_clip makes them: weight decay on matrices only.
 
-    Args:
-        model: The model.
-        config: Its learning rate and weight decay are used.
-
     Example:
         >>> from mgaplib import models
         >>> [group["weight_decay"] for group in parameter_groups(models.mini_clip(), TrainConfig())]
@@ -155,8 +151,7 @@ def save_checkpoint(
     Args:
         path: The file; `mgaplib.models.load_clip` reads it, by itself where the model is a MiniCLIP.
         model: The model.
-        step: Optimiser steps done.
-        epoch: Passes over the data done.
+        step, epoch: Optimiser steps, and passes over the data, done.
         optimizer: The optimiser, to go on from here.
         loss: The loss; its state is kept where it is a module, such as the calls that a `SwappedLoss` counts.
         records: The run's records so far.

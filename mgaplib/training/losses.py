@@ -90,7 +90,7 @@ def in_modal_term(images: torch.Tensor, texts: torch.Tensor) -> torch.Tensor:
         >>> in_modal_term(torch.eye(2), torch.tensor([[1.0, 0.0], [1.0, 0.0]]))
         tensor(1.)
 
-    Source: Goel et al. 2022 (CyCLIP), the in-modal consistency. Taught in chapter explanations.
+    Source: Goel et al. 2022 (CyCLIP). Taught in chapter explanations.
     """
     _check_rows(images=images, texts=texts)
     return (images @ images.T - texts @ texts.T).pow(2).sum() / len(images)
@@ -111,7 +111,7 @@ def cross_modal_term(images: torch.Tensor, texts: torch.Tensor) -> torch.Tensor:
         >>> cross_modal_term(torch.eye(2), torch.tensor([[1.0, 0.0], [1.0, 0.0]]))
         tensor(1.)
 
-    Source: Goel et al. 2022 (CyCLIP), the cross-modal consistency. Taught in chapter explanations.
+    Source: Goel et al. 2022 (CyCLIP). Taught in chapter explanations.
     """
     _check_rows(images=images, texts=texts)
     across = images @ texts.T
@@ -152,17 +152,14 @@ def _log_mean_weight(cosines: torch.Tensor, t: float) -> torch.Tensor:
 class SpreadLoss(torch.nn.Module):
     """A contrastive loss plus terms of the embeddings' geometry, each with its weight.
 
-    It has the signature of the loss that it wraps, so it takes the place of `open_clip.ClipLoss` in any
-    training loop. The terms see the process's own share of the batch. With `output_dict=True` each term has
-    its own entry, and open_clip's loop adds them up.
+    It has the signature of the loss that it wraps. The terms see the process's own share of the batch. With
+    `output_dict=True` each term has its own entry, and open_clip's loop adds them up.
 
     Args:
         loss: The loss to call, such as `open_clip.ClipLoss()`.
-        alignment: Weight of `alignment_term`.
+        alignment, cross_uniformity: Weight of `alignment_term`, of `cross_uniformity_term`.
         uniformity: Weight of `uniformity_term`, the mean of both modalities.
-        cross_uniformity: Weight of `cross_uniformity_term`.
-        in_modal: Weight of `in_modal_term`.
-        cross_modal: Weight of `cross_modal_term`; CyCLIP takes 0.25 for both consistencies.
+        in_modal, cross_modal: Weight of `in_modal_term`, of `cross_modal_term`; CyCLIP takes 0.25 for both.
 
     Raises:
         ValueError: If a weight is negative or not finite.
@@ -189,12 +186,9 @@ class SpreadLoss(torch.nn.Module):
         super().__init__()
         self.loss = loss
         self.weights = {
-            "alignment": alignment,
-            "uniformity": uniformity,
-            "cross_uniformity": cross_uniformity,
-            "in_modal": in_modal,
-            "cross_modal": cross_modal,
-        }
+            "alignment": alignment, "uniformity": uniformity, "cross_uniformity": cross_uniformity,
+            "in_modal": in_modal, "cross_modal": cross_modal,
+        }  # fmt: skip
         for name, weight in self.weights.items():
             if not (math.isfinite(weight) and weight >= 0):
                 raise ValueError(f"{name} is {weight!r}; pass its weight, 0 or a positive number")
@@ -204,9 +198,8 @@ class SpreadLoss(torch.nn.Module):
 
         Args:
             image_features, text_features: Embeddings, (n, d), of unit length.
-            *args: What the wrapped loss takes after them, such as `logit_scale`.
+            *args, **kwargs: What else the wrapped loss takes, such as `logit_scale`.
             output_dict: Whether to return each part by name instead of the sum.
-            **kwargs: What else the wrapped loss takes.
         """
         kwargs = kwargs | ({"output_dict": True} if output_dict else {})
         base = self.loss(image_features, text_features, *args, **kwargs)
@@ -222,11 +215,9 @@ class SpreadLoss(torch.nn.Module):
         if name == "uniformity":
             return (uniformity_term(images) + uniformity_term(texts)) / 2
         terms = {
-            "alignment": alignment_term,
-            "cross_uniformity": cross_uniformity_term,
-            "in_modal": in_modal_term,
+            "alignment": alignment_term, "cross_uniformity": cross_uniformity_term, "in_modal": in_modal_term,
             "cross_modal": cross_modal_term,
-        }
+        }  # fmt: skip
         return terms[name](images, texts)
 
 
@@ -234,15 +225,13 @@ class CLOOBLoss(torch.nn.Module):
     """InfoLOOB after Hopfield retrieval: a contrastive loss whose softmax leaves the own partner out.
 
     Of a query's logits, `log sum_others exp(other) - own`: unlike InfoNCE it goes on falling when the partner
-    is found already, and the faster the lower tau, so that a learned tau falls too: CLOOB fixes it at 1/30.
+    is found already, so that a learned tau falls too: CLOOB fixes it at 1/30. Before it, both modalities are
+    looked up in a modern Hopfield network, among the batch's images and among its texts: each embedding
+    becomes the softmax-weighted mean of what is stored, at unit length. What images retrieve among images
+    looks for what their texts retrieve there; what texts retrieve among texts, for what their images do.
 
-    Before it, both modalities are looked up in a modern Hopfield network, once among the batch's images and
-    once among its texts: each embedding becomes the softmax-weighted mean of what is stored, brought back to
-    unit length. What images retrieve among images then looks for what their texts retrieve there; what texts
-    retrieve among texts, for what their images do.
-
-    Either part can be had alone. It is the mean of the two directions, as ClipLoss is, where the paper adds
-    them and its code multiplies by tau; so without both parts it is `open_clip.ClipLoss`.
+    It is the mean of the two directions, where the paper adds them and its code multiplies by tau; so without
+    both parts it is `open_clip.ClipLoss`.
 
     Args:
         beta: The retrieval's inverse temperature, CLOOB's is 8; None for no retrieval, which is InfoLOOB.
@@ -256,8 +245,7 @@ class CLOOBLoss(torch.nn.Module):
         >>> CLOOBLoss(beta=None)(torch.eye(3), torch.eye(3), 1.0)  # log 2 - 1
         tensor(-0.3069)
 
-    Source: Fürst et al. 2022 (CLOOB), the objectives InfoLOOB and CLOOB and the retrievals U and V; Poole et
-    al. 2019 for the leave-one-out bound. Taught in chapter explanations.
+    Source: Fürst et al. 2022 (CLOOB); Poole et al. 2019, leave-one-out bound. Taught in chapter explanations.
     """
 
     def __init__(
@@ -324,13 +312,7 @@ class SigLIPLoss(open_clip.loss.SigLipLoss):
         super().__init__(rank=rank, world_size=world_size)
 
     def forward(self, image_features, text_features, logit_scale, logit_bias=None, output_dict: bool = False):
-        """Return the sum over all n^2 pairs, divided by n.
-
-        Args:
-            image_features, text_features: Embeddings, (n, d), of unit length.
-            logit_scale: 1 / tau.
-            logit_bias: The model's bias.
-            output_dict: Whether to return it by name, as open_clip's loop wants it.
+        """Return the sum over all n^2 pairs, divided by n; the arguments are those of `CLOOBLoss`.
 
         Raises:
             ValueError: If there is no bias.

@@ -23,14 +23,11 @@ _NAMES = {
 class GapMonitor:
     """Gap, relative gap, cones and R@1 of the batches that it is shown, with torchmetrics' interface.
 
-    `update` adds a batch, `compute` returns the numbers of all batches since the last `reset`. A batch costs
-    one product of its embeddings; nothing is kept but sums, and on a GPU nothing waits for them until
-    `compute`. In a process group of torch.distributed each process shows its own share, and `compute`, which
-    all of them must call, returns the numbers of all.
-
-    In a loop of one's own, or Lightning's (`self.log_dict(monitor.compute())`), call `update`; where the loop
-    is another's, as open_clip's, `watch(model)` has every forward pass shown. For a `MetricCollection` there
-    is `torchmetric`.
+    A batch costs one product of its embeddings; nothing is kept but sums, and on a GPU nothing waits for them
+    until `compute`. In a process group of torch.distributed each process shows its own share, and `compute`,
+    which all of them must call, returns the numbers of all. In a loop of one's own, or Lightning's
+    (`self.log_dict(monitor.compute())`), call `update`; where the loop is another's, as open_clip's,
+    `watch(model)` has every forward pass shown. For a `MetricCollection` there is `torchmetric`.
 
     Args:
         prefix: Put before each name, such as "train/".

@@ -12,15 +12,12 @@ KINDS = ("hard", "soft", "rows")  #: Whole entries, shares of entries, whole emb
 
 
 def weights(kind: str, rows: int, columns: int, rng: np.random.Generator) -> np.ndarray:
-    """Return the share of itself that each entry keeps, at random.
-
-    It has shape (rows, columns), or (rows, 1) for the kind "rows", and is float32.
+    """Return the share of itself that each entry keeps, at random: (rows, columns) or (rows, 1), float32.
 
     Args:
         kind: "hard", 0 or 1 with equal chance for every entry; "soft", uniform between them; "rows", 0 or 1
             for a whole row.
-        rows: Number of pairs.
-        columns: Dimension of the embeddings.
+        rows, columns: Number of pairs, and dimension of the embeddings.
         rng: Source of chance.
 
     Raises:
@@ -77,9 +74,8 @@ class SwappedLoss(torch.nn.Module):
     """A contrastive loss that sees swapped embeddings on a random share of the training steps.
 
     It has the signature of the loss that it wraps, so it takes the place of `open_clip.ClipLoss` (or
-    `SigLipLoss`) in any training loop. Swapping is row by row, so it comes before gathering: every process
-    draws the same weights for the whole batch and uses its own rows, which gives what one process with the
-    whole batch would compute.
+    `SigLipLoss`) in any training loop. Every process draws the same weights for the whole batch and uses its
+    own rows, which gives what one process with the whole batch would compute.
 
     Args:
         loss: The loss to call, such as `open_clip.ClipLoss()`.
@@ -132,13 +128,7 @@ class SwappedLoss(torch.nn.Module):
             )
 
     def forward(self, image_features, text_features, *args, **kwargs):
-        """Return the wrapped loss of the features, swapped if this step is one of those that swap.
-
-        Args:
-            image_features, text_features: Embeddings, (n, d).
-            *args: What the wrapped loss takes after them, such as `logit_scale`.
-            **kwargs: Likewise.
-        """
+        """Return the wrapped loss of the features, (n, d), swapped if this step is one of those that swap."""
         if self.training:
             # A generator for each step: all processes agree, and a resumed training draws what it would have.
             rng = np.random.default_rng([self.seed, self.calls // self.calls_per_step])

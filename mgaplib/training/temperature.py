@@ -1,9 +1,8 @@
 """Control of the temperature: Yaras et al.'s remedies as drop-ins for any open_clip training.
 
 Each of them leaves open_clip's forward pass, loss and training loop as they are. A model keeps its
-temperature as `logit_scale`, of which its forward pass takes `exp()`: so 1/tau = exp(logit_scale). Each
-function takes any open_clip model; what has no `logit_scale` is a TypeError. Call them before the model is
-wrapped for distributed training and before its optimizer is made, but for `slow_down`.
+temperature as `logit_scale`: 1/tau = exp(logit_scale); what has none is a TypeError. Call them before the
+model is wrapped for distributed training and before its optimizer is made, but for `slow_down`.
 """
 
 import math
@@ -72,9 +71,8 @@ def reparametrize(
 ) -> None:
     """Learn 1/tau as softplus(nu) or exp(nu / scale) in place of exp(nu), from the temperature it has now.
 
-    The model's own `logit_scale.exp()` stays untouched: `logit_scale` becomes log(softplus(nu)) or
-    nu / scale. Two things follow. open_clip's loop clamps `logit_scale` in place, which now does nothing, so
-    the clamp to 1 <= 1/tau <= `max_scale` is part of the parametrisation. And the checkpoint's key changes:
+    `logit_scale` becomes log(softplus(nu)) or nu / scale. open_clip's clamp of it in place now does nothing,
+    so the clamp to 1 <= 1/tau <= `max_scale` is part of the parametrisation. The checkpoint's key changes:
     save `plain_state_dict(model)`, or call `restore(model)` first. To resume, load the weights, then call
     this again.
 
@@ -167,9 +165,6 @@ def fix(model: torch.nn.Module, tau: float) -> None:
 
     open_clip's loop keeps 1/tau within 1 to 100, so that a tau below 0.01 lasts until its first step.
 
-    Args:
-        tau: The temperature.
-
     Raises:
         ValueError: If tau is not positive or above 3, or the model is re-parametrised.
 
@@ -188,11 +183,7 @@ def fix(model: torch.nn.Module, tau: float) -> None:
 
 
 def linear(start: float, end: float) -> Schedule:
-    """Return the schedule that goes from `start` to `end` in a straight line.
-
-    Args:
-        start: The first step's temperature.
-        end: The last step's.
+    """Return the schedule that goes from the temperature `start` to `end` in a straight line.
 
     Raises:
         ValueError: If either is not positive, or above 3.
@@ -212,8 +203,7 @@ def alternating(low: float, high: float, cycles: float = 5) -> Schedule:
     """Return the schedule that swings from `low` to `high` and back as a cosine does.
 
     Args:
-        low: The temperature at the start of every cycle.
-        high: The temperature in its middle.
+        low, high: The temperature at the start of every cycle, and in its middle.
         cycles: How often it swings; the paper does not give its number.
 
     Raises:
@@ -327,8 +317,7 @@ def slow_down(
 
     Args:
         optimizer: The optimizer; it is changed.
-        model: The model that it trains.
-        factor: The temperature's learning rate over that of the group it was in.
+        model, factor: As in `slow_groups`.
         also: A scheduler to call with the step first.
 
     Raises:

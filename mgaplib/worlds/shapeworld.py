@@ -10,15 +10,10 @@ from mgaplib import checks
 __all__ = ["ATTRIBUTES", "SPLITS", "STYLES", "SYNONYMS", "ShapeWorld", "describe", "draw", "vocabulary"]
 
 PALETTE = {
-    "red": (0.86, 0.10, 0.12),
-    "green": (0.10, 0.62, 0.18),
-    "blue": (0.10, 0.25, 0.85),
-    "yellow": (0.93, 0.83, 0.10),
-    "purple": (0.50, 0.12, 0.62),
-    "orange": (0.95, 0.50, 0.05),
-    "cyan": (0.10, 0.75, 0.80),
-    "brown": (0.45, 0.27, 0.10),
-}
+    "red": (0.86, 0.10, 0.12), "green": (0.10, 0.62, 0.18), "blue": (0.10, 0.25, 0.85),
+    "yellow": (0.93, 0.83, 0.10), "purple": (0.50, 0.12, 0.62), "orange": (0.95, 0.50, 0.05),
+    "cyan": (0.10, 0.75, 0.80), "brown": (0.45, 0.27, 0.10),
+}  # fmt: skip
 SIZES = {"small": 0.22, "medium": 0.32, "large": 0.44}  # radius; the picture spans -1 to 1
 _ROWS, _COLUMNS = {"top": -0.48, "": 0.0, "bottom": 0.48}, {"left": -0.48, "": 0.0, "right": 0.48}
 POSITIONS = {
@@ -193,8 +188,7 @@ def draw(
         attributes: Values to fix instead of drawing them: one value's name, or an array of n indices.
 
     Raises:
-        ValueError: If a name is unknown (the nearest are named), n or size too small, or a share not in
-            [0, 1].
+        ValueError: If a name is unknown, n or size too small, or a share not in [0, 1].
 
     Example:
         >>> draw(2, seed=4).captions
