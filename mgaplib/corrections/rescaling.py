@@ -177,5 +177,4 @@ class DropDimensions(Correction):
     def _move_images(self, x: np.ndarray) -> np.ndarray:
         return x * self.kept_
 
-    def _move_texts(self, y: np.ndarray) -> np.ndarray:
-        return y * self.kept_
+    _move_texts = _move_images

@@ -136,10 +136,9 @@ def norm_imbalance(images, texts) -> float:
         checks.embeddings(rows, name, min_rows=1, normalize=False).astype(float, copy=False)
         for rows, name in ((images, "images"), (texts, "texts"))
     ]
-    if sides[0].shape[1] != sides[1].shape[1]:
-        raise ValueError(
-            f"images have {sides[0].shape[1]} columns and texts {sides[1].shape[1]}; pass one space's"
-        )
+    columns = [rows.shape[1] for rows in sides]
+    if columns[0] != columns[1]:
+        raise ValueError(f"images have {columns[0]} columns and texts {columns[1]}; pass one space's")
     lengths = [float(np.linalg.norm(rows, axis=1).mean()) for rows in sides]
     for name, length in zip(("images", "texts"), lengths, strict=True):
         if length == 0:

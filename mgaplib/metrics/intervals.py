@@ -11,6 +11,7 @@ _TESTED = 250  # groups that a test is made of
 _Z = 1.959964  # the normal law's 97.5 % quantile
 
 
+@np.errstate(invalid="ignore", divide="ignore")  # a draw of one group only has no two rows
 def resampled(pairs: Pairs, seed: int, draws: int = 1000) -> dict[str, tuple[float, float]]:
     """Return 95 % intervals, by the names of `gap_report`, of what depends on cosines' means only.
 
@@ -37,32 +38,27 @@ def resampled(pairs: Pairs, seed: int, draws: int = 1000) -> dict[str, tuple[flo
         squares = (counts**2).astype(float)
         m, k = (counts @ size for size in sizes)  # how many rows of each side were drawn
         means = []
-        for (a, b), rows, own, twice in zip(
-            ((x, x), (y, y), (x, y)), (m * m, k * k, m * k), alike, of_two, strict=True
-        ):
-            with np.errstate(invalid="ignore", divide="ignore"):  # a draw of one group only has no two rows
-                means.append(((a * b).sum(axis=1, dtype=float) - squares @ own) / (rows - squares @ twice))
-        with np.errstate(invalid="ignore"):
-            parts.append([*means, counts @ alike[2] / (counts @ of_two[2])])
+        sides_of = ((x, x), (y, y), (x, y)), (m * m, k * k, m * k)
+        for (a, b), rows, own, twice in zip(*sides_of, alike, of_two, strict=True):
+            means.append(((a * b).sum(axis=1, dtype=float) - squares @ own) / (rows - squares @ twice))
+        parts.append([*means, counts @ alike[2] / (counts @ of_two[2])])
     within_x, within_y, across, matched = np.concatenate(parts, axis=1)
-    apart = 2 - 2 * matched
-    with np.errstate(invalid="ignore", divide="ignore"):
-        squared = np.maximum(within_x + within_y - 2 * across, 0)
-        found = {
-            "modality_gap": np.sqrt(squared),
-            "squared gap": squared,
-            "centre_angle": np.degrees(np.arccos(np.clip(across / np.sqrt(within_x * within_y), -1, 1))),
-            "mismatched cosine": across,
-            "mean_cosine (images)": within_x,
-            "mean_cosine (texts)": within_y,
+    apart, squared = 2 - 2 * matched, np.maximum(within_x + within_y - 2 * across, 0)
+    found = {
+        "modality_gap": np.sqrt(squared),
+        "squared gap": squared,
+        "centre_angle": np.degrees(np.arccos(np.clip(across / np.sqrt(within_x * within_y), -1, 1))),
+        "mismatched cosine": across,
+        "mean_cosine (images)": within_x,
+        "mean_cosine (texts)": within_y,
+    }
+    if of_two[2].any():
+        found |= {
+            "relative_modality_gap": apart / (apart + 2 - within_x - within_y),
+            "gap_share": np.minimum(squared / apart, 1),
+            "alignment": apart,
+            "matched cosine": matched,
         }
-        if of_two[2].any():
-            found |= {
-                "relative_modality_gap": apart / (apart + 2 - within_x - within_y),
-                "gap_share": np.minimum(squared / apart, 1),
-                "alignment": apart,
-                "matched cosine": matched,
-            }
     if not (np.minimum(within_x, within_y) > 0).all():  # a centroid may be zero, which points nowhere
         del found["centre_angle"]
     return {name: tuple(np.nanpercentile(drawn, [2.5, 97.5]).tolist()) for name, drawn in found.items()}

@@ -82,14 +82,9 @@ def _geometry(pairs: Pairs, seed: int) -> tuple[list[tuple], dict]:
     sure = "the same, without what chance makes" + " of few pairs" * paired
     partner = "0.5: a partner is as far as a stranger of one's own modality"
     alone = "of the pairs' squared distance, what the gap alone makes"
-    within, dimensions, spread = (
-        [form(rows) for rows in (n, m)]
-        for form in (
-            lambda rows: f"{-1 / (rows - 1):.2g} to 1",
-            lambda rows: f"0 to {min(rows - 1, d)}",
-            lambda rows: f"{-4 * rows / (rows - 1):.3g} to 0",
-        )
-    )
+    within = [f"{-1 / (rows - 1):.2g} to 1" for rows in (n, m)]
+    dimensions = [f"0 to {min(rows - 1, d)}" for rows in (n, m)]
+    spread = [f"{-4 * rows / (rows - 1):.3g} to 0" for rows in (n, m)]
     rows = [
         ("modality_gap", gap, "distance", "0 to 2", "length of the gap, the difference of the centroids"),
         ("modality_gap (unbiased)", modality_gap(pairs, unbiased=True), "distance", "0 to 2", sure),
@@ -154,10 +149,8 @@ def _retrieval(pairs: Pairs, tau: float) -> tuple[list[tuple], dict]:
         for way, (chances, codes) in found.items():
             name, pool = f"recall_at_{k} ({way})", len(ways[way].texts)
             partners = np.bincount(ways[way].codes[1], minlength=len(pairs))[codes]
-            blind = float(chance_of_any(k, pool, partners).mean())
-            rows.append(
-                (name, chances[i].mean(), f"share, pool of {pool}", "0 to 1", f"blind guess: {blind:.2g}")
-            )
+            blind = f"blind guess: {chance_of_any(k, pool, partners).mean():.2g}"
+            rows.append((name, chances[i].mean(), f"share, pool of {pool}", "0 to 1", blind))
             ends[name] = of_share(chances[i], codes)
     values, codes = losses(pairs, tau), [code for _, code in found.values()]
     blind = np.log([len(pairs.images), len(pairs.texts)]).mean()
