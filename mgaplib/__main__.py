@@ -46,9 +46,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="mgaplib", description="Measure the modality gap of your embeddings."
-    )
+    about = "Measure the modality gap of your embeddings."
+    parser = argparse.ArgumentParser(prog="mgaplib", description=about)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     report = commands.add_parser("report", help="measure one set of pairs", description=_report.__doc__)
     add = report.add_argument
@@ -57,11 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     add("more", nargs="*", help="further modalities: every two are measured")
     add("--names", metavar="A,B,C", help="what the files hold, such as audio,text or image,text,audio")
     add("-o", "--output", metavar="FILE", help="write one self-contained HTML page; - for standard output")
-    add(
-        "--pairs",
-        metavar="FOLDER",
-        help="pictures and their captions, in captions.csv for instance, to embed",
-    )
+    add("--pairs", metavar="FOLDER", help="pictures and their captions, in captions.csv say, to embed")
     add(
         "--model",
         metavar="NAME",
@@ -137,10 +132,8 @@ def _several(options):
     from mgaplib.report.several import measure_several
 
     if (options.pairs, options.score, options.tau, options.groups) != (None,) * 4 or options.unpaired:
-        raise ValueError(
-            "--groups, --unpaired, --pairs, --score and --tau are of two modalities: leave them out, or name "
-            "two files"
-        )
+        given = "--groups, --unpaired, --pairs, --score and --tau"
+        raise ValueError(f"{given} are of two modalities: leave them out, or name two files")
     files = [name for name in (options.images, options.texts, *options.more) if name is not None]
     names = [Path(name).stem for name in files] if options.names is None else options.names
     if len(names) != len(files):
@@ -170,9 +163,8 @@ def _check_options(options) -> None:
         half = min(pictures, options.max_pairs) // 2
         least = 1 / (half * (half - 1) * len(names) / pictures + 1)  # strangers where thresholds are learnt
         if options.rate < least:
-            raise ValueError(
-                f"--rate is {options.rate:g}, which {len(names)} pairs cannot show; pass {least:.2g} or more"
-            )
+            why = f"which {len(names)} pairs cannot show"
+            raise ValueError(f"--rate is {options.rate:g}, {why}; pass {least:.2g} or more")
 
 
 def _page(found, extras: dict) -> bytes:
@@ -217,18 +209,12 @@ def _pairs(options) -> tuple:
 
     folder = embed_folder(options.pairs, options.model, options.pretrained)
     if folder.too_long:
-        print(
-            f"mgaplib: {folder.too_long} of {len(folder.captions)} captions are longer than {options.model} "
-            "reads; the rest of them is not seen",
-            file=sys.stderr,
-        )
-    return (
-        folder.images,
-        folder.texts,
-        (None if options.unpaired else folder.groups) if groups is None else groups,
-        {"captions": folder.captions, "thumbnails": folder.thumbnails},
-        folder.tau,
-    )
+        long = f"{folder.too_long} of {len(folder.captions)} captions are longer than {options.model} reads"
+        print(f"mgaplib: {long}; the rest of them is not seen", file=sys.stderr)
+    if groups is None and not options.unpaired:
+        groups = folder.groups
+    extras = {"captions": folder.captions, "thumbnails": folder.thumbnails}
+    return folder.images, folder.texts, groups, extras, folder.tau
 
 
 def _groups(files: list[str] | None):
@@ -239,14 +225,11 @@ def _groups(files: list[str] | None):
         raise ValueError(
             f"--groups was given {len(files)} times; once, or twice: of the images, of the texts"
         )
-    labels = [embeddings.read_labels(file) for file in files]
-    if (
-        len(labels) == 1
-        and labels[0].dtype.kind == "U"
-        and all(re.fullmatch("0|[1-9][0-9]*", label) for label in labels[0])
-    ):
-        labels[0] = labels[0].astype(int)  # which may be the numbers of rows
-    return labels[0] if len(labels) == 1 else tuple(labels)
+    first, *second = map(embeddings.read_labels, files)
+    if second:
+        return first, *second
+    whole = first.dtype.kind == "U" and all(re.fullmatch("0|[1-9][0-9]*", label) for label in first)
+    return first.astype(int) if whole else first  # which may be the numbers of rows
 
 
 def _compare(options) -> None:

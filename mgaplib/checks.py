@@ -42,13 +42,9 @@ def embeddings(values, name: str, *, min_rows: int = 2, normalize: bool = True) 
 def rows(values, name: str) -> np.ndarray:
     """Return `values` as a 2-D floating array of the same rows; no number in it is looked at yet.
 
-    The library's one converter. It takes arrays, mapped files too; tensors, also bfloat16 ones, on a GPU, or
-    with a gradient; data frames and tables, of a column a dimension or of one column of vectors; series and
-    lists of vectors, of tensors, or of tensors of one row each.
-
-    Args:
-        values: The rows.
-        name: The argument's name, for the error.
+    It takes arrays, mapped files too; tensors, also bfloat16 ones, on a GPU, or with a gradient; data frames
+    and tables, of a column a dimension or of one column of vectors; series and lists of vectors, of tensors,
+    or of tensors of one row each. `name` is the argument's, for the error.
 
     Raises:
         TypeError: If the values are not floating-point numbers.
@@ -61,9 +57,8 @@ def rows(values, name: str) -> np.ndarray:
         with contextlib.suppress(TypeError, ValueError):
             found = found.astype(float)
     if found.dtype.kind in "biu":
-        raise TypeError(
-            f"{name} holds {found.dtype}; embeddings are floating point: {_decoding(name, found)}"
-        )
+        cure = _decoding(name, found)
+        raise TypeError(f"{name} holds {found.dtype}; embeddings are floating point: {cure}")
     if isinstance(values, str | Path):
         raise TypeError(f"{name} is a name, {str(values)!r:.60}; read it, with embeddings.read_embeddings")
     if found.dtype.kind != "f":
@@ -112,9 +107,8 @@ def _frame(frame, name: str) -> np.ndarray:
         return array(frame.iloc[:, 0], name)
     others = [f"{column!r} ({kind})" for column, kind in kinds.items() if kind.kind not in "f"]
     if not others:
-        return frame.to_numpy(
-            f"f{max(getattr(kind, 'subtype', kind).itemsize for kind in kinds)}", na_value=np.nan
-        )
+        widest = max(getattr(kind, "subtype", kind).itemsize for kind in kinds)
+        return frame.to_numpy(f"f{widest}", na_value=np.nan)
     if all(kind.kind in "biu" for kind in kinds):
         return frame.to_numpy()
     others[3:] = ["..."] * (len(others) > 3)
@@ -158,15 +152,9 @@ def _decoding(name: str, codes: np.ndarray) -> str:
 
 
 def looked_at(array: np.ndarray, name: str, *, min_rows: int = 2, directions: bool = True) -> np.ndarray:
-    """Return the lengths of rows, once each is finite and, for a direction, not zero; done block by block.
+    """Return the lengths of the rows that `rows` returned, looked at block by block.
 
-    Args:
-        array: What `rows` returned.
-        name, min_rows: As in `embeddings`.
-        directions: Whether a zero row is refused.
-
-    Raises:
-        ValueError: If there are too few rows, or one makes no sense.
+    A ValueError where there are too few, one is not finite or, for `directions`, one is zero.
     """
     if len(array) < min_rows:
         raise ValueError(f"{name} has {len(array)} rows; at least {min_rows} are needed")
@@ -203,12 +191,7 @@ def each_row(array: np.ndarray, function: Callable[[np.ndarray], np.ndarray]) ->
 
 
 def drawn(array: np.ndarray, chosen: np.ndarray) -> np.ndarray:
-    """Return some rows of an array, read bit by bit, so that of a mapped file no more stays in memory.
-
-    Args:
-        array: What `rows` returned.
-        chosen: The numbers of the rows.
-    """
+    """Return chosen rows of an array, read bit by bit, so that of a mapped file no more stays in memory."""
     found = np.empty((len(chosen), *array.shape[1:]), array.dtype)
     for start in range(0, len(chosen), 64):  # the system maps some 64 kB around each of them
         found[start : start + 64] = array[chosen[start : start + 64]]
@@ -226,20 +209,12 @@ def _release(array) -> None:
         array.madvise(mmap.MADV_DONTNEED)
 
 
-def pairs(
-    images, texts, *, min_rows: int = 2, normalize: bool = True, names: tuple[str, str] = ("images", "texts")
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return both modalities checked by `embeddings` and of one shape, row i paired with row i.
-
-    `names` is what the caller calls the two arguments; the rest, and what is raised, is as in `embeddings`.
-    """
-    x = embeddings(images, names[0], min_rows=min_rows, normalize=normalize)
-    y = embeddings(texts, names[1], min_rows=min_rows, normalize=normalize)
+def pairs(images, texts, *, min_rows: int = 2) -> tuple[np.ndarray, np.ndarray]:
+    """Return both modalities checked by `embeddings` and of one shape, row i paired with row i."""
+    x, y = (embeddings(z, name, min_rows=min_rows) for z, name in ((images, "images"), (texts, "texts")))
     if x.shape != y.shape:
-        raise ValueError(
-            f"{names[0]} has shape {x.shape} and {names[1]} {y.shape}; row i of one is paired with row i "
-            "of the other, so pass as many rows and columns of each"
-        )
+        cure = "row i of one is paired with row i of the other, so pass as many rows and columns of each"
+        raise ValueError(f"images has shape {x.shape} and texts {y.shape}; {cure}")
     return x, y
 
 

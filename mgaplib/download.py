@@ -21,8 +21,6 @@ def cache_folder() -> Path:
     Example:
         >>> cache_folder().name != ""
         True
-
-    Taught in chapter training.
     """
     return Path(os.environ.get("MGAPLIB_CACHE") or pooch.os_cache("mgaplib"))
 
@@ -48,8 +46,8 @@ class Published:
     def read(self, file: str) -> tuple[bytes | None, str]:
         """Return the file's checked content, or None and why it cannot be had.
 
-        It is read from the folder that MGAPLIB_DATA names, else from the cache, else downloaded. A host that
-        could not be reached is not asked again in the same process.
+        It is read from the folder that MGAPLIB_DATA names, else from the cache, else downloaded. What could
+        not be reached is not asked again in the same process.
 
         Raises:
             FileNotFoundError: If MGAPLIB_DATA names no folder.
@@ -59,10 +57,9 @@ class Published:
         missing, damaged = "", False
         if mirror:
             if not Path(mirror).is_dir():
-                raise FileNotFoundError(
-                    f"MGAPLIB_DATA names {mirror!r}, which is no folder{_seen_from(mirror)}; "
-                    "correct it or unset it"
-                )
+                where = "" if Path(mirror).is_absolute() else f" seen from {str(Path.cwd())!r}"
+                what = f"MGAPLIB_DATA names {mirror!r}, which is no folder{where}"
+                raise FileNotFoundError(f"{what}; correct it or unset it")
             path = Path(mirror, self.folder, file)
             if path.is_file():
                 content = path.read_bytes()
@@ -81,12 +78,8 @@ class Published:
     def _cached(self, file: str) -> tuple[bytes | None, str]:
         """Return the file's content from the cache or, checked, from its authors; or None and why not."""
         # pooch writes to a temporary file and renames it once the hash agrees: nothing half-written stays.
-        cache = pooch.create(
-            Path(os.environ.get("MGAPLIB_CACHE") or pooch.os_cache("mgaplib"), self.folder),
-            base_url=self.url,
-            registry=dict(self.sha256),
-            retry_if_failed=0,
-        )
+        place, registry = cache_folder() / self.folder, dict(self.sha256)
+        cache = pooch.create(place, base_url=self.url, registry=registry, retry_if_failed=0)
         kept, host = Path(cache.abspath, file), self.url.split("/")[2]
         reason = _unusable(kept)
         if not reason and kept.is_file() and self._is(file, content := kept.read_bytes()):
@@ -141,17 +134,11 @@ def _why(error: requests.exceptions.RequestException) -> str:
     if isinstance(error, _Blocked):
         return "answers with a web page in the file's place, as a network does that blocks it"
     if isinstance(error, requests.exceptions.SSLError):
-        return (
-            "shows a certificate that is not known here, as a proxy with its own does; name the proxy's "
-            "certificates in REQUESTS_CA_BUNDLE"
-        )
+        cure = "name the proxy's certificates in REQUESTS_CA_BUNDLE"
+        return f"shows a certificate that is not known here, as a proxy with its own does; {cure}"
     if isinstance(error, requests.exceptions.ProxyError):
         return "cannot be reached through the proxy that HTTPS_PROXY or HTTP_PROXY names"
     return "cannot be reached"
-
-
-def _seen_from(path: str) -> str:
-    return "" if Path(path).is_absolute() else f" seen from {str(Path.cwd())!r}"
 
 
 def _unusable(kept: Path) -> str:

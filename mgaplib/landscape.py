@@ -286,8 +286,7 @@ class ShiftLandscape:
         TypeError, ValueError: If the embeddings make no sense, coincide on average, or an option is unknown.
 
     Example:
-        >>> rng = np.random.default_rng(0)
-        >>> x = rng.normal(size=(50, 8))
+        >>> x = np.random.default_rng(0).normal(size=(50, 8))
         >>> land = ShiftLandscape(x + 1, x - 1)
         >>> land.loss([0, 0.5], taus=[0.1, 1]).shape
         (2, 2)

@@ -39,14 +39,7 @@ def bar(steps: Iterable, what: str, total: int | None = None) -> tqdm:
 
 
 def say(answer: str | bytes) -> None:
-    """Write an answer to standard output; who has heard enough and closed it is no error.
-
-    Args:
-        answer: A line to print, or a file's content as it is.
-
-    Raises:
-        OSError: If it cannot be written, to a full disk for instance.
-    """
+    """Write a line, or a file's bytes, to standard output; OSError if it fails, not if it is closed."""
     if sys.stdout is None:  # closed before we began
         return
     try:
@@ -66,12 +59,8 @@ def say(answer: str | bytes) -> None:
 def write_whole(path: str | Path, content: bytes) -> None:
     """Write a file under another name and rename it, so that nobody ever finds half of it.
 
-    A link is followed, and the file's mode is kept. What is no file on a disk, such as a pipe, a device or
-    what lies in /dev, is written into and never replaced; if its reader has gone, that is no error.
-
-    Args:
-        path: The file; one that is there is replaced.
-        content: All of it.
+    A link is followed, and the mode of a file that is replaced is kept. What is no file on a disk, such as a
+    pipe or a device, is written into and never replaced; if its reader has gone, that is no error.
 
     Raises:
         FileNotFoundError: If its folder does not exist.
@@ -83,8 +72,6 @@ def write_whole(path: str | Path, content: bytes) -> None:
         ...     write_whole(Path(folder, "a.txt"), b"whole")
         ...     [file.name for file in Path(folder).iterdir()]
         ['a.txt']
-
-    Taught in chapter your_embeddings.
     """
     place = Path(os.path.realpath(path))
     try:
@@ -116,6 +103,5 @@ def is_special(path: str | Path) -> bool:
         kind = os.stat(path).st_mode
     except OSError:
         return False
-    return not (stat.S_ISREG(kind) or stat.S_ISDIR(kind)) or os.path.abspath(path).startswith(
-        ("/dev/", "/proc/")
-    )
+    own = os.path.abspath(path).startswith(("/dev/", "/proc/"))
+    return own or not (stat.S_ISREG(kind) or stat.S_ISDIR(kind))

@@ -244,8 +244,6 @@ def belonging(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.nda
     Example:
         >>> belonging(np.array([0, 1]), np.array([1, 1, 0]))
         (array([0, 1, 1]), array([2, 0, 1]))
-
-    Taught in chapter notation.
     """
     order = np.argsort(second, kind="stable")
     start = np.searchsorted(second[order], first, side="left")
@@ -261,8 +259,6 @@ def group_sums(rows: np.ndarray, codes: np.ndarray, groups: int) -> np.ndarray:
         >>> group_sums(np.eye(2), np.array([0, 0]), 2)
         array([[1., 1.],
                [0., 0.]])
-
-    Taught in chapter notation.
     """
     order = np.argsort(codes, kind="stable")
     there, start = np.unique(codes[order], return_index=True)
@@ -277,8 +273,6 @@ def twins(rows: np.ndarray) -> np.ndarray:
     Example:
         >>> twins(np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0]]))
         array([0, 1, 0])
-
-    Taught in chapter your_embeddings.
     """
     hashes = checks.each_row(rows, lambda block: np.array([hash(row.tobytes()) for row in block]))
     _, first, which = np.unique(hashes, return_index=True, return_inverse=True)
@@ -288,8 +282,7 @@ def twins(rows: np.ndarray) -> np.ndarray:
 def noticed(images: np.ndarray, texts: np.ndarray, names=("images", "texts"), *, say: bool = True):
     """Return the groups of aligned rows if a row of one side comes with two or more of the other on average.
 
-    A side that holds one row only is a broken encoder's; a set that is there twice is no group either. Else
-    None.
+    Else None: a side of one row only is a broken encoder's, a set that is there twice no group either.
     """
     n = len(images)
     for side, name, other in zip((images, texts), names, reversed(names), strict=True):

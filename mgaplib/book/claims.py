@@ -37,17 +37,15 @@ def record(
 ) -> str:
     """Show a claim's row under the cell, mark it for the scorecard, and return what became of it.
 
-    A published claim gets a verdict, which follows from its checks: all so, it *holds*; some so, *partly*;
-    none so and one not so, it *fails*; all undecided, *undecided*; no check, *not tested here*. So a chapter
-    cannot print a verdict that its own numbers do not give. An analogue, data of another kind than the
-    claim's own, can neither confirm nor refute it: the verdict then reads *holds on an analogue*, *partly on
-    an analogue*, *not reproduced on an analogue* or *undecided on an analogue*.
+    A published claim's verdict follows from its checks: all so, it *holds*; some so, *partly*; none so and
+    one not so, it *fails*; all undecided, *undecided*; no check, *not tested here*. An analogue, data of
+    another kind than the claim's own, can neither confirm nor refute it: the verdict then ends in *on an
+    analogue*, where *not reproduced* takes the place of *fails*. Of a claim that is tested in both of the
+    book's worlds the row says what each gives, and the verdict is that of all checks: what holds on shapes
+    only is *partly* so.
 
-    A claim about training may be tested in both of the book's worlds. Then the row says of each what its own
-    checks give, and the verdict is that of all of them: what holds on shapes only is *partly* so.
-
-    Nothing else gets a verdict. A question is our own: it is *answered*, *undecided* while one of its checks
-    is, or *not tested here*. A *slip in print* must be shown: all of its checks are so.
+    A question is our own: it is *answered*, *undecided* while one of its checks is, or *not tested here*. A
+    *slip in print* must be shown: all of its checks are so.
 
     Args:
         id: Our id for it (E1-E13, F1-F12, Thm1, ...), with `.part` where a chapter tests a part of it;
@@ -57,8 +55,8 @@ def record(
         paper: What the paper reports, or None where it prints no number; for a slip what is printed.
         here: What this run measured, with its spread; for a slip what is right.
         data: Where the numbers come from: real, miniclip, simulation or theory.
-        where: The paper's own figure, table, theorem or section, such as "Figure 3" or "section 4.2"; for the
-            field, the publication as well. A question may do without. One printed result has one claim.
+        where: The paper's own figure, table, theorem or section; for the field, the publication as well. A
+            question may do without. One printed result has one claim.
         kind: "claim" for a published claim, "question" for our own, "slip" for a slip in print.
         checks: What must be so: `trend`, `same` and `exact`.
         emoji: The same in the second world, where `checks` are those of ShapeWorld.
@@ -89,10 +87,9 @@ def record(
     known(data, _DATA, "data")
     known(kind, _KINDS, "kind")
     if isinstance(checks, dict) or not all(isinstance(check, Check) for check in (*checks, *emoji)):
-        raise TypeError(
-            f"{id}: checks is no list of checks; make each with claims.trend, claims.same or claims.exact, "
-            "so that it shows its estimate, interval and bound"
-        )
+        cure = "make each with claims.trend, claims.same or claims.exact"
+        why = "so that it shows its estimate, interval and bound"
+        raise TypeError(f"{id}: checks is no list of checks; {cure}, {why}")
     if kind != "question" and not where.strip():
         raise ValueError(f"{id}: where is empty; name the figure, table, theorem or section that prints it")
     if analogue and kind != "claim":
@@ -203,12 +200,8 @@ def _line(check: dict) -> str:
 def glue(name: str, value: float) -> None:
     """Keep a number under a name, so that the chapter's prose can quote it with `{glue:text}`.
 
-    Does what `myst_nb.glue` does, without needing myst_nb where a chapter runs as a plain notebook: there it
-    prints the number instead.
-
-    Args:
-        name: The number's name in the book; it starts with the chapter's slug.
-        value: The number; NumPy scalars become floats, which the page can format.
+    As `myst_nb.glue`, without needing it: where a chapter runs as a plain notebook the number is printed. The
+    name starts with the chapter's slug.
 
     Raises:
         ValueError: If the value is not finite.

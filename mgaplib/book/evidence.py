@@ -6,8 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mgaplib.book import interval
+from mgaplib import checks
 
+OVER = ("seeds", "splits", "pairs", "images", "runs")
+_FEWEST_SPLITS = 20  #: With fewer, the 2.5th and the 97.5th percentile are the two extremes.
 _ANSWERS = {True: "yes", False: "no", None: "undecided"}
 
 
@@ -20,8 +22,7 @@ class Check:
         rule: How `bound` is meant: above, below, within or equals; "true" for a plain fact.
         bound: The bound, a pair for within; None for a plain fact.
         estimate: What was found; None for a plain fact and for several exact values.
-        low: Lower end of the interval, or the smallest of several exact values; None where there is none.
-        high: Upper end of the interval, or the largest of several exact values; None where there is none.
+        low, high: Ends of the interval, or of several exact values; None where there are none.
         n: How many seeds, splits, ... stand behind it.
         over: What is counted: seeds, splits, pairs, images or runs; "cases" for exact values.
         true: Whether it is so; None where the interval does not decide.
@@ -59,7 +60,7 @@ class Check:
         """What was found, and what was asked, in words; empty for a plain fact."""
         if self.rule == "true":
             return ""
-        must = f"must be {interval.in_words(self.rule, self.bound)}"
+        must = f"must be {_in_words(self.rule, self.bound)}"
         if self.over == "cases":
             several = f"{self.low:.6g} to {self.high:.6g} in {self.n} cases" if self.n > 1 else ""
             return f"{several or format(self.estimate, '.6g')}; {must}"
@@ -87,24 +88,20 @@ def trend(
 ) -> Check:
     """Check that a measured quantity lies above or below a bound, with its interval.
 
-    It is so if the whole interval lies on that side, not so if the whole interval lies on the other side, and
-    undecided if the interval contains the bound.
+    It is undecided if the interval contains the bound. Give either `values`, one number a seed (split, pair,
+    image, run), or a ready-made 95 % interval with its n. The interval of `values` is
 
-    Give either `values`, one number a seed (split, pair, image, run), or a ready-made 95 % interval with its
-    n. The interval of `values` is
-
-    - for seeds, pairs, images and runs, which are independent: Student's 95 % interval of the mean. Where the
-      values are True and False, the exact (Clopper-Pearson) interval of the share of True.
-    - for splits of one data set, which overlap and so are not independent: the 2.5th to the 97.5th percentile
-      of the splits. It says where another split of the same data would come out, and nothing of other data.
+    - for seeds, pairs, images and runs, which are independent: Student's 95 % interval of the mean; of True
+      and False, the exact (Clopper-Pearson) interval of the share of True.
+    - for splits of one data set, which overlap: the 2.5th to the 97.5th percentile of the splits. It says
+      where another split of the same data would come out, and nothing of other data.
 
     Pairs and images are those of one trained model: their interval says nothing of other seeds.
 
     Args:
         words: What must be so, in words.
         values: 1-D, one number for each of `over`; paired differences where two arms share seeds.
-        above: The bound that the interval must lie above.
-        below: The bound that it must lie below; give one of the two.
+        above, below: The bound that the interval must lie above, or below; give one of the two.
         estimate, low, high, n: A ready-made estimate, its 95 % interval, and how many stand behind it.
         over: What `values` or `n` counts: seeds, splits, pairs, images or runs.
 
@@ -121,9 +118,9 @@ def trend(
 
     Taught in chapter scorecard.
     """
-    rule, bound = interval.one_bound({"above": above, "below": below})
-    found = interval.interval(values, estimate, low, high, n, over)
-    return Check(words, rule, bound, *found, over, interval.decided(rule, bound, *found[1:3]))
+    rule, bound = _one_bound({"above": above, "below": below})
+    found = _interval(values, estimate, low, high, n, over)
+    return Check(words, rule, bound, *found, over, _decided(rule, bound, *found[1:3]))
 
 
 def same(
@@ -139,9 +136,8 @@ def same(
 ) -> Check:
     """Check that a measured quantity is as good as unchanged: its interval lies within two bounds.
 
-    So "no difference" needs a bound, set before the run, below which a difference does not matter. It is so
-    if the whole interval lies within the bounds, not so if it lies wholly outside, and undecided otherwise:
-    a wide interval around zero shows nothing.
+    So "no difference" needs a bound, set before the run, below which a difference does not matter. It is not
+    so if the interval lies wholly outside, and undecided if it reaches over a bound.
 
     Args:
         words: What must be so, in words.
@@ -160,9 +156,9 @@ def same(
 
     Taught in chapter scorecard.
     """
-    rule, bound = interval.one_bound({"within": within})
-    found = interval.interval(values, estimate, low, high, n, over)
-    return Check(words, rule, bound, *found, over, interval.decided(rule, bound, *found[1:3]))
+    rule, bound = _one_bound({"within": within})
+    found = _interval(values, estimate, low, high, n, over)
+    return Check(words, rule, bound, *found, over, _decided(rule, bound, *found[1:3]))
 
 
 def exact(
@@ -179,16 +175,13 @@ def exact(
     Args:
         words: What must be so, in words.
         value: A number; several numbers, each of which must be so; or True or False, with no bound.
-        above: The bound that every value must exceed.
-        below: The bound that every value must stay below.
-        within: The two bounds that every value must lie between, both of them still within; one may be
-            infinite.
-        equals: What every value must be, exactly.
+        above, below, equals: What every value must exceed, stay below, or be exactly.
+        within: The two bounds that every value must lie between, both still within; one may be infinite.
 
     Raises:
         TypeError: If a value or a bound is no number.
-        ValueError: If a number comes without exactly one bound, or True or False with one; if a value is not
-            finite or there is none.
+        ValueError: If a number comes without exactly one bound, or True or False with one; if there is no
+            value, or one is not finite.
 
     Example:
         >>> exact("gamma stays above the bound", [1.7, 1.2, 3.1], above=1).found
@@ -203,15 +196,100 @@ def exact(
     if array.dtype == bool:
         if any(bound is not None for bound in bounds.values()):
             raise ValueError("value is True or False and a bound is given; pass the number that is compared")
-        if array.size == 0:
-            raise ValueError("value is empty; nothing was checked")
-        return Check(words, "true", None, None, None, None, array.size, "cases", bool(array.all()))
-    rule, bound = interval.one_bound(bounds)
-    array = interval.numbers(array.reshape(-1), "value")
+    else:
+        rule, bound = _one_bound(bounds)
+        array = _numbers(array.reshape(-1), "value")
     if array.size == 0:
         raise ValueError("value is empty; nothing was checked")
-    true = all(interval.decided(rule, bound, v, v) for v in array.tolist())
+    if array.dtype == bool:
+        return Check(words, "true", None, None, None, None, array.size, "cases", bool(array.all()))
+    true = all(_decided(rule, bound, v, v) for v in array.tolist())
     if array.size == 1:
         return Check(words, rule, bound, array.item(), None, None, 1, "cases", true)
     ends = float(array.min()), float(array.max())
     return Check(words, rule, bound, None, *ends, array.size, "cases", true)
+
+
+def _one_bound(bounds: dict) -> tuple[str, float | tuple[float, float]]:
+    given = {rule: bound for rule, bound in bounds.items() if bound is not None}
+    if len(given) != 1:
+        raise ValueError(f"give one of the bounds {', '.join(bounds)}; {len(given)} are given")
+    [(rule, bound)] = given.items()
+    if rule != "within":
+        return rule, checks.number(bound, rule, "pass a finite number")
+    ends = np.asarray(bound)
+    if ends.shape != (2,) or ends.dtype.kind not in "iuf" or not ends[0] < ends[1]:
+        raise ValueError(f"within is {bound!r}; pass two numbers, the lower first")
+    if np.isinf(ends).all():
+        raise ValueError(f"within is {bound!r}, which excludes nothing; make one of the two finite")
+    return rule, (float(ends[0]), float(ends[1]))
+
+
+def _in_words(rule: str, bound) -> str:
+    if rule != "within":
+        return f"{bound:.6g}" if rule == "equals" else f"{rule} {bound:.6g}"
+    low, high = bound
+    if math.isinf(high):
+        return f"at least {low:.6g}"
+    return f"at most {high:.6g}" if math.isinf(low) else f"within {low:.6g} to {high:.6g}"
+
+
+def _numbers(array: np.ndarray, name: str) -> np.ndarray:
+    if array.dtype.kind not in "biuf":
+        raise TypeError(f"{name} holds {array.dtype}; pass numbers")
+    if not np.isfinite(array).all():
+        raise ValueError(f"{name} has a NaN or infinite value; a check needs finite numbers")
+    return array
+
+
+def _interval(values, estimate, low, high, n, over: str) -> tuple[float, float, float, int]:
+    """Return estimate, low, high and n, from values or as they were handed over."""
+    checks.known(over, OVER, "over")
+    ready = {"estimate": estimate, "low": low, "high": high, "n": n}
+    missing = [name for name, value in ready.items() if value is None]
+    if values is None:
+        if missing:
+            raise ValueError(f"{missing[0]} is missing; give values, or estimate, low, high and n")
+        ends = [
+            checks.number(ready[name], name, "pass a finite number") for name in ("estimate", "low", "high")
+        ]
+        if ends[1] > ends[2]:
+            raise ValueError(f"low is {low} and high is {high}; pass the lower end of the interval as low")
+        return *ends, checks.whole(n, "n", 1, None, f"say how many {over} stand behind the interval")
+    if len(missing) < 4:
+        raise ValueError("values and a ready-made interval are given; give one of them")
+    array = _numbers(np.asarray(values), "values")
+    if array.ndim != 1:
+        raise ValueError(f"values has shape {array.shape}; pass one number for each of the {over}")
+    fewest = _FEWEST_SPLITS if over == "splits" else 2
+    if array.size < fewest:
+        raise ValueError(f"values has {array.size} {over}; an interval takes {fewest} or more")
+    return float(array.mean()), *_ends(array, over), array.size
+
+
+def _ends(array: np.ndarray, over: str) -> tuple[float, float]:
+    from scipy import special
+
+    if over == "splits":
+        low, high = np.percentile(array.astype(float), [2.5, 97.5])
+    elif array.dtype == bool:
+        yes, no = int(array.sum()), int((~array).sum())
+        low = special.betaincinv(yes, no + 1, 0.025) if yes else 0.0
+        high = special.betaincinv(yes + 1, no, 0.975) if no else 1.0
+    else:
+        array = array.astype(float)
+        half = special.stdtrit(array.size - 1, 0.975) * array.std(ddof=1) / array.size**0.5
+        low, high = array.mean() - half, array.mean() + half
+    return float(low), float(high)
+
+
+def _decided(rule: str, bound, low: float, high: float) -> bool | None:
+    """Return whether the interval lies on the right side (True), on the wrong side (False) or on both."""
+    if rule == "above":
+        right, wrong = low > bound, high <= bound
+    elif rule == "below":
+        right, wrong = high < bound, low >= bound
+    else:
+        first, last = bound if rule == "within" else (bound, bound)
+        right, wrong = first <= low and high <= last, high < first or low > last
+    return True if right else False if wrong else None

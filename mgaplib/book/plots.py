@@ -65,9 +65,6 @@ def look(name: str) -> dict[str, str]:
 def colours(names: Iterable[str]) -> list[str]:
     """Return a colour for each name: its own where it has one that none before it took, else one of `OTHERS`.
 
-    Args:
-        names: Arms, or anything else that is compared.
-
     Example:
         >>> colours(["FLT 0.01", "mine"]) == [look("FLT")["color"], OTHERS[0]]
         True
@@ -135,14 +132,8 @@ def narrow(figure, width: float = 3.9):
     """Lay a figure out for a phone while the block runs, and as it was after it.
 
     Its letters keep their size, and panels that stood side by side stand one below the other, two in a row if
-    they are more than four; rows of pictures and panels that span several places stay where they are.
-
-    Args:
-        figure: A figure of matplotlib.
-        width: Its width for the time, in inches.
-
-    Yields:
-        Whether anything was changed: a figure that is narrow enough stays as it is.
+    they are more than four; rows of pictures and panels that span several places stay where they are. Yields
+    whether anything was changed: a figure that is narrow enough, in inches, stays as it is.
 
     Example:
         >>> import matplotlib.pyplot as plt
@@ -152,8 +143,6 @@ def narrow(figure, width: float = 3.9):
         [2, 2]
         >>> axes[1].get_subplotspec().get_gridspec().nrows
         1
-
-    Taught in chapter notation.
     """
     size, panels = figure.get_size_inches(), [ax for ax in figure.axes if ax.get_subplotspec() is not None]
     if size[0] <= 1.1 * width:

@@ -57,10 +57,7 @@ def available() -> list[str]:
 
 
 def load(id: str) -> Record:
-    """Return a recorded experiment.
-
-    Args:
-        id: Its name, one of `available()`.
+    """Return a recorded experiment, by its name, one of `available()`.
 
     Raises:
         ValueError: If there is none of this name; the nearest are named.
@@ -79,8 +76,7 @@ def load(id: str) -> Record:
 def foretold(seen, value: float, confidence: float = 0.999, *, alike=()) -> bool:
     """Return whether a value lies where one more run should, by the runs that were seen.
 
-    The interval is Student's prediction interval: the runs' mean, give or take their spread, wider for being
-    estimated from few. Five runs alone give a wide one; runs of other arms that spread alike narrow it.
+    Student's prediction interval. Five runs alone give a wide one; other arms that spread alike narrow it.
 
     Args:
         seen: What the runs measured, at least two numbers.
@@ -113,11 +109,7 @@ def foretold(seen, value: float, confidence: float = 0.999, *, alike=()) -> bool
 def stale(id: str) -> list[str]:
     """Return which of a record's sources have changed since it was made; none if it is up to date.
 
-    The script is compared where it is at hand, in a clone; an installed package has the modules only. A
-    change of comments, docstrings or layout is no change.
-
-    Args:
-        id: The record's name.
+    The script is compared in a clone only. A change of comments, docstrings or layout is no change.
 
     Raises:
         ValueError: If there is none of this name.
@@ -130,14 +122,12 @@ def stale(id: str) -> list[str]:
     """
     provenance = load(id).provenance
     made = {provenance["script"]: provenance["script_hash"], **provenance["modules"]}
-    return [name for name, hash in made.items() if _at_hand(name) and code_hash(_file(name)) != hash]
+    at_hand = [name for name in made if not name.endswith(".py") or _file(name).parent.is_dir()]
+    return [name for name in at_hand if code_hash(_file(name)) != made[name]]
 
 
 def code_hash(path: Path) -> str:
     """Return a hash of a source file's syntax tree, without docstrings, or "missing".
-
-    Args:
-        path: A Python file.
 
     Example:
         >>> len(code_hash(Path(__file__)))
@@ -169,12 +159,8 @@ def _plain(node):
 def imported_modules(path: Path) -> dict[str, str]:
     """Return the hash of everything that a script imports from this package or from its own folder.
 
-    Imports are followed through modules, and through a room to the module that a name comes from: the room's
-    other modules do not count. Input checks, progress bars and the keeping of records are left out: no number
-    depends on them.
-
-    Args:
-        path: A Python file.
+    Imports are followed through modules, and through a room to the module that a name comes from. Input
+    checks, progress bars and the keeping of records are left out: no number depends on them.
 
     Example:
         >>> imported_modules(Path(__file__))
@@ -237,8 +223,3 @@ def _file(name: str) -> Path:
         return _ROOT / name
     path = _ROOT.joinpath(*name.split("."))
     return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
-
-
-def _at_hand(name: str) -> bool:
-    """Return whether a source can be compared: scripts are not installed with the package."""
-    return not name.endswith(".py") or _file(name).parent.is_dir()

@@ -11,13 +11,9 @@ from mgaplib.book import records
 
 #: What the tables hold, and how it is headed.
 HEADS = {
-    "gap": "gap",
-    "uniformity_w2": "uniformity",
-    "zero_shot": "zero-shot",
-    "linear_probe": "linear probe",
-    "image_retrieval": "image R@1",
-    "text_retrieval": "text R@1",
-}
+    "gap": "gap", "uniformity_w2": "uniformity", "zero_shot": "zero-shot", "linear_probe": "linear probe",
+    "image_retrieval": "image R@1", "text_retrieval": "text R@1",
+}  # fmt: skip
 _PERCENT = ["zero_shot", "linear_probe", "image_retrieval", "text_retrieval", "minimal_pairs"]
 # Tables 2 to 5; the last column is table 1, which has seven rows only.
 _PRINTED = """arm,uniformity_w2,gap,zero_shot,linear_probe,image_retrieval,text_retrieval,minimal_pairs
@@ -102,10 +98,8 @@ class Recorded:
             checks.known(arm, self.mean.index, "arm")
             if arm in paper.index:
                 rows[arm, "paper"] = {head: f"{paper.loc[arm, name]:.3f}" for name, head in HEADS.items()}
-            rows[arm, "recorded"] = {
-                head: f"{self.mean.loc[arm, name]:.3f} ± {self.spread.loc[arm, name]:.3f}"
-                for name, head in HEADS.items()
-            }
+            mean, spread = self.mean.loc[arm], self.spread.loc[arm]
+            rows[arm, "recorded"] = {h: f"{mean[name]:.3f} ± {spread[name]:.3f}" for name, h in HEADS.items()}
         return pd.DataFrame(rows).T
 
     def row(self, name: str, arms: Sequence[str]) -> str:

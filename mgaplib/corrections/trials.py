@@ -47,8 +47,7 @@ def try_corrections(images, texts=None, splits: int = 3, seed: int = 0, *, group
         TypeError, ValueError: If the embeddings make no sense (`mgaplib.checks`), or `splits` is below 1.
 
     Example:
-        >>> rng = np.random.default_rng(0)
-        >>> x = rng.normal(size=(40, 8))
+        >>> x = np.random.default_rng(0).normal(size=(40, 8))
         >>> trial = try_corrections(x + 2, x - 2, splits=2)
         >>> bool(trial.groupby("correction").gap.mean()["Centring"] < 0.5)
         True

@@ -161,8 +161,6 @@ def models():
         >>> table = models()
         >>> len(table), table.loc["cyclip/coco", "loss"]
         (22, "CyCLIP's")
-        >>> sorted(table.dataset.unique())
-        ['audioset', 'coco', 'diffusiondb']
 
     Source: Humer et al. (2024) for all but `sharpness`, which follows from the losses that they stored.
     Taught in chapter real_models.

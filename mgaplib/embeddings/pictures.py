@@ -20,14 +20,8 @@ class Pictures(samples.Pictures):
 def upright(path: str | Path):
     """Return a file's picture in RGB, turned as its camera was held; of an animation the first frame.
 
-    Greys of more than 8 bits are scaled, from the fewest bits that hold their largest value, to 8: only
-    cutting them off would leave white.
-
-    Args:
-        path: The file.
-
-    Raises:
-        ValueError: If it is no picture that can be read; it is named.
+    Greys of more than 8 bits are scaled to 8 from the fewest bits that hold their largest value. A ValueError
+    names what is no picture that can be read.
 
     Example:
         >>> import tempfile
@@ -36,8 +30,6 @@ def upright(path: str | Path):
         ...     Image.fromarray(np.uint16([[0, 32768, 65535]])).save(Path(folder, "deep.png"))
         ...     np.asarray(upright(Path(folder, "deep.png")))[0, :, 0]
         array([  0, 128, 255], dtype=uint8)
-
-    Taught in chapter your_embeddings.
     """
     from PIL import Image, ImageOps
 

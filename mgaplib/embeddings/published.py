@@ -95,8 +95,7 @@ def load_embeddings(name: str, trained: bool = True) -> Embeddings:
         OSError: If a file is damaged and a fresh copy could not be had.
 
     Example:
-        >>> NAMES
-        ('clip', 'convirt', 'videoclip', 'clasp')
+
         >>> load_embeddings("clipp")
         Traceback (most recent call last):
         ValueError: unknown model 'clipp'; did you mean 'clip' or 'clasp' or 'videoclip'?

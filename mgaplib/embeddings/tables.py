@@ -33,8 +33,6 @@ def sides(names: list[str]) -> list[str]:
     Example:
         >>> sides(["txt_emb", "key", "image_features"])
         ['image_features', 'txt_emb']
-
-    Taught in chapter your_embeddings.
     """
     spelt = {name: re.sub("(?<=[a-z])(?=[A-Z])", " ", name).lower() for name in names}
     words = {name: set(re.findall("^[a-z]$|[a-z]{2,}", spelt[name])) for name in names}

@@ -45,10 +45,7 @@ def recall_at_k(queries, candidates=None, k: int = 1, *, groups=None) -> float:
 
 
 def hits(pairs: Pairs, ks) -> np.ndarray:
-    """Return a row for each k: the chance of each query of the first side to find a partner, from one pass.
-
-    Queries without a partner are left out, as in `best_partners`.
-    """
+    """Return a row for each k: the chance of each query of `best_partners` to find a partner."""
     rows, best, partners = best_partners(pairs)
     queries = pairs.images if pairs.groups is None else pairs.images[rows]
     better, tied = ahead(queries, pairs.texts, best, max(ks))
@@ -122,10 +119,7 @@ def ahead(
 
 
 def hit_chance(scores: np.ndarray, own: np.ndarray, k, tie: float, partners=1) -> np.ndarray:
-    """Return each row's chance that `own` is among its `k` best, with ties, itself included, shuffled.
-
-    Where several `partners` share that score, any of them will do.
-    """
+    """Return each row's chance that a partner of the score `own` is among its `k` best, ties shuffled."""
     better = np.count_nonzero(scores > (own + tie)[:, None], axis=1)
     tied = np.count_nonzero(scores >= (own - tie)[:, None], axis=1) - better
     return chance_of_any(k - better, tied, partners)

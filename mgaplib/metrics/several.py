@@ -178,17 +178,11 @@ _MODALITIES = re.compile(
 
 
 def named(words: str, names: tuple[str, str]) -> str:
-    """Return words about images and texts as words about two other modalities.
-
-    Args:
-        words: Words of this library's own; all others would be changed, too.
-        names: What the two are called, in the singular.
+    """Return this library's words about images and texts as words about two others, named in the singular.
 
     Example:
         >>> named("Two images; an image and its text (image to text)", ("audio", "caption"))
         'Two audio clips; an audio clip and its caption (audio to caption)'
-
-    Taught in chapter your_embeddings.
     """
     name = dict(zip(("image", "text"), names, strict=True))
 

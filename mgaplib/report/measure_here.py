@@ -136,10 +136,9 @@ CHAPTERS = {
 
 
 def coded(pairs: Pairs) -> dict:
-    """Return pairs as 8-bit codes, and what undoes them: codes * scale + offset, a number a column and side.
+    """Return aligned pairs as 8-bit codes, and what undoes them: codes * scale + offset, by column and side.
 
-    Args:
-        pairs: Of as many images as texts, row i with row i.
+    A cosine moves by about 0.001.
     """
     pairs = Pairs.of(pairs)
     sides = np.stack([pairs.images, pairs.texts]).astype(float)

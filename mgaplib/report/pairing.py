@@ -73,11 +73,13 @@ def judge(pairs: Pairs, seed: int = 0) -> Pairing:
         'ok'
         >>> judge(Pairs(x, np.roll(y, 1, axis=0))).words[1]
         'All of them fit better with the partner of the row 1 further on: one side is shifted.'
-
-    Taught in chapter your_embeddings.
     """
-    repeats = _repeats(pairs)
-    said, verdict = _of_repeats(repeats), OK if not any(repeats) else LOOK
+    repeats, said, verdict = _repeats(pairs), [], OK
+    if any(repeats):
+        counts = [
+            f"{count} {name}" for count, name in zip(repeats, ("images", "texts"), strict=True) if count
+        ]
+        said, verdict = [WORDS["repeats"].format(rows=" and ".join(counts))], LOOK
     if not len(pairs.partners[0]):
         return Pairing(verdict, said, None, [], None, repeats)
     there, scores = _between_groups(pairs)
@@ -195,8 +197,3 @@ def _repeats(pairs: Pairs) -> tuple[int, int]:
         else:
             found.append(int(np.tril(rows @ rows.T >= 1 - _ALIKE, -1).any(axis=1).sum()))
     return tuple(found)
-
-
-def _of_repeats(repeats: tuple[int, int]) -> list[str]:
-    parts = [f"{count} {name}" for count, name in zip(repeats, ("images", "texts"), strict=True) if count]
-    return [WORDS["repeats"].format(rows=" and ".join(parts))] if parts else []

@@ -237,16 +237,14 @@ def measure(
         false_positive_rate: The share of strangers that the thresholds may let pass.
         score: A cosine to be told about: is it high for these embeddings?
         names: What the two modalities are called, such as ("audio", "text").
-        max_pairs: With more images or texts, as many are drawn at random, by whole groups, and every number
-            is theirs.
+        max_pairs: With more images or texts, as many are drawn at random, by whole groups.
         seed: Seed of the drawing and of the splits.
 
     Raises:
         TypeError, ValueError: If the embeddings make no sense, they are too few, or an option makes no sense.
 
     Example:
-        >>> rng = np.random.default_rng(0)
-        >>> x = rng.normal(size=(60, 8))
+        >>> x = np.random.default_rng(0).normal(size=(60, 8))
         >>> report = measure(x + 1, x - 1)
         >>> report.scores["matched pairs"]["mean"] > report.scores["random pairs"]["mean"]
         True

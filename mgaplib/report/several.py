@@ -98,8 +98,7 @@ def measure_several(sets: Mapping, *, max_rows: int = 2000, seed: int = 0) -> Se
         TypeError, ValueError: As in `metrics.pairwise`, or an option makes no sense.
 
     Example:
-        >>> rng = np.random.default_rng(0)
-        >>> x = rng.normal(size=(60, 8))
+        >>> x = np.random.default_rng(0).normal(size=(60, 8))
         >>> print(measure_several({"image": x + 1, "text": x - 1, "audio": x + 0.9}).reading[0])
         The widest gap is that of image and text, 1.41 long, the narrowest that of image and audio, 0.04.
 

@@ -14,8 +14,7 @@ class Benchmark:
     Attributes:
         template: The paper's prompt, or its two prompts in full where there are no class names.
         metric: "accuracy" or "roc_auc".
-        original: What the paper prints without a shift.
-        modified: What it prints for the best of its forty shifts.
+        original, modified: What the paper prints without a shift, and for the best of its forty.
         classes: Names of the classes where the data set brings none that read well.
         whole: Accuracy on the whole data set, unshifted and shifted, and its size (supplementary table 5).
 

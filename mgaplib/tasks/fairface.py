@@ -145,9 +145,8 @@ def printed():
     """Return the paper's table of FairFace as a DataFrame, rates and accuracies as shares.
 
     The index is (delta, race), the columns n, crime, non_human, sum and accuracy, and the counts behind the
-    first two rates, crime_count and non_human_count. Accuracy is printed for all races together, the rates
-    only for each: the rest is NaN. The values are those of the authors' notebook, which has the counts for
-    all shifts but -0.5; for East Asian at delta 0 the paper itself prints a sum of .7, not .6.
+    first two rates, crime_count and non_human_count; NaN is what is not printed. The values are those of the
+    authors' notebook; for East Asian at delta 0 the paper itself prints a sum of .7, not .6.
 
     Example:
         >>> row = printed().loc[(-0.2, "White")]

@@ -50,9 +50,7 @@ def scores(images, classes, delta: float = 0.0, gap=None) -> np.ndarray:
         >>> scores([[0.6, 0.8], [0.8, 0.6]], [[1.0, 0.0]]).ravel()
         array([0.6, 0.8])
 
-    Source: Liang et al. 2022, released code; in the paper's own measure, lambda is delta over twice
-    the gap's length.
-    Taught in chapter zero_shot.
+    Source: Liang et al. 2022, released code; lambda is delta over twice the gap. Taught in chapter zero_shot.
     """
     x, c = shifted(images, classes, delta, gap)
     return x @ c.T
@@ -62,7 +60,7 @@ def handicap(classes, gap, delta: float) -> np.ndarray:
     """Return what an image-only shift adds to the score of each class, the same for every picture.
 
     The shift x' = unit(x - delta u), with u the gap's direction, turns the score x.t into (x.t - delta u.t)
-    over a length that all classes of the picture share. So it ranks them as -delta u.t added to x.t does.
+    over a length that all classes of the picture share.
 
     Args:
         classes: Array with one row a class.
@@ -70,8 +68,7 @@ def handicap(classes, gap, delta: float) -> np.ndarray:
         delta: How far the images move towards the texts; negative widens the gap.
 
     Raises:
-        TypeError: If the embeddings hold no floating-point numbers.
-        ValueError: If they are malformed, the gap is no vector of as many numbers, or delta is not finite.
+        TypeError, ValueError: If the embeddings, the gap or delta make no sense.
 
     Example:
         >>> handicap(np.eye(2), np.array([3.0, 0.0]), 0.5)
@@ -92,8 +89,7 @@ def predict(images, classes, delta: float = 0.0, gap=None, *, images_only: bool 
     Args:
         images, classes, delta, gap: As in `scores`.
         images_only: Whether the images go the whole `delta` and the classes stay, as in Liang et al. 2022,
-            section 5.2; that shift is a `handicap` for each class, and is applied as one. It needs a gap,
-            measured on other pairs.
+            section 5.2, which is applied as a `handicap`. It needs a gap, measured on other pairs.
 
     Raises:
         TypeError, ValueError: If the embeddings make no sense; see `mgaplib.checks`.
@@ -142,8 +138,7 @@ def roc_auc(images, labels, classes, delta: float = 0.0, gap=None, *, tau: float
         tau: Temperature; the paper's is 1/100.
 
     Raises:
-        TypeError: If the embeddings hold no floating-point numbers, or the labels no integers.
-        ValueError: If there are not two classes or not two labels, or something is malformed.
+        TypeError, ValueError: If embeddings or labels make no sense, or there are not two classes and labels.
 
     Example:
         >>> roc_auc([[1.0, 0.1], [0.1, 1.0], [0.6, 0.8]], [0, 1, 1], np.eye(2))
@@ -172,8 +167,7 @@ def gini(predicted, n_classes: int) -> float:
         n_classes: How many classes there are.
 
     Raises:
-        TypeError: If the predictions are no integers.
-        ValueError: If there is none, or one is not below `n_classes`.
+        TypeError, ValueError: If the predictions are no integers below `n_classes`, or there is none.
 
     Example:
         >>> gini([0, 1, 2, 3], 4), gini([0, 0, 0, 0], 4)
@@ -201,8 +195,8 @@ def sweep(images, labels, classes, deltas=DELTAS, *, gap=None, metric: str = "ac
         metric: "accuracy" or "roc_auc".
 
     Raises:
-        TypeError: If the embeddings hold no floating-point numbers, or the labels no integers.
-        ValueError: If they are malformed or do not match, there is no shift, or the metric is unknown.
+        TypeError, ValueError: If the embeddings or labels make no sense, there is no shift, or the metric is
+            unknown.
 
     Example:
         >>> table = sweep([[1.0, 0.1], [1.0, -0.1]], [0, 1], [[0.0, 1.0], [0.1, -1.0]], [0, 0.5])

@@ -1,8 +1,7 @@
 """Zero-shot classification, and what a shift along the task's own gap does to it.
 
-Each picture gets the class whose prompt has the highest cosine. Liang et al. 2022 move pictures and prompts
-towards each other, or apart, along the gap between *this task's* pictures and prompts, and look at the
-accuracy. Choosing the shift and testing it needs statsmodels (`pip install mgaplib[zeroshot]`).
+Each picture gets the class whose prompt has the highest cosine. Choosing the shift and testing it needs
+statsmodels (`pip install mgaplib[zeroshot]`).
 """
 
 from collections.abc import Sequence
@@ -176,9 +175,9 @@ class Choice(NamedTuple):
 
     `delta` is the shift that was best on the validation pictures. `before` and `after` are the metric on the
     `n` test pictures, unshifted and at that shift, `p_value` McNemar's for the two (NaN for ROC-AUC). Of the
-    test pictures, `lost` were right before and are wrong after, and `won` the other way round. `best_on_test`
-    is the metric at the shift that is best on the test pictures, `best_delta`: the claim of one who chooses
-    there, with `best_p_value`, as if that shift had been known before.
+    test pictures, `lost` were right before and are wrong after, and `won` the other way round.
+    `best_on_test`, `best_delta` and `best_p_value` are what one claims who chooses the shift on the test
+    pictures.
 
     Taught in chapter zero_shot.
     """
@@ -209,8 +208,7 @@ def choose_shift(validation, test, classes, deltas=DELTAS, *, metric: str = "acc
 
     Raises:
         ImportError: If statsmodels is missing.
-        TypeError: If embeddings hold no floating-point numbers, or labels no integers.
-        ValueError: If they are malformed or do not match, there is no shift, or the metric is unknown.
+        TypeError, ValueError: As in `sweep`.
 
     Example:
         >>> rng = np.random.default_rng(0)
@@ -250,13 +248,11 @@ def mcnemar(before, after) -> float:
     """Return the two-sided p-value of McNemar's exact test: is `after` right more often on the same pictures?
 
     Args:
-        before: Whether each picture was right, n booleans.
-        after: The same of another classifier, on the same pictures.
+        before, after: Whether each picture was right, n booleans, of either classifier.
 
     Raises:
         ImportError: If statsmodels is missing.
-        TypeError: If they are no booleans.
-        ValueError: If their shapes differ.
+        TypeError, ValueError: If they are no booleans, or their shapes differ.
 
     Example:
         >>> mcnemar([True] * 6 + [False] * 6, [True] * 6 + [True] * 6)
@@ -282,13 +278,11 @@ def mcnemar(before, after) -> float:
 def two_proportions(first: float, second: float, n: int) -> float:
     """Return the p-value of the test that takes two accuracies on the same n pictures for independent.
 
-    It is the chi-square test of the paper's supplementary table 5, for comparison: the samples are paired, so
-    McNemar's test is the one to use where the pictures are at hand. The products of accuracy and n are not
-    rounded to whole pictures, for the paper's p-values then come out to the last digit.
+    It is the chi-square test of the paper's supplementary table 5: the samples are paired, so McNemar's test
+    is the one to use where the pictures are at hand. Accuracy times n is not rounded, as in the paper.
 
     Args:
-        first: An accuracy.
-        second: Another.
+        first, second: Two accuracies.
         n: Number of pictures behind each.
 
     Raises:
