@@ -70,12 +70,7 @@ class ScoreCalibration:
         return self
 
     def documents(self, rows, kind: str, role: str) -> np.ndarray:
-        """Return documents of one kind as rows of d + 1 numbers, for queries of one role.
-
-        Args:
-            rows: Array of one or more rows and d columns.
-            kind, role: The documents' role, and the queries'; another role's queries need other rows.
-        """
+        """Return documents of one kind, (n, d), as rows of d + 1 numbers, for queries of one role only."""
         rows = self._rows(rows, kind)
         checks.known(role, self.references_, "role of queries")
         if self.by_modality:

@@ -45,13 +45,11 @@ class Model:
     """A model of the atlas on one set of pairs, as far as its publishers and its authors say.
 
     Attributes:
-        name: What `load` takes: the model, a slash, and the set of pairs.
-        label: What a figure calls it.
+        name, label: What `load` takes: the model, a slash, and the set of pairs; and what a figure calls it.
         loss: InfoNCE, InfoLOOB or CyCLIP's.
         retrieval: Whether it was trained with a modern Hopfield network's retrieval before the loss.
         tower: The image encoder.
-        data: What it was trained on.
-        epochs: For how many epochs; None where we found no word of it.
+        data, epochs: What it was trained on, and for how long; None where we found no word of it.
         sharpness: 1/tau at the end of training: the one that gives the loss that its publishers stored, or
             the one of their code; None where neither says.
         dataset: The set of pairs, a key of `DATASETS`.
@@ -182,8 +180,7 @@ def load(name: str) -> Cosines:
 
     Raises:
         ValueError: If the name is unknown, or the file holds no matrix of cosines; it is named.
-        FileNotFoundError: If MGAPLIB_DATA names no folder.
-        OSError: If a file is damaged and a fresh copy could not be had.
+        FileNotFoundError, OSError: If MGAPLIB_DATA names no folder, or no whole copy of a file can be had.
 
     Example:
         >>> load("clip")

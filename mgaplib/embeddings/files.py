@@ -66,9 +66,8 @@ def read_pairs(
         aligned: Whether both must have as many rows; groups may say who belongs to whom, or nobody does.
 
     Raises:
-        FileNotFoundError: If there is no such file.
-        TypeError: If a file holds no floating-point numbers.
-        ValueError: If a file is damaged, lacks a modality, or the two do not match.
+        FileNotFoundError, TypeError, ValueError: As in `read_embeddings`, or if a modality is missing, or the
+            two do not match.
 
     Example:
         >>> import tempfile

@@ -50,12 +50,10 @@ def embed_folder(folder: str | Path, model, pretrained: str | None = None) -> Fo
             if None.
 
     Raises:
-        FileNotFoundError: If the folder, the table, a picture or a checkpoint is missing.
-        ImportError: If the model's library is not installed.
+        FileNotFoundError, ValueError: As in `read_captions`, if a picture cannot be read, or a model or
+            checkpoint cannot be found, or returns no row for each.
+        ImportError, OSError: If the model's library is not installed, or its weights cannot be downloaded.
         TypeError: If the model embeds no pictures.
-        ValueError: If the table cannot be understood, a picture cannot be read, the model is unknown, or it
-            returns no row for each.
-        OSError: If the weights cannot be downloaded.
 
     Example:
         >>> embed_folder("nowhere", "ViT-B-32")

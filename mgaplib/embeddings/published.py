@@ -91,11 +91,9 @@ def load_embeddings(name: str, trained: bool = True) -> Embeddings:
 
     Raises:
         ValueError: If the name is unknown.
-        FileNotFoundError: If MGAPLIB_DATA names no folder.
-        OSError: If a file is damaged and a fresh copy could not be had.
+        FileNotFoundError, OSError: If MGAPLIB_DATA names no folder, or no whole copy of a file can be had.
 
     Example:
-
         >>> load_embeddings("clipp")
         Traceback (most recent call last):
         ValueError: unknown model 'clipp'; did you mean 'clip' or 'clasp' or 'videoclip'?

@@ -115,8 +115,7 @@ def measure_shards(
             dies is measured again by another.
 
     Raises:
-        FileNotFoundError: If the folder does not exist or holds no shards.
-        ValueError: If a shard is malformed; it is named.
+        FileNotFoundError, ValueError: As in `find_shards` and `measure_shard`.
 
     Example:
         >>> import tempfile

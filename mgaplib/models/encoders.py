@@ -36,10 +36,8 @@ def load_encoder(name: str, pretrained: str | Path | None = None, device=None) -
         device: Where to run; CUDA, then Apple's MPS, then the CPU if None.
 
     Raises:
-        ImportError: If the library is not installed.
-        OSError: If there is no such model, or it cannot be downloaded.
-        ValueError: If `pretrained` is given beside a model that comes with its weights, or the model has no
-            towers with a common space; also as in `load_clip`.
+        ImportError, OSError: If the library is not installed, or there is no such model, or no download.
+        ValueError: If `pretrained` is given beside a model that comes with its weights, or as in `load_clip`.
 
     Example:
         >>> load_encoder("MiniCLIP-24").encode_texts(["a red circle", "a blue square"]).shape

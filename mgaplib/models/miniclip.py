@@ -86,10 +86,8 @@ def mini_clip(
 
     Args:
         width: Width of both towers; heads are 16 wide.
-        image_size: Side of a picture in pixels.
-        patch_size: Side of a patch in pixels.
-        layers: Blocks of the vision transformer.
-        text_layers: Blocks of the text transformer.
+        image_size, patch_size: Side of a picture, and of a patch, in pixels.
+        layers, text_layers: Blocks of the vision, and of the text transformer.
         embed_dim: Dimension of the shared space.
         context_length: Tokens a text.
         tau: The temperature it starts from.
@@ -97,8 +95,8 @@ def mini_clip(
         seed: Seed of the weights; torch's own generator is left as it was.
 
     Raises:
-        ValueError: If width is no multiple of 16, the patch does not divide the picture, or tau is not
-            positive.
+        ValueError: If width is no multiple of 16, the patch does not divide the picture, or tau makes no
+            sense.
 
     Example:
         >>> sum(p.numel() for p in mini_clip().parameters()) < 200_000

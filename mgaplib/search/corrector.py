@@ -131,8 +131,8 @@ class Corrector:
 
         Args:
             rows: Array of one or more rows and d columns; of kind "both", what `fuse` returns.
-            kind: One of the roles fitted, or "both".
-            role: The role of the queries. With calibrated scores, another role needs other rows.
+            kind, role: One of the roles fitted, or "both"; the queries' role, for which others need other
+                rows.
         """
         if kind == BOTH and BOTH not in self.means:
             moved = self._columns(rows, kind)
@@ -148,12 +148,7 @@ class Corrector:
         return moved if self.scores is None else self.scores.queries(moved)
 
     def transform(self, rows, role: str) -> np.ndarray:
-        """Return vectors of one role, their role's mean subtracted, of unit length and in their precision.
-
-        Args:
-            rows: Array of one or more rows and d columns.
-            role: One of the roles fitted.
-        """
+        """Return vectors of one role, their mean subtracted, of unit length and in their precision."""
         rows = self._rows(rows, role)
         if self.moves is not None:
             return (self.moves.transform_images if role == "image" else self.moves.transform_texts)(rows)

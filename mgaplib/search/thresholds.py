@@ -36,12 +36,7 @@ class Threshold:
     hubs: NNN | None = field(default=None, repr=False)
 
     def scores(self, queries, candidates) -> np.ndarray:
-        """Return the scores to compare with `value`, a row a query: cosines, less what each candidate loses.
-
-        Args:
-            queries: Array of m rows and d columns.
-            candidates: Array of n rows and d columns, all with all.
-        """
+        """Return the scores of m queries and n candidates, (m, n): cosines, less what a candidate loses."""
         queries = checks.embeddings(queries, "queries", min_rows=1)
         candidates = checks.embeddings(candidates, "candidates", min_rows=1)
         if self.hubs is None:
@@ -51,11 +46,8 @@ class Threshold:
     def p_value(self, scores) -> np.ndarray:
         """Return for each score the share of strangers that score as high, never quite 0.
 
-        Args:
-            scores: As `scores` gives them, of any shape; a search's best if the threshold is per query.
-
-        Raises:
-            ValueError: If a score is NaN or infinite.
+        They are as `scores` gives them, of any shape; a search's best if the threshold is per query. A NaN or
+        infinite one is a ValueError.
         """
         scores = np.asarray(scores, dtype=float)
         if not np.isfinite(scores).all():

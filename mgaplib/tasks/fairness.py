@@ -170,9 +170,9 @@ def fairface_table(
 ):
     """Return the paper's table of FairFace with ours beside it, for any model.
 
-    The index is (delta, race), with a last race "all"; the columns are (measure, source). The measures are
-    "crime", "non_human", their "sum" and "accuracy" (all 14 labels of race and gender), as shares; the
-    sources "paper" (NaN where it prints nothing), "here", and its "low" and "high" (95 % intervals).
+    The index is (delta, race), with a last race "all"; the columns are (measure, source): "crime",
+    "non_human", their "sum" and "accuracy" (all 14 labels of race and gender), as shares; of the "paper" (NaN
+    where it prints nothing), "here", and its "low" and "high" (95 % intervals).
 
     Args:
         clip: A `mgaplib.models.Clip`; the paper's is `models.load_clip("ViT-B-32", "openai")`.
@@ -182,9 +182,9 @@ def fairface_table(
         batch_size: Pictures held and encoded at a time.
 
     Raises:
-        FileNotFoundError: If the folder, the label file or a picture is missing.
+        FileNotFoundError, ValueError: As in `load_fairface`, or if a picture cannot be read, or the gap is
+            not the model's.
         ImportError: If fairlearn or statsmodels is missing.
-        ValueError: If the label file is malformed, a picture cannot be read, or the gap is not the model's.
 
     Example:
         >>> fairface_table(None, "nowhere", gap=np.ones(512))

@@ -125,8 +125,7 @@ def benchmark_table(clip, datasets, deltas=DELTAS, *, seed: int = 0):
 
     A row is a task. "paper" and "paper, best shift" are what table 1 prints. "here" is the metric on a random
     half of the pictures; "chosen on the other half" the same after the shift that was best on the other half,
-    with its p-value by McNemar's test; "chosen on itself" what choosing on the same half would have claimed.
-    For ROC-AUC there is no such test, and the p-value is NaN.
+    with McNemar's p-value (NaN for ROC-AUC); "chosen on itself" what choosing on the same half would claim.
 
     Args:
         clip: A `mgaplib.models.Clip`; the paper's is `models.load_clip("ViT-B-16", "openai")`.

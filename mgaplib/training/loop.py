@@ -48,8 +48,8 @@ def train(
         tokenizer: Of a model that is no MiniCLIP, where the data is a `ShapeWorld`.
         loss: A callable with the signature of open_clip's ClipLoss; ClipLoss itself if None.
         groups: From (model, config) to AdamW's parameter groups; `parameter_groups` if None.
-        checkpoint: File to write the run to, in open_clip's format, at its end.
-        checkpoint_every: Steps between earlier writings.
+        checkpoint, checkpoint_every: File to write the run to, in open_clip's format, at its end; and steps
+            between earlier writings.
         resume: Whether to go on from `checkpoint` where it exists.
         on_step: Called after each step with the steps done and the loss; where it answers True, the run ends
             there, measured as at its end. All processes of a group must answer alike.

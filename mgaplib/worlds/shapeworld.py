@@ -170,8 +170,7 @@ def draw(
 ) -> ShapeWorld:
     """Draw n pictures, each of one shape, with their captions.
 
-    Every source of chance has its own stream: the same seed with another style, caption or fixed attribute
-    gives the same pictures otherwise, which makes minimal pairs.
+    The same seed with another style, caption or fixed attribute gives the same pictures otherwise.
 
     Args:
         n: Number of pairs.
