@@ -66,8 +66,8 @@ def record(
 
     Raises:
         TypeError: If a check is not made by `trend`, `same` or `exact`.
-        ValueError: If the id, source, data or kind is unknown, a claim or slip does not say where it is
-            printed, an analogue has no note or is no claim, or a slip is not shown.
+        ValueError: If a key is unknown, a claim or slip does not say where it is printed, an analogue has no
+            note or is no claim, or a slip is not shown.
 
     Example:
         >>> record("E5", source="liang2022", where="Figure 3", statement="The gap is a minimum.", paper=0.82,

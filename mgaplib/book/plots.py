@@ -143,6 +143,8 @@ def narrow(figure, width: float = 3.9):
         [2, 2]
         >>> axes[1].get_subplotspec().get_gridspec().nrows
         1
+
+    Taught in chapter notation.
     """
     size, panels = figure.get_size_inches(), [ax for ax in figure.axes if ax.get_subplotspec() is not None]
     if size[0] <= 1.1 * width:

@@ -56,8 +56,7 @@ def mlp_layers(
         bias: Whether the layers have biases.
 
     Raises:
-        TypeError, ValueError: If the inputs make no sense (`mgaplib.checks`), the activation is unknown or
-            the depth negative.
+        TypeError, ValueError: If the inputs make no sense (`mgaplib.checks`), or the activation or depth.
 
     Example:
         >>> layers = mlp_layers(np.eye(4), 3, "relu", np.random.default_rng(0), width=8)

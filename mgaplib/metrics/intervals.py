@@ -112,9 +112,8 @@ def of_spectrum(rows: np.ndarray, codes: np.ndarray, kinds: np.ndarray) -> dict[
     By leaving out one group after the other: a bootstrap repeats rows, so its effective rank is too low.
     `kinds` parts the groups into those of images, of texts and of both. NaN of fewer than 20 groups.
 
-    With `shares` the eigenvalues of the scatter, divided by their sum, a group left out changes
-    `sum log(1 + share / s)` by a small determinant's logarithm, at every s at once; and roots and entropies
-    are integrals of that over s, on a grid of log s.
+    A group left out changes `sum log(1 + share / s)`, of the scatter's eigenvalues over their sum, by a small
+    determinant's logarithm; roots and entropies are integrals of that over s, on a grid of log s.
     """
     n, d = rows.shape
     centred = rows - rows.mean(axis=0, dtype=float)

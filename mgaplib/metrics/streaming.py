@@ -159,8 +159,8 @@ class GapAccumulator:
 def of_sums(n: int, sums: np.ndarray, apart: float, rows=None, alike=None) -> dict[str, float]:
     """Return what follows from both modalities' sums of unit rows and of the pairs' squared distances.
 
-    Where rows belong together in groups, `rows` counts those of each modality, and `alike` holds for each the
-    sum over groups of the squared length of its rows' sum and of their squared number.
+    With groups `rows` counts those of each modality, and `alike` holds for each the sum over groups of the
+    squared length of its rows' sum and of their squared number.
     """
     rows, alike = (np.full(2, n), np.full((2, 2), n)) if rows is None else (rows, alike)
     means, others = sums / np.reshape(rows, (2, 1)), rows**2 - alike[:, 1]

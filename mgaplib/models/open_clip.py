@@ -14,7 +14,12 @@ _declared: list[torch.library.Library] = []  # a declaration lives only as long 
 
 
 def ensure_torchvision() -> None:
-    """Import torchvision, declaring its compiled operators first where, and only where, they are missing."""
+    """Import torchvision, declaring its compiled operators first where, and only where, they are missing.
+
+    Raises:
+        ImportError: If torchvision is not installed.
+        RuntimeError: If its import fails for another reason.
+    """
     if "torchvision" in sys.modules:
         return
     try:

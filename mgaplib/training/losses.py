@@ -295,8 +295,7 @@ class CLOOBLoss(torch.nn.Module):
 class SigLIPLoss(open_clip.loss.SigLipLoss):
     """SigLIP's sigmoid loss, open_clip's own: each of the n^2 pairs is a question of its own, match or not.
 
-    Its logits need a bias that is learned, since all but one in n answers are no: `add_logit_bias` gives a
-    model one. SigLIP starts from 1 / tau = 10 and a bias of -10.
+    Its logits need a learned bias, which `add_logit_bias` gives; SigLIP starts from 1 / tau = 10 and -10.
 
     Args:
         rank, world_size: This process's number, and how many there are.
@@ -330,13 +329,8 @@ def add_logit_bias(model: torch.nn.Module, bias: float = -10.0) -> torch.nn.Modu
     Call it before the optimizer is made. The model's forward pass then returns the bias as its fourth output,
     which open_clip's loop and `training.train` pass to the loss.
 
-    Args:
-        model: An open_clip model.
-        bias: Where it starts; SigLIP's is -10.
-
     Raises:
-        TypeError: If the model is none of open_clip's.
-        ValueError: If the bias is not finite.
+        TypeError, ValueError: If the model is none of open_clip's, or the bias is not finite.
 
     Example:
         >>> from mgaplib import models

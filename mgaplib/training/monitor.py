@@ -58,8 +58,8 @@ class GapMonitor:
                 are, and without gradient.
 
         Raises:
-            TypeError: If they hold no floating-point numbers.
-            ValueError: If they are no two matrices of one shape, or have another d than before.
+            TypeError, ValueError: If they are no two matrices of floats of one shape, of the same d as
+                before.
         """
         batch = _sums(images, texts)
         if self._state is not None and len(self._state) != len(batch):

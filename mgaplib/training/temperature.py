@@ -233,9 +233,8 @@ def scheduled(
 ) -> Callable[[int], float]:
     """Return a scheduler that sets the temperature of each step, and stop learning it.
 
-    It is called with the step's number before the step, as open_clip calls its learning rate's scheduler:
-    hand it to open_clip in that one's place and pass that one as `also`. It keeps no state, so resuming is no
-    special case.
+    It is called with the step's number before the step: hand it to open_clip in the place of its learning
+    rate's scheduler and pass that one as `also`. It keeps no state, so resuming is no special case.
 
     Args:
         schedule: From the share of training done to tau, or a name in `SCHEDULES`.
