@@ -1,6 +1,7 @@
 """The cone effect: random networks, how narrow their cones are, and what the seed decides of a feature.
 
-Networks are made and measured here; `kernels` holds what one infinitely wide layer does to an angle.
+The room of Part I. Networks are made and measured here; `kernels` holds what one infinitely wide layer does
+to an angle, which needs no network at all.
 """
 
 from mgaplib.cone import kernels

@@ -1,8 +1,9 @@
 """Measure the modality gap, what it is made of, and what it costs.
 
 Every function takes arrays or CPU tensors with one embedding a row, or `mgaplib.pairs.Pairs` that were
-checked before, and works on rows of unit length. `gap_report` is all of it in one table, and `GapAccumulator`
-what one pass gives, for embeddings that do not fit into memory. `pairwise`, `centroid_polygon` and
+checked before, and works on rows of unit length. The room serves the whole book: the front page shows the
+gap, Part I the cones, Practice the rest; `gap_report` is all of it in one table, and `GapAccumulator` the
+part that needs one pass only, for embeddings that do not fit into memory. `pairwise`, `centroid_polygon` and
 `first_hits` take a dict of named arrays, for three modalities and more.
 """
 

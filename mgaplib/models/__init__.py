@@ -1,8 +1,8 @@
 """Models by one name: every open_clip model, and a CLIP small enough to train in a page.
 
 `load_clip` gives weights, preprocessing and tokenizer together; `mini_clip` makes the book's own small model;
-`load_encoder` takes models of transformers and sentence-transformers as well. It is the one place that
-imports open_clip.
+`load_encoder` takes models of transformers and sentence-transformers as well.
+The room serves every chapter that embeds something. It is the one place that imports open_clip.
 """
 
 from mgaplib.models.clip import Clip, load_clip, wrap

@@ -1,7 +1,8 @@
 """Everything there is to know about a set of paired embeddings, in numbers and in plain words.
 
-What `python -m mgaplib report` prints: `measure` gives a `Report`, a table, a page or JSON; `measure_several`
-does so for three modalities or more; `MeasureHere` is the book's page where a reader's files are measured.
+The room of Practice's first chapter, and what `python -m mgaplib report` prints: `measure` gives a `Report`,
+which is a table, a page or JSON; `measure_several` does so for three modalities or more; `MeasureHere`,
+loaded when first used, is the page of the book where a reader's files are measured in the browser.
 """
 
 from typing import TYPE_CHECKING

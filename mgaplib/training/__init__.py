@@ -1,8 +1,9 @@
 """Contrastive training in seconds, with the gap recorded on the way, and what remedies the gap meanwhile.
 
-`temperature` and `swapping` hold the remedies of Yaras et al., `losses` other losses, further terms and a
-shared encoder; `mgaplib.corrections` has those for embeddings that exist already. `GapMonitor` logs the gap
-in anybody's loop. `competent_miniclip` is the trained model that chapters share.
+The room of Part II's chapter on training and of Part III's on remedies: `temperature` and `swapping` hold
+those of Yaras et al., `losses` other losses, further terms and a shared encoder. Remedies for embeddings
+that exist already are in `mgaplib.corrections`. `GapMonitor` logs the gap in anybody's loop.
+`competent_miniclip` is the trained model that chapters share.
 """
 
 from mgaplib.training import losses, swapping, temperature
