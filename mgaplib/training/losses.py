@@ -198,8 +198,9 @@ class SpreadLoss(torch.nn.Module):
 
         Args:
             image_features, text_features: Embeddings, (n, d), of unit length.
-            *args, **kwargs: What else the wrapped loss takes, such as `logit_scale`.
+            *args: What the wrapped loss takes after them, such as `logit_scale`.
             output_dict: Whether to return each part by name instead of the sum.
+            **kwargs: What else the wrapped loss takes.
         """
         kwargs = kwargs | ({"output_dict": True} if output_dict else {})
         base = self.loss(image_features, text_features, *args, **kwargs)
