@@ -138,8 +138,13 @@ def figure(runs) -> str:
         for name, h in runs.items()
     )
     alt = html.escape(f"Gap and recall at 1 through training: {ends}.", quote=True)
-    picture = base64.b64encode(png(drawn)).decode()
-    return f'<img src="data:image/png;base64,{picture}" alt="{alt}" style="width:560px;max-width:100%">'
+    wide = base64.b64encode(png(drawn)).decode()
+    with plots.narrow(drawn):
+        small = base64.b64encode(png(drawn)).decode()
+    return (
+        f'<picture><source media="(max-width: 600px)" srcset="data:image/png;base64,{small}">'
+        f'<img src="data:image/png;base64,{wide}" alt="{alt}" style="width:560px;max-width:100%"></picture>'
+    )
 
 
 _SIDE_BY_SIDE = 4  # runs in a scrubber
