@@ -329,7 +329,7 @@ function render({ model, root, ends }) {
     left: oneOf(...names),
     right: oneOf(...names),
     shift: between(low, high),
-    pair: oneOf(...Array(most).keys()),
+    pair: oneOf(-1, ...Array(most).keys()),
   }, refresh);
   ends.push(() => {
     stop();

@@ -105,7 +105,7 @@ function render({ model, root, ends }) {
     c.font = FONT;
     c.fillStyle = color("soft");
     c.textAlign = "center";
-    for (const tick of [-1, -0.5, 0, 0.5, 1]) c.fillText(words(tick, 1), Math.min(Math.max(x(tick), 14), width - 12), height - 6);
+    for (const tick of width < 220 ? [-1, 0, 1] : [-1, -0.5, 0, 0.5, 1]) c.fillText(words(tick, 1), Math.min(Math.max(x(tick), 14), width - 12), height - 6);
   });
 
   // --- the cone: side view, its rim seen at a slant

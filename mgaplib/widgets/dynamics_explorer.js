@@ -230,9 +230,9 @@ function render({ model, root, ends }) {
     make("div", { class: "mgap-buttons", role: "group", "aria-label": "Comparisons" }, ...presets.map(({ element }) => element)),
     lesson,
     make("div", { class: "mgap-buttons mgap-transport" }, playButton, stepButton, restartButton, speed.row, axis.row),
-    ...speaker.elements,
     make("p", { class: "mgap-line" }, make("span", {}, dot(data.colors.image), "images"), make("span", {}, dot(data.colors.text), "texts")),
     make("div", { class: "mgap-runs" }, ...places.map(({ part }) => part)),
+    ...speaker.elements,
     make("div", { class: "mgap-panels" }, ...curves.map(({ part }) => part)),
     theorem,
     rows(IN_SIGHT),
@@ -343,6 +343,7 @@ function render({ model, root, ends }) {
     for (const [k, { picture }] of curves.entries()) if (!playing || k % 2 === turnOfCurves) picture.redraw();
     // Words last: after them the browser would lay the page out anew for each picture that asks for its size.
     for (const [k, run] of runs.entries()) places[k].tiles.show(numbers(run));
+    theorem.replaceChildren(...(runs.some(({ points }) => points.setting.model === "parallel") ? runs.map((run, k) => make("span", {}, swatch(k), theory(run), " ")) : []));
     const [first, other] = runs.map(({ points }) => points);
     speaker.say(`Step ${first.steps.toLocaleString("en")}: gap ${words(first.gap, 3)}${other ? `, and ${words(other.gap, 3)} in the second run` : ""}; ${words(100 * first.recall, 0)} %${other ? ` and ${words(100 * other.recall, 0)} %` : ""} of the points find their partner.`);
   }
@@ -435,7 +436,6 @@ function render({ model, root, ends }) {
   }
   function tell() {
     const { steps } = runs[0].points;
-    theorem.replaceChildren(...(runs.some(({ points }) => points.setting.model === "parallel") ? runs.map((run, k) => make("span", {}, swatch(k), theory(run), " ")) : []));
     for (const [k, { points }] of runs.entries()) {
       const own = points.setting.d;
       const turns = own === 3;

@@ -116,8 +116,20 @@ export function showGapExplorer({ model, root, ends }) {
   ]
     .filter(({ name }) => name in numbers)
     .map((one) => ({ ...one, values: shares.map((share) => share[one.name]), placeOf: shiftAt }));
-  const misses = shares.map((share) => 1 - (share.recall_image_to_text + share.recall_text_to_image) / 2);
+  const missed = (share) => 1 - (share.recall_image_to_text + share.recall_text_to_image) / 2;
+  const misses = shares.map(missed);
   const mostFound = shiftAt(misses.indexOf(Math.min(...misses)));
+
+  /** The slider's stop of the lowest loss: the curve says about where, and its neighbours are asked. */
+  function lowestStop(tau) {
+    const loss = (stop) => (stop < 0 || stop >= d.stops ? Infinity : engine.metrics(shiftAt(stop), tau).loss);
+    let stop = stopAt(lowest(meanOf(curves), engine.curveShift).at);
+    let value = loss(stop);
+    for (const way of [-1, 1]) {
+      for (let next = loss(stop + way); next < value; next = loss(stop + way)) [stop, value] = [stop + way, next];
+    }
+    return { at: shiftAt(stop), value, end: stop === 0 || stop === d.stops - 1 };
+  }
 
   // --- the two pictures
   const extent = extentOf(moved, places, [low, low / 2, 0, high / 2, high]);
@@ -162,10 +174,10 @@ export function showGapExplorer({ model, root, ends }) {
     const hits = (100 * numbers.recall_image_to_text).toFixed(1);
     const lower = best.end
       ? `the loss falls to the slider's end, shift ${words(best.at, 2)}, and may fall beyond`
-      : Math.abs(best.at - shift) < 0.0051
+      : numbers.loss < best.value + 1e-9
         ? "no other shift has a lower loss"
         : `the loss is lowest at shift ${words(best.at, 2)}, a gap of ${words(engine.gap(best.at), 2)}`;
-    const recall = misses[stopAt(shift)] - misses[stopAt(mostFound)] < 1e-9 ? "no other finds more" : `most is found at shift ${words(mostFound, 2)}`;
+    const recall = missed(numbers) - missed(shares[stopAt(mostFound)]) < 1e-9 ? "no other finds more" : `most is found at shift ${words(mostFound, 2)}`;
     return `${place}: the gap is ${words(numbers.gap, 2)}; ${hits} % of the ${images} find ${several ? `a ${text} of theirs` : `their ${text}`} first among ${m}. At temperature ${tau} ${lower}; ${recall}.`;
   }
 
@@ -175,7 +187,7 @@ export function showGapExplorer({ model, root, ends }) {
     if (tau !== refresh.tau) {
       refresh.tau = tau;
       curves = engine.curve(tau);
-      best = lowest(meanOf(curves), engine.curveShift);
+      best = lowestStop(tau);
       trained = engine.metrics(0, tau);
     }
     numbers = engine.metrics(shift, tau);
@@ -210,7 +222,7 @@ export function showGapExplorer({ model, root, ends }) {
     shift: between(low, high),
     tau: between(d.taus[0], d.taus.at(-1)),
     zoom: yesOrNo,
-    pair: oneOf(...Array(many).keys()),
+    pair: oneOf(-1, ...Array(many).keys()),
   }, refresh);
   ends.push(() => {
     stopGliding();

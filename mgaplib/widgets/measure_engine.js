@@ -797,9 +797,3 @@ export function measure(pairs, { tau, rates, trialled }, told = () => {}) {
   found.trial = paired ? trial(pairs, trialled, (share) => told("centres one half by the other", share)) : null;
   return found;
 }
-
-/** The first image and the first text of each group that has both. */
-export function oneEach({ rows, d, members }) {
-  const both = members[0].map((images, g) => [images[0], members[1][g][0]]).filter((pair) => !pair.includes(undefined));
-  return { rows: rows.map((side, s) => take(side, d, both.map((pair) => pair[s]))), d };
-}

@@ -254,13 +254,12 @@ function showMeasureHere({ model, root, ends }) {
     if (landscape?.tables) showExplorer(landscape);
     else if (landscape) place.append(make("p", { class: "mgap-note" }, `There is no landscape to show: ${landscape.why}.`));
     saving.disabled = false;
-    const holds = kept ? `the explorer of ${many(kept.n)} pairs, alive` : "what stands here";
+    const holds = kept ? `the explorer of ${found.aligned ? `${many(kept.n)} pairs` : `${many(kept.n)} images and ${many(kept.m)} texts`}, alive` : "what stands here";
     const size = Math.ceil(keptPage().length / 1e3); // kB; its pictures are drawn by now, or come in the next frame
     held.textContent = `The page is one file of ${size < 100 ? `${size} kB` : `${(size / 1e3).toFixed(1)} MB`} that opens without a network: it holds ${holds}.`;
   }
   function showExplorer({ tables, drawn }) {
-    const few = drawn < found.pairs ? `${drawn} of ${found.pairs} pairs, drawn at random; every number here is theirs.` : "";
-    const note = `${found.aligned ? "" : "The first image and the first text of each group. "}${few}`;
+    const note = drawn < found.pairs ? `${drawn} of ${found.pairs} ${found.aligned ? "pairs" : "groups"}, drawn at random; every number here is theirs.` : "";
     model.set("shift", 0);
     model.set("pair", -1);
     kept = { ...tables, note, names: ["image", "text"], plurals: ["images", "texts"] };

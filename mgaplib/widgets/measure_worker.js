@@ -2,7 +2,7 @@
 import { Refusal, checkedRows, openBoth } from "./embeddings_files.js";
 import { tabulate } from "./landscape_tables.js";
 import { typed } from "./numbers.js";
-import { drawnOf, fitOfBlocks, makePairs, measure, oneEach, takeGroups, twins } from "./measure_engine.js";
+import { drawnOf, fitOfBlocks, makePairs, measure, takeGroups, twins } from "./measure_engine.js";
 
 const COMMAND_LINE = "The command line may: python -m mgaplib report IMAGES TEXTS -o report.html";
 
@@ -87,11 +87,12 @@ async function work(asked) {
   const known = relation === "aligned" && !pairs.aligned ? "noticed" : relation;
   postMessage({ found: { names, total, read: sides.map((one) => one.length / d), relation: known, each, ...measure(pairs, options, tell) } });
   if (!pairs.partners) return postMessage({ landscape: null });
-  const drawn = takeGroups(pairs, drawnOf(pairs.groups, rules.drawn, 8));
+  const most = Math.floor((rules.drawn * pairs.groups) / Math.sqrt(pairs.n[0] * pairs.n[1])); // about as many cosines
+  const drawn = takeGroups(pairs, drawnOf(pairs.groups, Math.max(most, 2), 8));
   let tables = null;
   let why = "";
   try {
-    tables = tabulate(oneEach(drawn), stops, (share) => tell("computes the landscape", share));
+    tables = tabulate(drawn, stops, (share) => tell("computes the landscape", share));
   } catch (error) {
     why = error.message;
   }

@@ -78,6 +78,9 @@ export function slider({ label, hint, stops, onInput }) {
     row.append(make("small", { id: `${id}-hint` }, hint));
   }
   input.addEventListener("input", () => onInput(Number(input.value)));
+  let before; // where a finger came down
+  input.addEventListener("pointerdown", () => (before = input.value));
+  input.addEventListener("pointercancel", () => onInput(Number(before))); // the page took the swipe
   return {
     row,
     show(stop, words) {
@@ -210,8 +213,8 @@ export function oncePerFrame(draw) {
 }
 
 /**
- * A sentence for the eye, which goes with every frame, and the same for the ear, which waits until the reader has
- * stopped.
+ * A sentence for the eye, which goes with every frame, and the same for the ear, which waits until the reader, or what
+ * plays one picture after another, has stopped.
  */
 export function sayer() {
   const seen = make("p", { class: "mgap-status", "aria-hidden": "true" }); // or it would be read out twice
@@ -220,7 +223,7 @@ export function sayer() {
   const say = (sentence) => {
     seen.textContent = sentence;
     clearTimeout(waiting);
-    waiting = setTimeout(() => (heard.textContent = sentence), heard.textContent ? 400 : 0);
+    waiting = setTimeout(() => (heard.textContent = sentence), heard.textContent ? 700 : 0);
   };
   return { elements: [seen, heard], say, end: () => clearTimeout(waiting) };
 }

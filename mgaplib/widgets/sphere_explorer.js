@@ -132,8 +132,15 @@ function render({ model, root, ends }) {
     for (const { at, k, radius: size, fill, below } of balls) {
       c.globalAlpha = at[2] < 0 ? 0.35 : 1;
       disc(c, at[0], at[1], size, fill, color("face"));
-      c.fillStyle = color("ink");
-      c.fillText(String(k + 1), at[0], at[1] + (elevation > 0 ? 8 - below : below));
+    }
+    c.fillStyle = color("ink");
+    const numbered = []; // at a pole numbers would lie upon each other: the one nearest to the reader stays
+    for (const { at, k, below } of balls.reverse()) {
+      const place = [at[0], at[1] + (elevation > 0 ? 8 - below : below)];
+      if (numbered.some(([x, y]) => Math.hypot(x - place[0], y - place[1]) < 11)) continue;
+      numbered.push(place);
+      c.globalAlpha = at[2] < 0 ? 0.35 : 1;
+      c.fillText(String(k + 1), ...place);
     }
     c.globalAlpha = 1;
   });

@@ -64,8 +64,11 @@ class Shown:
     def swipe(self, number, across=0, along=0):
         """Move a finger over a picture from its middle, as far as told, in pixels."""
         box = self.canvas(number)
+        self.swipe_from(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2, across, along)
+
+    def swipe_from(self, x, y, across=0, along=0):
+        """Move a finger from a place on the screen, as far as told, in pixels."""
         client = self.page.context.new_cdp_session(self.page)
-        x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
         for kind, share in [
             ("touchStart", 0),
             *(("touchMove", k / 10) for k in range(1, 11)),

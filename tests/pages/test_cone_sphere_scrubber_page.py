@@ -205,6 +205,19 @@ def test_scrubber_shows_the_records_under_keys_and_names_runs_as_plain_text(show
     assert shown.page.evaluate("document.body.dataset.hacked") is None
 
 
+def test_a_playing_scrubber_tells_a_screen_reader_where_it_ended_and_nothing_before(show):
+    shown = Shown(show(scrubbing()), "mgap-scrubber")
+    clock, heard = shown.page.clock, shown.root.get_by_role("status")
+    clock.run_for(800)
+    clock.pause_at(shown.page.evaluate("Date.now()") + 60_000)
+    before = heard.inner_text()
+    shown.root.get_by_role("button").click()
+    clock.run_for(1000)  # two of its three steps
+    assert "Step 10." in shown.root.locator(".mgap-status").inner_text() and heard.inner_text() == before
+    clock.run_for(2000)
+    assert "Step 15." in heard.inner_text()
+
+
 @pytest.mark.parametrize("motion", ["reduce", "no-preference"])
 def test_scrubber_plays_only_when_asked_and_stops_at_the_end(show, motion):
     shown = Shown(show(scrubbing(), reduced_motion=motion), "mgap-scrubber")
@@ -309,14 +322,14 @@ def test_the_visible_sentence_goes_with_the_frame_and_the_live_region_waits(show
     build, label, _, _ = KINDS[kind]
     shown = Shown(show(build()), f"mgap-{kind}")
     seen, heard = shown.root.locator(".mgap-status"), shown.root.get_by_role("status")
-    shown.page.clock.run_for(500)
+    shown.page.clock.run_for(800)
     shown.page.clock.pause_at(shown.page.evaluate("Date.now()") + 60_000)
     before = heard.inner_text()
     assert before == seen.inner_text()
     shown.slider(label).press("End")
     shown.page.clock.run_for(50)  # a few frames
     assert seen.inner_text() != before == heard.inner_text()
-    shown.page.clock.run_for(500)
+    shown.page.clock.run_for(800)
     assert heard.inner_text() == seen.inner_text()
 
 

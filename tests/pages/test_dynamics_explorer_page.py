@@ -225,6 +225,20 @@ def test_the_theorem_on_opening_is_shown_at_independent_starts(show):
     expect(note).to_contain_text(f"the first step gave {(run.gap[1] - run.gap[0]) / 0.05:.1f}")
 
 
+def test_what_is_said_of_the_bound_goes_with_every_frame(show):
+    setting, beside = COMPARISONS["bound"]
+    shown = Shown(show(DynamicsExplorer(beside, **setting)), "mgap-dynamics")
+    note, clock = shown.root.locator(".mgap-note").first, shown.page.clock
+    clock.pause_at(shown.page.evaluate("Date.now()") + 60_000)
+    shown.root.get_by_role("button", name="Play").click()
+    said = []
+    for _ in range(3):
+        clock.run_for(100)  # a few frames
+        expect(shown.root.get_by_role("button", name="Pause")).to_be_visible()
+        said.append(re.search(r"cannot be below ([\d.]+) now", note.inner_text())[1])
+    assert len(set(said)) == 3 and said == sorted(said, reverse=True)
+
+
 # --- the controls
 
 

@@ -42,7 +42,7 @@ def open_it(show):
 def test_the_visible_sentence_goes_with_the_frame_and_the_live_region_waits(open_it, explorer):
     shown = open_it(explorer)
     clock, heard = shown.page.clock, shown.root.get_by_role("status")
-    clock.run_for(500)
+    clock.run_for(800)
     clock.pause_at(shown.page.evaluate("Date.now()") + 60_000)
     before = heard.inner_text()
     for key in ("End", "Home"):
@@ -51,7 +51,7 @@ def test_the_visible_sentence_goes_with_the_frame_and_the_live_region_waits(open
         gap = shown.root.locator("[data-metric=gap]").evaluate("e => Number(e.dataset.value)")
         assert f"the gap is {gap:.2f}" in shown.root.locator(".mgap-status").inner_text()
         assert heard.inner_text() == before
-    clock.run_for(500)
+    clock.run_for(800)
     assert heard.inner_text() == shown.root.locator(".mgap-status").inner_text()
 
 
@@ -64,6 +64,24 @@ def test_the_sentence_and_the_button_agree_on_where_the_loss_is_lowest(open_it, 
     shown.press("Shift", "ArrowRight")
     shown.press("Shift", "ArrowRight")
     assert "the loss is lowest at shift" in sentence.inner_text()
+
+
+@pytest.mark.parametrize("tau", [0.02, 0.04, 0.2])
+def test_no_stop_of_the_slider_has_a_lower_loss_where_the_button_goes(open_it, tau):
+    pairs = draw_pairs(noise=0.3)  # the tabulated curve alone is a stop off at .02 and .04
+    explorer = GapExplorer(*pairs, tau=tau)
+    stops = np.linspace(-1, 1.5, 251)
+    losses = landscape.ShiftLandscape(*pairs, dtype="float64").loss(stops, tau)[:, 0]
+    shown = open_it(explorer)
+    shown.root.get_by_role("button", name="Lowest loss").click()
+    shown.settle()
+    assert float(shown.said("Shift")) == pytest.approx(stops[losses.argmin()])
+    assert shown.numbers()["loss"] == pytest.approx(losses.min(), abs=1e-3)
+    sentence = shown.root.locator(".mgap-status")
+    assert "no other shift has a lower loss" in sentence.inner_text()
+    for key, times in (("ArrowLeft", 1), ("ArrowRight", 2)):
+        shown.press("Shift", key, times=times)
+        assert f"lowest at shift {stops[losses.argmin()]:.2f}".replace("-", "−") in sentence.inner_text()
 
 
 def test_a_loss_that_falls_to_the_sliders_end_is_not_called_lowest_there(open_it):
@@ -172,6 +190,16 @@ def test_a_swipe_over_the_curve_scrolls_or_moves_but_never_both(open_it, explore
     assert page.evaluate("scrollY") == place and float(shown.said("Shift")) > 0.3
     shown.swipe(0, along=-100)  # over the points: nothing is picked
     assert shown.said("Look at a pair") == "none"
+
+
+def test_a_swipe_over_the_slider_scrolls_or_moves_but_never_both(open_it, explorer):
+    shown = open_it(explorer, **PHONE)
+    page, box = shown.page, shown.slider("Shift").bounding_box()
+    shown.swipe_from(box["x"] + box["width"] * 0.8, box["y"] + box["height"] / 2, along=-150)
+    assert page.evaluate("scrollY") > 0 and shown.said("Shift") == "0.00"
+    page.evaluate("scrollTo(0, 0)")
+    shown.swipe_from(box["x"] + box["width"] * 0.8, box["y"] + box["height"] / 2, across=-60)
+    assert page.evaluate("scrollY") == 0 and shown.said("Shift") != "0.00"
 
 
 def test_slider_and_curve_share_a_phones_screen(open_it, explorer):

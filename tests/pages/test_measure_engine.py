@@ -689,7 +689,7 @@ def test_the_explorers_tables_are_those_of_python(ask, name):
     }
     found = ask(
         """const pairs = makePairs(floats(a.images), floats(a.texts), a.d);
-        const land = readLandscape(tabulate(oneEach(pairs), a.stops));
+        const land = readLandscape(tabulate(pairs, a.stops));
         const { gapLength, own, p, q } = land.pairs;
         const engine = makeLandscape(land);
         return {
@@ -721,6 +721,45 @@ def test_the_explorers_tables_are_those_of_python(ask, name):
         [share["recall_image_to_text"] for share in found["shares"]], expected, atol=1e-9
     )
     explorer.close()
+
+
+def test_several_captions_of_a_picture_all_count_in_the_tables(ask):
+    """100 pictures, five captions each: what the explorer draws is what the metrics say with groups."""
+    rng = np.random.default_rng(3)
+    meaning = rng.normal(size=(100, 12))
+    images = meaning + 0.4 * rng.normal(size=(100, 12)) + 1
+    texts = np.repeat(meaning, 5, axis=0) + 0.8 * rng.normal(size=(500, 12)) - 1
+    pairs = Pairs(images, texts, groups=np.repeat(np.arange(100), 5))
+    shifts, taus = [-0.5, 0.0, 0.5, 1.0], [0.01, 0.02, 0.1, 0.2, 1.0]
+    found = ask(
+        """const pairs = makePairs(floats(a.images), floats(a.texts), a.d, true);
+        const land = readLandscape(tabulate(pairs, a.stops));
+        const engine = makeLandscape(land);
+        return {
+          sizes: [land.n, land.m, land.pairs.belongs.pairs[0].length],
+          curves: a.stops.taus.map((_, k) => engine.curve(a.stops.taus[k]).map((way) => [...way])),
+          numbers: a.stops.shifts.map((shift) => engine.metrics(shift, 0.02)),
+          gaps: [...land.squaredGaps] }""",
+        images=text_of(images),
+        texts=text_of(texts),
+        d=12,
+        stops={"shifts": shifts, "curve_shifts": shifts, "taus": taus},
+    )
+    assert found["sizes"] == [100, 500, 500]
+    land = landscape.ShiftLandscape(pairs, dtype="float64")
+    for k, shift in enumerate(shifts):
+        moved = landscape.shift(pairs, None, shift)
+        moved = Pairs(*moved, groups=np.repeat(np.arange(100), 5))
+        numbers = found["numbers"][k]
+        assert numbers["recall_image_to_text"] == pytest.approx(metrics.recall_at_k(moved), abs=1e-9)
+        assert numbers["recall_text_to_image"] == pytest.approx(metrics.recall_at_k(moved.swapped), abs=1e-9)
+        assert numbers["loss"] == pytest.approx(land.loss([shift], [0.02])[0, 0], abs=1e-4)
+        assert found["gaps"][k] == pytest.approx(metrics.modality_gap(moved) ** 2, abs=1e-9)
+        for tau, both in zip(taus, found["curves"], strict=True):
+            for way, curve in zip(("image_to_text", "text_to_image"), both, strict=True):
+                expected = land.loss([shift], [tau], direction=way)[0, 0]
+                assert curve[k] == pytest.approx(expected, rel=1e-5, abs=1e-5)
+    assert 0.1 < found["numbers"][1]["recall_image_to_text"] < 1
 
 
 def test_products_are_right_whatever_their_shapes_and_equal_rows_have_equal_ones(ask):

@@ -268,6 +268,12 @@ def test_five_captions_an_image_are_noticed_in_either_order(bench, order):
     found = json.loads(Path(told.value.path()).read_text("utf-8"))["metrics"]
     table = metrics.gap_report(IMAGES, texts, groups=groups).value
     assert found == pytest.approx({metric: table[metric] for metric in found}, abs=1e-5) and len(found) == 19
+    explorer = bench.root.locator(".mgap-explorer")
+    expect(bench.root.locator(".mgap-held")).to_contain_text("the explorer of 60 images and 300 texts, alive")
+    for way in ("image_to_text", "text_to_image"):  # all captions count there, too
+        shown = explorer.locator(f"[data-metric=recall_{way}]").evaluate("e => Number(e.dataset.value)")
+        assert shown == pytest.approx(table[f"recall_at_1 ({way.replace('_', ' ')})"], abs=1e-5)
+    assert "find a text of theirs first among 300" in explorer.locator(".mgap-status").inner_text()
 
 
 def test_of_many_captions_whole_images_are_drawn(bench):
