@@ -66,12 +66,17 @@ const READ = Object.fromEntries(
   }),
 );
 
+const SHOWN = { speed: oneOf(1, 5, 20, 100), theory: yesOrNo }; // how runs are shown; turning these starts none anew
+
 /** The knobs as the page's address takes them: each by its name, and the second run's as "tau:0.1". */
 function oneByOne(model) {
+  const ofModel = (name) => name === "beside" || Object.hasOwn(SHOWN, name);
+  const heardAs = (event) => (ofModel(event.slice("change:".length)) ? event : "change:setting");
   const beside = () => Object.entries(model.get("beside")).map(([name, value]) => `${name}:${value}`).join("");
   return {
-    get: (name) => (name === "name" ? model.get("name") : name === "beside" ? beside() : model.get("setting")[name]),
+    get: (name) => (name === "beside" ? beside() : name === "name" || ofModel(name) ? model.get(name) : model.get("setting")[name]),
     set(name, value) {
+      if (Object.hasOwn(SHOWN, name)) return model.set(name, value);
       if (name !== "beside") {
         if (value !== model.get("setting")[name]) model.set("setting", turn(model.get("setting"), name, value));
         return;
@@ -83,8 +88,8 @@ function oneByOne(model) {
       else if (other !== undefined && alone(model.get("setting"), knob, other)) model.set("beside", { [knob]: other });
     },
     save_changes: () => model.save_changes(),
-    on: (event, heard) => model.on(event === "change:beside" ? event : "change:setting", heard),
-    off: (event, heard) => model.off(event === "change:beside" ? event : "change:setting", heard),
+    on: (event, heard) => model.on(heardAs(event), heard),
+    off: (event, heard) => model.off(heardAs(event), heard),
   };
 }
 
@@ -154,7 +159,7 @@ function render({ model, root, ends }) {
   root.classList.add("mgap-dynamics");
   const color = palette(root);
   const stay = matchMedia("(prefers-reduced-motion: reduce)").matches;
-  const view = { yaw: 0.6, pitch: 0.35, theory: false };
+  const view = { yaw: 0.6, pitch: 0.35 };
   let runs = [];
   let second = null; // the second run's control
   let playing = false;
@@ -189,10 +194,7 @@ function render({ model, root, ends }) {
     if (going) play();
   });
   const speed = choice("Steps a frame", { 1: "1", 5: "5", 20: "20", 100: "100" }, (value) => set({ speed: Number(value) }));
-  const axis = choice("Axis of the curves", { linear: "steps", theory: "1 / log(steps)²" }, (value) => {
-    view.theory = value === "theory";
-    draw();
-  });
+  const axis = choice("Axis of the curves", { linear: "steps", theory: "1 / log(steps)²" }, (value) => set({ theory: value === "theory" }));
   const speaker = sayer();
   const swatch = (k) => make("i", { class: "mgap-dash", style: `border-top: ${["2.5px solid var(--mgap-ink)", "2.5px dashed var(--mgap-accent)"][k]}`, "aria-hidden": "true" });
   const places = ["first", "second"].map((name, k) => {
@@ -250,6 +252,10 @@ function render({ model, root, ends }) {
     if (alone(model.get("setting"), name, value)) set({ beside: { [name]: value } });
     else showKnobs();
   }
+  function showShown() {
+    speed.select.value = String(model.get("speed"));
+    axis.select.value = model.get("theory") ? "theory" : "linear";
+  }
   function showKnobs() {
     const [setting, beside] = [model.get("setting"), model.get("beside")];
     for (const [name, part] of Object.entries(knobs)) part.show(setting[name]);
@@ -262,7 +268,7 @@ function render({ model, root, ends }) {
       otherKnob.replaceChildren(...(second ? [second.row] : []));
     }
     second?.show(beside[name]);
-    speed.select.value = String(model.get("speed"));
+    showShown();
     const preset = presets.find((p) => same(p.setting, setting) && same(p.beside, beside));
     for (const p of presets) p.element.setAttribute("aria-pressed", String(p === preset));
     lesson.replaceChildren(...(preset ? [`${preset.sentence} `, make("small", {}, preset.claim)] : ["Turn a knob; the second run differs from the first in one."]));
@@ -369,8 +375,9 @@ function render({ model, root, ends }) {
   function drawCurve(c, width, height, name) {
     const last = Math.max(...runs.map(({ points }) => points.steps));
     const [wide, tall] = [width - box.left - box.right, height - box.top - box.bottom];
+    const theory = model.get("theory");
     const end = [250, 500, 1000, 2000, 4000].find((stop) => stop >= last) ?? Math.ceil(last / 4000) * 4000;
-    const x = view.theory
+    const x = theory
       ? (step) => box.left + (1 - (Math.log(10) / Math.log(Math.max(step, 10))) ** 2) * wide
       : (step) => box.left + (step / end) * wide;
     const logarithmic = name === "tau" || name === "loss";
@@ -387,7 +394,7 @@ function render({ model, root, ends }) {
       c.fillText(tick === 1e-4 ? "10⁻⁴" : String(tick), box.left - 6, y(tick) + 4);
     }
     c.textAlign = "center";
-    const stops = view.theory ? [10, 30, 100, 1000, 1e5] : ticks(0, end, width < 300 ? 2 : 4);
+    const stops = theory ? [10, 30, 100, 1000, 1e5] : ticks(0, end, width < 300 ? 2 : 4);
     for (const stop of stops) {
       const label = stop === 1e5 ? "10⁵" : stop.toLocaleString("en");
       c.fillText(label, Math.min(x(stop), width - box.right - c.measureText(label).width / 2 + 10), height - 6);
@@ -402,24 +409,24 @@ function render({ model, root, ends }) {
       const { step: steps, [name]: values } = track.kept;
       let [lastX, lastY] = [-9, -9];
       for (let at = 0; at < steps.length; at++) {
-        if (view.theory && steps[at] < 10) continue;
+        if (theory && steps[at] < 10) continue;
         const [right, down] = [x(steps[at]), y(values[at])];
         if (right - lastX < 1 && Math.abs(down - lastY) < 1) continue; // less than a pixel away
         c.lineTo(right, down);
         [lastX, lastY] = [right, down];
       }
-      if (!view.theory || points.steps >= 10) c.lineTo(x(points.steps), y(points[name]));
+      if (!theory || points.steps >= 10) c.lineTo(x(points.steps), y(points[name]));
       c.stroke();
       if (name === "gap" && bound.from) {
         c.setLineDash([1.5, 4]);
         c.beginPath();
         for (const step of track.kept.step) {
-          if (step >= bound.from.steps && (!view.theory || step >= 10)) c.lineTo(x(step), y(bound.at(step)));
+          if (step >= bound.from.steps && (!theory || step >= 10)) c.lineTo(x(step), y(bound.at(step)));
         }
         c.stroke();
       }
       c.setLineDash([]);
-      if (!view.theory || points.steps >= 10) disc(c, x(points.steps), y(points[name]), 4.5, stroke, color("face"));
+      if (!theory || points.steps >= 10) disc(c, x(points.steps), y(points[name]), 4.5, stroke, color("face"));
     }
   }
 
@@ -483,7 +490,13 @@ function render({ model, root, ends }) {
   });
   const listens = "change:setting change:beside";
   model.on(listens, changed.schedule);
-  ends.push(keepInAddress(oneByOne(model), root, "dynamics", { ...READ, beside: (text) => text }));
+  const shown = oncePerFrame(() => {
+    showShown();
+    draw();
+  });
+  const looks = Object.keys(SHOWN).map((name) => `change:${name}`).join(" ");
+  model.on(looks, shown.schedule);
+  ends.push(keepInAddress(oneByOne(model), root, "dynamics", { ...READ, beside: (text) => text, ...SHOWN }));
   let begun = stay;
   const watcher = new IntersectionObserver((entries) => {
     visible = entries.at(-1).isIntersecting;
@@ -494,9 +507,10 @@ function render({ model, root, ends }) {
   watcher.observe(root);
   ends.push(() => {
     model.off(listens, changed.schedule);
+    model.off(looks, shown.schedule);
     watcher.disconnect();
     pause(false);
-    for (const part of [changed, speaker, ...places.map(({ picture }) => picture), ...curves.map(({ picture }) => picture)]) part.end();
+    for (const part of [changed, shown, speaker, ...places.map(({ picture }) => picture), ...curves.map(({ picture }) => picture)]) part.end();
   });
   restart();
 }

@@ -79,6 +79,7 @@ class DynamicsExplorer(BookWidget):
         setting: The first run's knobs.
         beside: The second run's one other knob.
         speed: Steps a frame.
+        theory: Whether the curves run along 1 / log(steps)^2, as Theorem 3.2's bound does, not along steps.
         records: Of each run, "first" and "second": step, gap, tau, loss and recall, as lists.
         metrics: Of each run, gap, tau, loss and recall as last shown.
 
@@ -98,6 +99,7 @@ class DynamicsExplorer(BookWidget):
     setting = traitlets.Dict().tag(sync=True)
     beside = traitlets.Dict().tag(sync=True)
     speed = traitlets.Int(20).tag(sync=True)
+    theory = traitlets.Bool(False).tag(sync=True)
     records = traitlets.Dict().tag(sync=True)
 
     def __init__(

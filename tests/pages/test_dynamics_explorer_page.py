@@ -352,10 +352,27 @@ def test_the_curves_have_the_theorems_axis_too(show):
     expect(status(shown)).to_contain_text("Step 2,000:")
     linear = shown.drawn(2)
     choice(shown, "Axis").select_option("theory")
+    shown.settle()
     assert shown.drawn(2) != linear
+    expect(status(shown)).to_contain_text("Step 2,000:")  # it turns no knob
 
 
 # --- the address
+
+
+def test_the_address_holds_how_runs_are_shown(show):
+    page = show(DynamicsExplorer(n=4))
+    shown = Shown(page, "mgap-dynamics")
+    choice(shown, "Axis").select_option("theory")
+    choice(shown, "Steps a frame").select_option("100")
+    page.clock.run_for(300)
+    assert page.evaluate("location.hash") == "#dynamics.speed=100&dynamics.theory=true"
+    page.reload()
+    expect(choice(shown, "Axis")).to_have_value("theory")
+    expect(choice(shown, "Steps a frame")).to_have_value("100")
+    page.evaluate("location.hash = 'dynamics.speed=5'")
+    expect(choice(shown, "Axis")).to_have_value("linear")
+    expect(choice(shown, "Steps a frame")).to_have_value("5")
 
 
 def test_the_address_holds_the_knobs(show):

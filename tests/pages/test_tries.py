@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from built_book import BOOK, NOT_BUILT, ROOT
 from playwright.sync_api import expect
-from shown import Shown
+from shown import PHONE, Shown
 
 READ = """root => Object.fromEntries([...root.querySelectorAll("[data-metric]")].map(e => {
   const part = e.closest("[data-run], [data-side]")?.dataset ?? {};
@@ -133,4 +133,29 @@ def test_each_button_sets_the_explorer_and_its_sentence_holds(visitor, page):
     assert len(found) >= 3
     HOLDS[page](found)
     assert (visit.outside, visit.errors) == ([], [])
+    visit.page.context.close()
+
+
+#: How tall a screen must be, in px of a phone's page, to hold a control and what answers it.
+SPANS = """root => {
+  const edges = of => of.getBoundingClientRect();
+  const pictures = [...root.querySelectorAll("canvas")].map(e => edges(e).bottom).sort((a, b) => a - b);
+  const [said, slider] = [".mgap-status", ".mgap-slider"].map(of => edges(root.querySelector(of)));
+  const presets = root.querySelector(".mgap-buttons[aria-label=Comparisons]");
+  if (!presets) return [Math.max(said.bottom, pictures[0]) - slider.top];
+  return [pictures[0] - edges(presets).top, slider.bottom - said.top]; // its curves stand between
+}"""
+
+
+@pytest.mark.parametrize("page", [*HOLDS, *LIVE])
+def test_control_and_answer_share_a_phones_screen(visitor, page):
+    if not (BOOK / f"chapters/{page}.html").exists():
+        pytest.fail(NOT_BUILT)
+    visit = visitor(f"chapters/{page}.html", **PHONE, reduced_motion="reduce")
+    shown = Shown(visit.page, "mgap")
+    assert max(shown.root.evaluate(SPANS)) < 780
+    for button in shown.root.locator(".mgap-try").all():
+        button.click()
+        shown.settle()
+        assert max(shown.root.evaluate(SPANS)) < 780, button.inner_text()
     visit.page.context.close()
