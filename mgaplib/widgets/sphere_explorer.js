@@ -137,7 +137,7 @@ function render({ model, root, ends }) {
     const numbered = []; // at a pole numbers would lie upon each other: the one nearest to the reader stays
     for (const { at, k, below } of balls.reverse()) {
       const place = [at[0], at[1] + (elevation > 0 ? 8 - below : below)];
-      if (numbered.some(([x, y]) => Math.hypot(x - place[0], y - place[1]) < 11)) continue;
+      if (numbered.some(([x, y]) => Math.hypot(x - place[0], y - place[1]) < 8.5)) continue;
       numbered.push(place);
       c.globalAlpha = at[2] < 0 ? 0.35 : 1;
       c.fillText(String(k + 1), ...place);

@@ -159,3 +159,39 @@ def test_control_and_answer_share_a_phones_screen(visitor, page):
         shown.settle()
         assert max(shown.root.evaluate(SPANS)) < 780, button.inner_text()
     visit.page.context.close()
+
+
+#: Notes what is written on each canvas; `touching()` tells which words lie on one another.
+WRITTEN = """() => {
+  const { clearRect, fillText } = CanvasRenderingContext2D.prototype;
+  const written = new Map();
+  CanvasRenderingContext2D.prototype.clearRect = function (...area) {
+    written.set(this.canvas, []);
+    return clearRect.apply(this, area);
+  };
+  CanvasRenderingContext2D.prototype.fillText = function (words, x, y) {
+    const wide = this.measureText(words).width;
+    const left = x - { left: 0, start: 0, center: wide / 2, right: wide, end: wide }[this.textAlign];
+    if (!this.getTransform().b) written.get(this.canvas)?.push({ words, left, right: left + wide, y });
+    return fillText.call(this, words, x, y);
+  };
+  window.touching = () => [...written.values()].flatMap(all => all.flatMap((a, k) => all.slice(k + 1)
+    .filter(b => a.left < b.right + 1 && b.left < a.right + 1 && Math.abs(a.y - b.y) < 9)
+    .map(b => `${a.words} | ${b.words}`)));
+}"""
+
+
+@pytest.mark.parametrize("page", [*HOLDS, *LIVE])
+def test_no_words_of_a_phones_pictures_touch(visitor, page):
+    if not (BOOK / f"chapters/{page}.html").exists():
+        pytest.fail(NOT_BUILT)
+    visit = visitor(f"chapters/{page}.html", **PHONE, reduced_motion="reduce")
+    shown = Shown(visit.page, "mgap")
+    visit.page.evaluate(WRITTEN)
+    for key in ("Home", "End"):
+        for slider in shown.root.get_by_role("slider").all():
+            slider.press(key)
+        shown.root.evaluate("root => void root.dispatchEvent(new Event('themechange'))")  # all is drawn anew
+        shown.settle()
+        assert visit.page.evaluate("touching()") == []
+    visit.page.context.close()
