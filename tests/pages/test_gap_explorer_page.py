@@ -227,3 +227,9 @@ def test_without_scripts_a_described_picture_stands_there(open_explorer, browser
     assert picture.is_visible()
     assert "gap" in picture.get_attribute("alt")
     context.close()
+
+
+def test_its_slider_stands_on_the_first_screen(open_explorer):
+    explorer = open_explorer(**DESKTOP)
+    top = "root => root.querySelector('input').getBoundingClientRect().top + scrollY"
+    assert explorer.root.evaluate(top) < 900
