@@ -10,6 +10,8 @@ from bs4 import BeautifulSoup
 from built_book import BOOK, NOT_BUILT, PATIENCE, chapters
 from playwright.sync_api import expect
 
+from mgaplib.widgets import ConeExplorer
+
 PHONE = {"width": 390, "height": 844}
 DESKTOP = {"width": 1280, "height": 900}
 SHEET = {"width": 718, "height": 1000}  # A4 within margins of 1 cm
@@ -130,7 +132,7 @@ def test_every_link_leads_to_a_page_and_a_place_on_it():
     pages = [path for path in BOOK.rglob("*.html") if "_static" not in path.parts]
     texts = {path.resolve(): path.read_text(encoding="utf-8") for path in pages}
     for path, text in texts.items():
-        for link in set(re.findall(r'\s(?:href|src)="([^"]+)"', text)):
+        for link in set(re.findall(r'<(?:a|img|link|script)\s[^>]*?(?:href|src)="([^"]+)"', text)):
             address, _, place = link.partition("#")
             if re.match(r"[a-z-]+:", link):
                 continue
@@ -165,6 +167,28 @@ def test_paper_cuts_nothing_and_keeps_things_whole(visit):
     visit.page.emulate_media(media="screen")
     visit.page.set_viewport_size(DESKTOP)
     assert (wide, broken) == ([], [])
+
+
+#: Of a slider with the focus, from above: the label's letters' end, the ring, the hint's letters' top.
+RING = """(slider) => {
+    const [box, style] = [slider.getBoundingClientRect(), getComputedStyle(slider)];
+    const out = parseFloat(style.outlineOffset) + parseFloat(style.outlineWidth);
+    const letters = (e) => {
+        const [line, size] = [e.getBoundingClientRect(), parseFloat(getComputedStyle(e).fontSize)];
+        return [(line.top + line.bottom - size) / 2, (line.top + line.bottom + size) / 2];
+    };
+    const [label, hint] = ['label', 'small'].map(name => slider.parentElement.querySelector(name));
+    return [letters(label)[1], box.top - out, box.bottom + out, letters(hint)[0]];
+}"""
+
+
+def test_the_ring_of_a_slider_crosses_no_word(show):
+    page = show(ConeExplorer())
+    slider = page.locator(".mgap-slider:has(small) input").first
+    slider.focus()
+    page.keyboard.press("ArrowRight")  # the ring is for those who use keys
+    label, top, bottom, hint = slider.evaluate(RING)
+    assert label <= top < bottom <= hint
 
 
 def test_a_page_opened_as_a_file_is_alive(browser):
