@@ -53,6 +53,11 @@ def test_the_book_is_built():
     assert len(chapters()) > 1, NOT_BUILT
 
 
+def test_the_themes_style_sheet_has_no_letters_of_an_icon_font():
+    sheet = (BOOK / "_static/styles/pydata-sphinx-theme.css").read_text(encoding="utf-8")
+    assert ".bd-article" in sheet and ".fa-bars" not in sheet
+
+
 def test_the_first_page_leads_to_the_first_chapter(visitor):
     page = visitor("chapters/index.html").page
     page.goto(page.url.replace("chapters/index.html", ""))
