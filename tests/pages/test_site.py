@@ -17,14 +17,19 @@ DESKTOP = {"width": 1280, "height": 900}
 SHEET = {"width": 718, "height": 1000}  # A4 within margins of 1 cm
 #: What does not go on over the end of a sheet.
 WHOLE = ".bd-article :is(figure, table, .cell_input, div.math, .mgap-claim, .admonition)"
-ON_PAPER = """(whole) => [
-    [...document.querySelectorAll('article *')].filter(e => e.checkVisibility() && (
+ON_PAPER = """(whole) => {
+    const folds = [...document.querySelectorAll('article details:not([open])')];
+    for (const fold of folds) fold.open = true;
+    const cut = [...document.querySelectorAll('article *')].filter(e => e.checkVisibility() && (
         e.getBoundingClientRect().right > innerWidth + 1
         || ['auto', 'scroll'].includes(getComputedStyle(e).overflowX) && e.scrollWidth > e.clientWidth + 1
-    )).map(e => e.tagName + '.' + e.className),
-    [...document.querySelectorAll(whole)].filter(e => getComputedStyle(e).breakInside !== 'avoid')
-        .map(e => e.tagName + '.' + e.className),
-]"""
+    ));
+    const breaks = (e) => getComputedStyle(e).breakInside !== 'avoid';
+    const split = [...document.querySelectorAll(whole)].filter(breaks);
+    const names = [cut, split].map(all => all.map(e => e.tagName + '.' + e.className));
+    for (const fold of folds) fold.open = false;
+    return names;
+}"""
 WEIGHT = 2_000_000  # bytes of a page's own HTML, pictures and widget data, uncompressed
 RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"], "resultTypes": ["violations"]}
 #: The bibliography's list is marked up by docutils: its role is not ours to mend.
