@@ -6,6 +6,7 @@ docstrings, of which all but the first paragraph is folded.
 
 import ast
 import html
+import re
 import tomllib
 from pathlib import Path
 
@@ -192,7 +193,19 @@ def listing(page: nodes.document) -> dict[str, str]:
     return {module: "\n".join(lines) for module, lines in found.items()}
 
 
+def link_chapter(app, what, name, obj, options, lines):
+    """Make a link of the chapter that a docstring names at its end."""
+    pages = {page.rpartition("/")[2]: page for page in app.env.found_docs if "/api/" not in page}
+
+    def linked(match):
+        return f"Taught in chapter :doc:`/{pages[match[1]]}`." if match[1] in pages else match[0]
+
+    text = re.sub(r"Taught in\s+chapter\s+(\w+)\.", linked, "\n".join(lines))
+    lines[:] = text.split("\n")
+
+
 def setup(app):
+    app.connect("autodoc-process-docstring", link_chapter)
     app.add_directive("rooms", Rooms)
     app.add_directive("room", Room)
     app.add_node(names_of_room)

@@ -13,6 +13,7 @@ from sphinx.transforms.post_transforms import SphinxPostTransform
 # With the widgets, so that an installed mgaplib can put it into a report of its own.
 HOST = Path(__file__).parent.parent / "mgaplib" / "widgets" / "widget_host.js"
 VIEW = "application/vnd.jupyter.widget-view+json"
+STATE = "application/vnd.jupyter.widget-state+json"
 
 
 def serve_host(app, config):
@@ -44,7 +45,16 @@ class PictureBesideWidget(SphinxPostTransform):
             bundle.replace_self([*kinds[VIEW].children, picture])
 
 
+def state_last(app, pagename, templatename, context, doctree):
+    """Move the widgets' state, up to 1 MB, from the head to the page's end: the words are painted first."""
+    state = [script for script in context["script_files"] if script.attributes.get("type") == STATE]
+    context["script_files"] = [script for script in context["script_files"] if script not in state]
+    bodies = (script.attributes["body"] for script in state)
+    context["widget_state"] = "".join(f'<script type="{STATE}">{body}</script>' for body in bodies)
+
+
 def setup(app):
     app.connect("config-inited", serve_host, priority=400)  # before myst-nb reads its own settings
+    app.connect("html-page-context", state_last, priority=900)
     app.add_post_transform(PictureBesideWidget)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,6 +1,8 @@
 """What every page of the built book promises."""
 
+import re
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -8,8 +10,26 @@ from bs4 import BeautifulSoup
 from built_book import BOOK, NOT_BUILT, PATIENCE, chapters
 from playwright.sync_api import expect
 
+from mgaplib.widgets import ConeExplorer
+
 PHONE = {"width": 390, "height": 844}
 DESKTOP = {"width": 1280, "height": 900}
+SHEET = {"width": 718, "height": 1000}  # A4 within margins of 1 cm
+#: What does not go on over the end of a sheet.
+WHOLE = ".bd-article :is(figure, table, .cell_input, div.math, .mgap-claim, .admonition)"
+ON_PAPER = """(whole) => {
+    const folds = [...document.querySelectorAll('article details:not([open])')];
+    for (const fold of folds) fold.open = true;
+    const cut = [...document.querySelectorAll('article *')].filter(e => e.checkVisibility() && (
+        e.getBoundingClientRect().right > innerWidth + 1
+        || ['auto', 'scroll'].includes(getComputedStyle(e).overflowX) && e.scrollWidth > e.clientWidth + 1
+    ));
+    const breaks = (e) => getComputedStyle(e).breakInside !== 'avoid';
+    const split = [...document.querySelectorAll(whole)].filter(breaks);
+    const names = [cut, split].map(all => all.map(e => e.tagName + '.' + e.className));
+    for (const fold of folds) fold.open = false;
+    return names;
+}"""
 WEIGHT = 2_000_000  # bytes of a page's own HTML, pictures and widget data, uncompressed
 RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"], "resultTypes": ["violations"]}
 #: The bibliography's list is marked up by docutils: its role is not ours to mend.
@@ -36,6 +56,11 @@ def source(address):
 
 def test_the_book_is_built():
     assert len(chapters()) > 1, NOT_BUILT
+
+
+def test_the_themes_style_sheet_has_no_letters_of_an_icon_font():
+    sheet = (BOOK / "_static/styles/pydata-sphinx-theme.css").read_text(encoding="utf-8")
+    assert ".bd-article" in sheet and ".fa-bars" not in sheet
 
 
 def test_the_first_page_leads_to_the_first_chapter(visitor):
@@ -91,9 +116,13 @@ def test_weighs_little(source, address):
     assert sum(sizes.values()) < WEIGHT, sizes
 
 
-@pytest.mark.parametrize(
-    "words", ["tau", "temperature", "fairness", "cone effect", "recall", "modality gap", "RMG"]
-)
+WORDS = [
+    "tau", "temperature", "fairness", "cone effect", "recall", "modality gap", "RMG", "hubness", "retrieval",
+    "threshold", "zero-shot", "several captions",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("words", WORDS)
 def test_a_search_finds_the_pages_before_the_librarys_names(visitor, words):
     page = visitor(f"search.html?q={words.replace(' ', '+')}").page
     page.wait_for_function(
@@ -104,7 +133,72 @@ def test_a_search_finds_the_pages_before_the_librarys_names(visitor, words):
     names = [k for k, address in enumerate(found) if "chapters/api" in address]
     assert found and not set(names) & set(range(3))
     if words == "modality gap":
-        assert any("index.html" in address for address in found[:3])
+        assert found[0].startswith("chapters/index.html")
+
+
+def test_every_link_leads_to_a_page_and_a_place_on_it():
+    """Of all pages, those of the library's code too; what a link sets in an explorer is no place."""
+    places, astray = {}, []
+    pages = [path for path in BOOK.rglob("*.html") if "_static" not in path.parts]
+    texts = {path.resolve(): path.read_text(encoding="utf-8") for path in pages}
+    for path, text in texts.items():
+        for link in set(re.findall(r'<(?:a|img|link|script)\s[^>]*?(?:href|src)="([^"]+)"', text)):
+            address, _, place = link.partition("#")
+            if re.match(r"[a-z-]+:", link):
+                continue
+            address = unquote(address.partition("?")[0])
+            target = (path.parent / address).resolve() if address else path
+            if target not in places:
+                places[target] = set(re.findall(r'\s(?:id|name)="([^"]+)"', texts.get(target, "")))
+            if not target.exists() or (
+                place and "=" not in place and target in texts and unquote(place) not in places[target]
+            ):
+                astray.append(f"{path.name}: {link}")
+    assert astray == []
+
+
+def test_loads_what_it_needs_and_says_what_it_is_about(source, address):
+    scripts = [script["src"] for script in source.select("script[src]")]
+    assert any("mathjax" in script for script in scripts) == bool(source.select("article .math"))
+    assert not [script for script in scripts if "fontawesome" in script or "searchindex" in script]
+    about = source.select_one("meta[name=description]")["content"]
+    assert len(about) > 40 and not re.search(r"[\\{}$]|\bnan\b", about)
+    assert "widget-state+json" not in str(source).partition("</article>")[0]  # the words are painted first
+    taught = [line for line in source.select("dl.py p") if "Taught in chapter" in line.get_text()]
+    assert [line.get_text() for line in taught if not line.select("a[href^='../']")] == []
+    code = "api/" not in address and bool(source.select("article .cell"))
+    assert bool(source.select("a[href$='.ipynb']")) == code
+
+
+def test_paper_cuts_nothing_and_keeps_things_whole(visit):
+    visit.page.set_viewport_size(SHEET)
+    visit.page.emulate_media(media="print")
+    wide, broken = visit.page.evaluate(ON_PAPER, WHOLE)
+    visit.page.emulate_media(media="screen")
+    visit.page.set_viewport_size(DESKTOP)
+    assert (wide, broken) == ([], [])
+
+
+#: Of a slider with the focus, from above: the label's letters' end, the ring, the hint's letters' top.
+RING = """(slider) => {
+    const [box, style] = [slider.getBoundingClientRect(), getComputedStyle(slider)];
+    const out = parseFloat(style.outlineOffset) + parseFloat(style.outlineWidth);
+    const letters = (e) => {
+        const [line, size] = [e.getBoundingClientRect(), parseFloat(getComputedStyle(e).fontSize)];
+        return [(line.top + line.bottom - size) / 2, (line.top + line.bottom + size) / 2];
+    };
+    const [label, hint] = ['label', 'small'].map(name => slider.parentElement.querySelector(name));
+    return [letters(label)[1], box.top - out, box.bottom + out, letters(hint)[0]];
+}"""
+
+
+def test_the_ring_of_a_slider_crosses_no_word(show):
+    page = show(ConeExplorer())
+    slider = page.locator(".mgap-slider:has(small) input").first
+    slider.focus()
+    page.keyboard.press("ArrowRight")  # the ring is for those who use keys
+    label, top, bottom, hint = slider.evaluate(RING)
+    assert label <= top < bottom <= hint
 
 
 def test_a_page_opened_as_a_file_is_alive(browser):
