@@ -43,6 +43,51 @@ def test_numbers_stand_right_under_their_heads_and_no_head_is_empty(kind):
     assert len(soup.select("tbody tr")) == 2
 
 
+def written(rows: list[tuple[str, list[str]]]) -> BeautifulSoup:
+    """A table as a page's own text has it; each row is its cells' tag and words, the first one the heads."""
+    lines = ["<tr>" + "".join(f"<{tag}><p>{cell}</p></{tag}>" for cell in row) + "</tr>" for tag, row in rows]
+    text = f'<table class="table"><thead>{lines[0]}</thead><tbody>{"".join(lines[1:])}</tbody></table>'
+    return BeautifulSoup(tables.WRITTEN.sub(lambda m: tables.written(m[0]), text), "html.parser")
+
+
+def test_a_table_that_a_phone_has_no_room_for_becomes_cards_whose_cells_know_their_heads():
+    columns = ["gap", "share of the gap", "recall at one", "recall at ten", "hubness", "effective rank"]
+    frame = pd.DataFrame([["0.85 ± 0.02"] * 5 + [""]], columns=columns, index=["CLIP"])
+    frame.index.name = "model"
+    table = styled(frame).table
+    assert "mgap-cards" in table["class"] and table["role"] == "table"
+    name, *cells = table.tbody.tr.find_all(["th", "td"])
+    assert (name["role"], name["data-head"]) == ("rowheader", "model")
+    assert [cell["data-head"] for cell in cells] == columns
+    assert {cell["role"] for cell in cells} == {"cell"}  # a phone's cards are a table to a screen reader
+    assert [cell.has_attr("data-empty") for cell in cells] == [False] * 5 + [True]
+
+
+def test_a_table_that_fits_stays_a_table():
+    assert "mgap-cards" not in styled(pd.DataFrame({"gap": ["0.85"], "recall": ["0.3"]})).table["class"]
+
+
+def test_two_rows_of_heads_are_one_on_a_card():
+    columns = pd.MultiIndex.from_product(
+        [["pictures", "captions"], ["gap", "recall at one", "recall at ten"]]
+    )
+    frame = pd.DataFrame([["0.85 ± 0.02"] * 6], columns=columns)
+    cells = styled(frame).tbody.find_all("td")
+    assert [cell["data-head"] for cell in cells][2:4] == ["pictures, recall at ten", "captions, gap"]
+
+
+def test_a_written_table_of_three_columns_becomes_cards_and_one_of_two_stays():
+    three = written([("th", ["you want", "call", ""]), ("td", ["a gap", "gap", "see there"])])
+    assert [cell.get("data-head") for cell in three.tbody.find_all("td")] == ["you want", "call", None]
+    two = written([("th", ["word", "meaning"]), ("td", ["gap", "how far two centroids lie apart"])])
+    assert not two.select(".mgap-cards, [data-head]")
+
+
+def test_a_table_whose_rows_differ_in_length_is_left_alone():
+    uneven = written([("th", ["one", "two", "three"]), ("td", ["1", "2", "3"]), ("td", ["1"])])
+    assert not uneven.select(".mgap-cards, [role]")
+
+
 def test_a_narrow_figure_stacks_its_panels_and_the_wide_one_comes_back():
     figure, axes = plt.subplots(1, 3, figsize=(9, 3), sharey=True, layout="constrained")
     for ax in axes:

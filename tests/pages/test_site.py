@@ -201,6 +201,16 @@ def test_the_ring_of_a_slider_crosses_no_word(show):
     assert label <= top < bottom <= hint
 
 
+def test_an_old_address_of_the_library_opens_the_fold_and_shows_the_line_that_leads_on(visitor):
+    page = visitor("chapters/api.html#mgaplib.metrics.gap_report").page
+    line = page.locator("[id='mgaplib.metrics.gap_report']")
+    expect(line).to_be_in_viewport()
+    line.get_by_role("link").first.click()
+    page.wait_for_url("**/api/metrics.html#mgaplib.metrics.gap_report")
+    expect(page.locator("dt[id='mgaplib.metrics.gap_report']")).to_be_in_viewport()
+    page.context.close()
+
+
 def test_a_page_opened_as_a_file_is_alive(browser):
     """A reader without a server opens `_build/html/index.html` by a double click."""
     context = browser.new_context(viewport=DESKTOP)
