@@ -150,7 +150,8 @@ class ListRooms(SphinxPostTransform):
             )
             anchor = nodes.target(ids=[i for i in ids if i.startswith("module-")])
             count = sum(bool(found[-1]) for found in rest)
-            place.replace_self([anchor, head, lead, *fold([rows], f"{count} names")])
+            named = fold([rows], f"{count} names") if rows.children else []
+            place.replace_self([anchor, head, lead, *named])
 
 
 class FoldDocstrings(SphinxPostTransform):

@@ -129,7 +129,7 @@ function render({ model, root, ends }) {
     const more = make(
       "div",
       {},
-      panel(clouds, [dot(d.colors.image), "images, ", dot(d.colors.text), "texts"], []),
+      panel(clouds, [dot(d.colors.image), "images, ", dot(d.colors.text, 1), "texts"], []),
       panel(histogram, "Image–text cosines", [make("span", {}, make("i", { class: "mgap-bar mgap-own", "aria-hidden": "true" }), "pairs"), make("span", {}, make("i", { class: "mgap-bar", "aria-hidden": "true" }), "strangers")]),
     );
     const here = { side, part, more, choice, tiles, matrix, clouds, histogram, found, onScreen: () => [0, 0], now: () => look(model.get(side)) };

@@ -91,11 +91,32 @@ export function chart(c, { box, width, height, across, up, many, color }) {
 export function disc(c, x, y, radius, fill, outline) {
   c.beginPath();
   c.arc(x, y, radius, 0, 2 * Math.PI);
+  outlined(c, fill, outline);
+}
+
+/** The mark of an image (kind 0), a disc, or of a text (kind 1), a triangle as large. */
+export function mark(c, kind, x, y, radius, fill, outline) {
+  if (!kind) return disc(c, x, y, radius, fill, outline);
+  c.beginPath();
+  triangle(c, x, y, radius);
+  outlined(c, fill, outline);
+}
+
+function outlined(c, fill, outline) {
   c.fillStyle = fill;
   c.fill();
   c.strokeStyle = outline;
   c.lineWidth = 1.5;
   c.stroke();
+}
+
+/** Add a triangle about as large as a disc of this radius to the path. */
+function triangle(c, x, y, radius) {
+  const [half, up] = [1.17 * radius, 1.35 * radius];
+  c.moveTo(x, y - up);
+  c.lineTo(x + half, y + up / 2);
+  c.lineTo(x - half, y + up / 2);
+  c.closePath();
 }
 
 /** The points of n images and m texts and, between their centroids, the gap; `at(kind, i)` gives a point's place, kind 0 images, 1 texts. */
@@ -108,8 +129,11 @@ export function pointClouds(c, [n, m], at, colors, color, { point, centroid }) {
       const [x, y] = at(kind, i);
       centre[0] += x / many;
       centre[1] += y / many;
-      c.moveTo(x + point, y);
-      c.arc(x, y, point, 0, 7);
+      if (kind) triangle(c, x, y, point);
+      else {
+        c.moveTo(x + point, y);
+        c.arc(x, y, point, 0, 7);
+      }
     }
     c.fillStyle = kind ? colors.text : colors.image;
     c.fill();
@@ -117,8 +141,7 @@ export function pointClouds(c, [n, m], at, colors, color, { point, centroid }) {
   });
   rule(c, ...centres[0], ...centres[1], color("face"), { wide: 6 });
   rule(c, ...centres[0], ...centres[1], color("ink"), { wide: 2.5 });
-  disc(c, ...centres[0], centroid, colors.image, color("face"));
-  disc(c, ...centres[1], centroid, colors.text, color("face"));
+  for (const kind of [0, 1]) mark(c, kind, ...centres[kind], centroid, kind ? colors.text : colors.image, color("face"));
 }
 
 /** The lines that join the pairs; `ends(k)` gives the image and the text of the k-th, where it is not both k. */

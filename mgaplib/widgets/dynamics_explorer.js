@@ -232,7 +232,7 @@ function render({ model, root, ends }) {
     make("div", { class: "mgap-buttons", role: "group", "aria-label": "Comparisons" }, ...presets.map(({ element }) => element)),
     lesson,
     make("div", { class: "mgap-buttons mgap-transport" }, playButton, stepButton, restartButton, speed.row, axis.row),
-    make("p", { class: "mgap-line" }, make("span", {}, dot(data.colors.image), "images"), make("span", {}, dot(data.colors.text), "texts")),
+    make("p", { class: "mgap-line" }, make("span", {}, dot(data.colors.image), "images"), make("span", {}, dot(data.colors.text, 1), "texts")),
     make("div", { class: "mgap-runs" }, ...places.map(({ part }) => part)),
     ...speaker.elements,
     make("div", { class: "mgap-panels" }, ...curves.map(({ part }) => part)),

@@ -1,5 +1,5 @@
 // What the explorers of pairs show: both modalities along the gap, the loss at every shift, and what one pair finds.
-import { chart, disc, lowestPoint, pairLines, pointClouds, rule } from "./canvas.js";
+import { chart, disc, lowestPoint, mark, pairLines, pointClouds, rule } from "./canvas.js";
 import { lossAxis, meanOf } from "./landscape_engine.js";
 import { ticks, words } from "./numbers.js";
 import { FONT, make } from "./shared.js";
@@ -28,8 +28,8 @@ export function drawPairs(c, width, height, { colors, color, extent, places, bel
   if (chosen) {
     const [a, b] = chosen.map((i, kind) => at(kind, i));
     rule(c, ...a, ...b, color("accent"), { wide: 2 });
-    disc(c, ...a, 5, colors.image, color("accent"));
-    disc(c, ...b, 5, colors.text, color("accent"));
+    mark(c, 0, ...a, 5, colors.image, color("accent"));
+    mark(c, 1, ...b, 5, colors.text, color("accent"));
   }
   return onScreen;
 }

@@ -98,7 +98,7 @@ export function showGapExplorer({ model, root, ends }) {
     make(
       "div",
       { class: "mgap-panels" },
-      panel(scatter, [dot(d.colors.image), `${images} and `, dot(d.colors.text), texts], [`${several ? `${n} and ${m}, partners` : `${n} pairs,`} joined; the bar is the gap`]),
+      panel(scatter, [dot(d.colors.image), `${images} and `, dot(d.colors.text, 1), texts], [`${several ? `${n} and ${m}, partners` : `${n} pairs,`} joined; the bar is the gap`]),
       answer,
     ),
     tiles.element,

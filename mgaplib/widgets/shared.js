@@ -144,9 +144,9 @@ export function panel(canvas, title, line) {
   return make("div", {}, make("p", { class: "mgap-title" }, ...[title].flat()), make("p", { class: "mgap-line" }, ...line), canvas);
 }
 
-/** A coloured dot, for the line under a picture's title. */
-export function dot(color) {
-  return make("i", { class: "mgap-key", style: `background:${color}`, "aria-hidden": "true" });
+/** The mark of the images, a coloured disc, or of the texts, a triangle, for the line under a picture's title. */
+export function dot(color, kind = 0) {
+  return make("i", { class: kind ? "mgap-key mgap-of-texts" : "mgap-key", style: `background:${color}`, "aria-hidden": "true" });
 }
 
 /**

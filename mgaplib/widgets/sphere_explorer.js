@@ -1,7 +1,7 @@
 // The SphereExplorer: six pairs on a globe that can be turned, two captions swapped, and the loss of lifting the texts.
 // Six points need no tables: every number is computed in the browser.
 import { between, redrawing, yesOrNo } from "./address.js";
-import { chart, disc, dragAcross, dragOver, lowestPoint, palette, rule, sharpCanvas } from "./canvas.js";
+import { chart, disc, dragAcross, dragOver, lowestPoint, mark, palette, rule, sharpCanvas } from "./canvas.js";
 import { lossAxis } from "./landscape_engine.js";
 import { nearestStop, words } from "./numbers.js";
 import { FONT, button, dot, guarded, make, panel, sayer, setAll, slider, tileList, toggle, tryButtons, tween } from "./shared.js";
@@ -77,7 +77,7 @@ function render({ model, root, ends }) {
       "div",
       { class: "mgap-panels" },
       panel(globe, "Six pairs on a sphere", [
-        make("span", {}, dot(d.colors.image), "images, ", dot(d.colors.text), "texts; drag or use the arrow keys to turn it"),
+        make("span", {}, dot(d.colors.image), "images, ", dot(d.colors.text, 1), "texts; drag or use the arrow keys to turn it"),
       ]),
       answer,
     ),
@@ -126,12 +126,12 @@ function render({ model, root, ends }) {
     c.font = FONT;
     c.textAlign = "center";
     const balls = [
-      ...images.map((at, k) => ({ at, k, radius: 7, fill: d.colors.image, below: -12 })),
-      ...texts.map((at, k) => ({ at, k, radius: 5, fill: d.colors.text, below: 20 })),
+      ...images.map((at, k) => ({ at, k, kind: 0, radius: 7, fill: d.colors.image, below: -12 })),
+      ...texts.map((at, k) => ({ at, k, kind: 1, radius: 5, fill: d.colors.text, below: 20 })),
     ].sort((a, b) => a.at[2] - b.at[2]);
-    for (const { at, k, radius: size, fill, below } of balls) {
+    for (const { at, kind, radius: size, fill } of balls) {
       c.globalAlpha = at[2] < 0 ? 0.35 : 1;
-      disc(c, at[0], at[1], size, fill, color("face"));
+      mark(c, kind, at[0], at[1], size, fill, color("face"));
     }
     c.fillStyle = color("ink");
     const numbered = []; // at a pole numbers would lie upon each other: the one nearest to the reader stays

@@ -75,7 +75,7 @@ function render({ model, root, ends }) {
     ...tries.elements,
     ...speaker.elements,
     make("div", { class: "mgap-curves" }, ...curves.map(({ part }) => part)),
-    make("p", { class: "mgap-line" }, make("span", {}, dot(d.colors.image), "images"), make("span", {}, dot(d.colors.text), "texts"), "→ along the run's mean gap, ↑ across it"),
+    make("p", { class: "mgap-line" }, make("span", {}, dot(d.colors.image), "images"), make("span", {}, dot(d.colors.text, 1), "texts"), "→ along the run's mean gap, ↑ across it"),
     make("div", { class: "mgap-runs" }, ...runs.map(({ part }) => part)),
     make("p", { class: "mgap-note" }, `${some} The loss is that of one training batch.`),
   );
