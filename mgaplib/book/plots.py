@@ -13,7 +13,8 @@ IMAGE = "#0072b2"  #: The colour of images on every page (Okabe and Ito's blue).
 TEXT = "#d55e00"  #: The colour of texts on every page (Okabe and Ito's vermilion).
 PAPER = "#777777"  #: The colour of a value printed in a paper.
 #: Colours for anything that is not a modality, colour-blind safe, in this order.
-#: Each has a contrast of 3 to 1 on white and on a dark page, where `DARK` turns black and greys and lightens letters.
+#: Each has a contrast of 3 to 1 on white and on a dark page, where `DARK` turns black and greys, and
+#: lightens letters.
 OTHERS = ["#009e73", "#cc79a7", "#b97f00", "#3593c9", "#7e62c8", "#333333", "#8c6d1f"]
 INK = "#ced6dd"  #: What is black or nearly so, on a dark page.
 #: Turns a figure's ink and grounds where the page is dark; a picture or a colour in it stays.
