@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 #: The letters of the theme's icon font, 90 kB of a style sheet that a page waits for: icons.css draws ours.
-LETTERS = re.compile(r"(?:\.fa-[\w-]+(?:::?before)?,?\s*)+\{(?:--fa|content:)[^}]*\}")
+LETTERS = re.compile(r"(?:(?<![\w-])\.fa-[\w-]+(?:::?before)?,?\s*)+\{(?:--fa|content:)[^}]*\}")
 
 
 def drop_thebe(app, pagename, templatename, context, doctree):

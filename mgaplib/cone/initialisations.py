@@ -47,8 +47,8 @@ def describe_cones(features, components: int = 50) -> dict[str, list[float]]:
     Returns:
         A dict of plain lists. `singular_values`: the largest ones of all rows together, centred. For each
         initialisation, `width`: the root mean square distance of its rows from their mean; `own`: the share
-        of its rows that are nearer to the mean of the others than to any other's. `distance`: between every
-        two means.
+        of its rows that are nearer to the mean of its other rows than to another initialisation's mean.
+        `distance`: between every two means.
 
     Raises:
         ValueError: If the shape is another, or a row is zero.

@@ -275,7 +275,7 @@ def integrate_pair(
 
     Args:
         times: Increasing times of at least 0.
-        beta, gamma: Inverse temperature, and half the distance between the modalities, 0 to 1, at time 0.
+        beta, gamma: Inverse temperature, and half the distance of the modalities (0 < gamma < 1), at time 0.
         parametrisation: How beta follows from what is learned: a key of `PARAMETRISATIONS`.
         end_beta: With "fixed": beta is scheduled, linearly in time, to reach this at the last time.
 

@@ -50,8 +50,8 @@ def embed_folder(folder: str | Path, model, pretrained: str | None = None) -> Fo
             if None.
 
     Raises:
-        FileNotFoundError, ValueError: As in `read_captions`, if a picture cannot be read, or a model or
-            checkpoint cannot be found, or returns no row for each.
+        FileNotFoundError, ValueError: As in `read_captions`, if a picture cannot be read, the model or
+            checkpoint cannot be found, or the model returns no row for each.
         ImportError, OSError: If the model's library is not installed, or its weights cannot be downloaded.
         TypeError: If the model embeds no pictures.
 

@@ -120,8 +120,8 @@ def norm_imbalance(images, texts) -> float:
         images, texts: Arrays of n and of m raw rows and d columns.
 
     Raises:
-        TypeError, ValueError: If the rows make no sense (`mgaplib.checks`), are `Pairs`, whose length is 1,
-            or all zero.
+        TypeError, ValueError: If the rows make no sense (`mgaplib.checks`), are all zero, or differ in their
+            columns; or if they are `Pairs`, whose rows have length 1.
 
     Example:
         >>> round(norm_imbalance(18.57 * np.eye(3), 13.23 * np.eye(3)), 3)  # CLIP ViT-L/14's mean lengths

@@ -228,8 +228,8 @@ def linear_separability(images, texts=None, seed: int = 0, *, groups=None) -> fl
     """Return the held-out accuracy of a linear classifier that tells images from texts.
 
     Half of the pairs or groups, drawn with the seed, train a logistic regression and the others test it; of
-    unrelated sets, half of each. 0.5 means mixed, 1 that a plane parts them. Less comes from rows that were
-    centred together, where what one half has too much of, the other lacks.
+    unrelated sets, half of each. 0.5 (both weigh alike) means mixed, 1 that a plane parts them. Less comes
+    from rows that were centred together, where what one half has too much of, the other lacks.
 
     Args:
         images, texts: Arrays of n rows and d columns, at least 4 rows, row i paired with row i; or `Pairs`.

@@ -104,7 +104,7 @@ class TransformersEncoder:
 
         Args:
             images: PIL images, or an array, as `Clip.pixels` takes them.
-            batch_size, normalize: As in `Clip.encode_images`.
+            batch_size: As in `Clip.encode_images`.
         """
         return self._encode("image", images, batch_size, normalize, lambda part: {"images": _pictures(part)})
 
@@ -124,7 +124,7 @@ class TransformersEncoder:
             waves: A sequence of n arrays, one number a sample, which may differ in length; of what is longer
                 than the model hears, its start is taken.
             rate: Samples a second; it must be the model's.
-            batch_size, normalize: As in `encode_images`.
+            batch_size: As in `Clip.encode_images`.
 
         Raises:
             ValueError: If the rate is not the model's.

@@ -347,8 +347,10 @@ def _relation(x: np.ndarray, y: np.ndarray, groups, paired) -> tuple:
 def _blocks(x: np.ndarray, y: np.ndarray) -> tuple | None:
     """Return the groups of sides of which one has k rows for each of the other's, if such an order fits."""
     few, many = sorted((x, y), key=len)
+    if len(few) < MIN_PAIRS or x.shape[1:] != y.shape[1:]:
+        return None
     k, rest = divmod(len(many), len(few))
-    if rest or len(few) < MIN_PAIRS or x.shape[1:] != y.shape[1:]:
+    if rest:
         return None
     some = np.linspace(0, len(few) - 1, min(len(few), 500)).astype(int)
     following = (some + 1) % len(few)

@@ -131,8 +131,8 @@ class Corrector:
 
         Args:
             rows: Array of one or more rows and d columns; of kind "both", what `fuse` returns.
-            kind, role: One of the roles fitted, or "both"; the queries' role, for which others need other
-                rows.
+            kind: One of the roles fitted, or "both".
+            role: The queries' role; with calibrated scores another role needs other rows.
         """
         if kind == BOTH and BOTH not in self.means:
             moved = self._columns(rows, kind)

@@ -69,7 +69,8 @@ def disparity(
 
     A row is a measure as in `rates`. Its columns: the groups of lowest and highest rate, their difference,
     their ratio (lowest over highest; NaN if both are 0), and p_value: the share of shuffles of the groups
-    that bring so large a difference, which is never quite 0.
+    that bring so large a difference. Groups that are treated alike differ by chance, too: the shuffles know
+    that, the difference alone does not.
 
     Args:
         predicted, truth, groups, harmful: As in `rates`; at least two groups.

@@ -312,7 +312,9 @@ class SigLIPLoss(open_clip.loss.SigLipLoss):
         super().__init__(rank=rank, world_size=world_size)
 
     def forward(self, image_features, text_features, logit_scale, logit_bias=None, output_dict: bool = False):
-        """Return the sum over all n^2 pairs, divided by n; the arguments are those of `CLOOBLoss`.
+        """Return the sum over all n^2 pairs, divided by n.
+
+        Arguments as in `CLOOBLoss.forward`, but `logit_bias`, the model's, is needed.
 
         Raises:
             ValueError: If there is no bias.

@@ -80,7 +80,7 @@ export function slider({ label, hint, stops, onInput }) {
   input.addEventListener("input", () => onInput(Number(input.value)));
   let before; // where a finger came down
   input.addEventListener("pointerdown", () => (before = input.value));
-  input.addEventListener("pointercancel", () => onInput(Number(before))); // the page took the swipe
+  input.addEventListener("pointercancel", () => before !== undefined && onInput(Number(before))); // the page took the swipe
   return {
     row,
     show(stop, words) {

@@ -3,7 +3,7 @@
 import { oneOf, redrawing } from "./address.js";
 import { chart, disc, dragAcross, pairLines, palette, pointClouds, rule, sharpCanvas } from "./canvas.js";
 import { nearestStop, ticks, typed, words } from "./numbers.js";
-import { FONT, dot, guarded, make, panel, sayer, setAll, slider, tileList, tryButtons } from "./shared.js";
+import { dot, guarded, make, panel, sayer, setAll, slider, tileList, tryButtons } from "./shared.js";
 
 const FRAME_MS = 450;
 const BOX = { left: 40, right: 14, top: 10, bottom: 24 }; // the margins of the charts

@@ -154,6 +154,7 @@ def test_every_link_leads_to_a_page_and_a_place_on_it():
                 place and "=" not in place and target in texts and unquote(place) not in places[target]
             ):
                 astray.append(f"{path.name}: {link}")
+    assert len(pages) > 1, NOT_BUILT
     assert astray == []
 
 

@@ -127,6 +127,8 @@ def test_senseless_options(options, words):
 
 def test_too_few_or_unequal_pairs():
     x, y = pairs(20)
+    with pytest.raises(ValueError, match="images has 0 rows"):
+        report.measure(np.empty((0, 12)), np.ones((30, 12)))
     with pytest.raises(ValueError, match="at least 24"):
         report.measure(x, y)
     with pytest.raises(ValueError, match="paired"):
