@@ -418,8 +418,8 @@ def test_scrubber_stands_in_chapter_training_with_the_numbers_of_its_table(visit
     after = run_numbers(shown)
     assert set(after) == set(table) == {"fixed 0.01", "fixed 0.1", "learned"}
     for name, row in table.items():
-        for what in ("gap", "tau", "loss"):
-            assert after[name][what] == pytest.approx(row[what], abs=5.1e-4), (name, what)
+        for what, head in {"gap": "gap", "tau": "τ", "loss": "loss"}.items():
+            assert after[name][what] == pytest.approx(row[head], abs=5.1e-4), (name, what)
     shown.press("Step of training", "Home")
     before = run_numbers(shown)
     assert {name: row["gap before"] for name, row in table.items()} == pytest.approx(

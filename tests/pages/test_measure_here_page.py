@@ -390,7 +390,7 @@ def test_without_scripts_the_page_names_the_command_line(browser, site):
     page = browser.new_context(java_script_enabled=False).new_page()
     page.goto(site + PAGE)
     expect(page.locator(".widget-picture img")).to_be_visible()
-    expect(page.get_by_text("python -m mgaplib report images.npy texts.npy")).to_be_visible()
+    expect(page.get_by_text("python -m mgaplib report \\ images.npy texts.npy")).to_be_visible()
     page.context.close()
 
 
