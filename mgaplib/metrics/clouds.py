@@ -12,9 +12,8 @@ _TIE = 1e-12  # two float64 cosines of the same pair of directions differ by rou
 def knn_mixing(images, texts=None, k: int = 20, *, groups=None) -> float:
     """Return the share of the `k` nearest neighbours that are of the other modality: its mean over all rows.
 
-    All rows are one pool, without the row itself. 0: nobody's neighbours are of the other modality; two
-    samples of one cloud, n rows of each, read n / (2n - 1). Neighbours that tie for the last places share
-    them.
+    All other rows are the pool. 0: nobody's neighbours are of the other modality; two samples of one cloud,
+    n rows of each, read n / (2n - 1). Neighbours that tie for the last places share them.
 
     Args:
         images, texts: Arrays of n and of m rows and d columns, which need no partners; or `Pairs`.
@@ -34,8 +33,7 @@ def knn_mixing(images, texts=None, k: int = 20, *, groups=None) -> float:
     """
     pairs = Pairs.of(images, texts, groups=groups, paired=False)
     pool = np.concatenate([pairs.images, pairs.texts]).astype(float, copy=False)
-    first = len(pairs.images)
-    others = len(pool) - 1
+    first, others = len(pairs.images), len(pool) - 1
     k = checks.whole(k, "k", 1, others, f"it counts neighbours among {others}, so pass 1 to {others}")
     total = 0.0
     for start in range(0, len(pool), _ROWS):
@@ -53,9 +51,8 @@ def knn_mixing(images, texts=None, k: int = 20, *, groups=None) -> float:
 def frechet_distance(images, texts=None, *, groups=None) -> float:
     """Return the distance of two Gaussians that are fitted to the modalities, from 0 to 2.
 
-    `sqrt(|g|^2 + tr(Sx + Sy - 2 (Sx Sy)^(1/2)))`, with the gap g and the covariances: as long as the gap
-    where the clouds differ by a shift alone, else longer. FID is its square. Few rows read too far: compare
-    at one n.
+    `sqrt(|g|^2 + tr(Sx + Sy - 2 (Sx Sy)^(1/2)))`, with the gap g and the covariances: as long as the gap if
+    a shift alone parts the clouds, else longer. FID is its square. Few rows read too far: compare at one n.
 
     Args:
         images, texts: Arrays of n and of m rows and d columns, which need no partners; or `Pairs`.
@@ -113,8 +110,7 @@ def covariance_gap(images, texts=None, *, groups=None) -> float:
 def norm_imbalance(images, texts) -> float:
     """Return how many times longer one modality's raw rows are than the other's, as a logarithm from 0.
 
-    `|log(mean |x_i| / mean |y_i|)|` of what the encoders gave, before it was brought to unit length. It
-    matters where scores are inner products of raw rows.
+    `|log(mean |x_i| / mean |y_i|)|`. It matters where scores are inner products of what the encoders gave.
 
     Args:
         images, texts: Arrays of n and of m raw rows and d columns.
@@ -132,14 +128,13 @@ def norm_imbalance(images, texts) -> float:
     """
     if isinstance(images, Pairs):
         raise TypeError("images is a Pairs, whose rows have unit length; pass the encoders' raw output")
-    sides = [
+    x, y = (
         checks.embeddings(rows, name, min_rows=1, normalize=False).astype(float, copy=False)
         for rows, name in ((images, "images"), (texts, "texts"))
-    ]
-    columns = [rows.shape[1] for rows in sides]
-    if columns[0] != columns[1]:
-        raise ValueError(f"images have {columns[0]} columns and texts {columns[1]}; pass one space's")
-    lengths = [float(np.linalg.norm(rows, axis=1).mean()) for rows in sides]
+    )
+    if x.shape[1] != y.shape[1]:
+        raise ValueError(f"images have {x.shape[1]} columns and texts {y.shape[1]}; pass one space's")
+    lengths = [float(np.linalg.norm(rows, axis=1).mean()) for rows in (x, y)]
     for name, length in zip(("images", "texts"), lengths, strict=True):
         if length == 0:
             raise ValueError(f"all rows of {name} are zero; there is no length to compare")

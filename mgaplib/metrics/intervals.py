@@ -16,8 +16,7 @@ def resampled(pairs: Pairs, seed: int, draws: int = 1000) -> dict[str, tuple[flo
     """Return 95 % intervals, by the names of `gap_report`, of what depends on cosines' means only.
 
     Percentiles over draws with replacement, after Efron, of pairs or of whole groups. Means over two
-    different rows leave out a group with its own copy, so each draw's gap is the unbiased one. What needs
-    partners is left out where there are none.
+    different rows leave out a group with its own copy, so each draw's gap is the unbiased one.
     """
     rng, n = np.random.default_rng(seed), len(pairs)
     sides, codes = (pairs.images, pairs.texts), pairs.codes
@@ -37,10 +36,9 @@ def resampled(pairs: Pairs, seed: int, draws: int = 1000) -> dict[str, tuple[flo
         x, y = (weights[:, code] @ side for side, code in zip(sides, codes, strict=True))
         squares = (counts**2).astype(float)
         m, k = (counts @ size for size in sizes)  # how many rows of each side were drawn
-        means = []
-        sides_of = ((x, x), (y, y), (x, y)), (m * m, k * k, m * k)
-        for (a, b), rows, own, twice in zip(*sides_of, alike, of_two, strict=True):
-            means.append(((a * b).sum(axis=1, dtype=float) - squares @ own) / (rows - squares @ twice))
+        sums = ((a * b).sum(axis=1, dtype=float) for a, b in ((x, x), (y, y), (x, y)))
+        each = zip(sums, (m * m, k * k, m * k), alike, of_two, strict=True)
+        means = [(total - squares @ own) / (rows - squares @ twice) for total, rows, own, twice in each]
         parts.append([*means, counts @ alike[2] / (counts @ of_two[2])])
     within_x, within_y, across, matched = np.concatenate(parts, axis=1)
     apart, squared = 2 - 2 * matched, np.maximum(within_x + within_y - 2 * across, 0)
@@ -52,7 +50,7 @@ def resampled(pairs: Pairs, seed: int, draws: int = 1000) -> dict[str, tuple[flo
         "mean_cosine (images)": within_x,
         "mean_cosine (texts)": within_y,
     }
-    if of_two[2].any():
+    if of_two[2].any():  # some have partners
         found |= {
             "relative_modality_gap": apart / (apart + 2 - within_x - within_y),
             "gap_share": np.minimum(squared / apart, 1),

@@ -3,6 +3,7 @@
 import numpy as np
 
 from mgaplib import checks
+from mgaplib.metrics import intervals
 from mgaplib.metrics.gap import (
     alignment,
     centre_angle,
@@ -12,16 +13,6 @@ from mgaplib.metrics.gap import (
     relative_modality_gap,
     score_gap,
     separations,
-)
-from mgaplib.metrics.intervals import (
-    kinds_of,
-    of_mean,
-    of_score_gap,
-    of_share,
-    of_spectrum,
-    of_uniformity,
-    resampled,
-    wilson,
 )
 from mgaplib.metrics.retrieval import best_partners, chance_of_any, hits, losses
 from mgaplib.metrics.spread import effective_rank_of, even_uniformity_w2, uniformity_of, uniformity_w2
@@ -48,8 +39,7 @@ def gap_report(images, texts=None, tau: float = 0.01, seed: int = 0, *, groups=N
         groups: Who belongs to whom, where row i does not belong to row i; see `pairs.Pairs`.
 
     Raises:
-        TypeError, ValueError: If the embeddings make no sense, a metric has no value for them: a centroid is
-            zero, or every image coincides with its text.
+        TypeError, ValueError: If the embeddings make no sense, a centroid is zero, or all pairs coincide.
 
     Example:
         >>> report = gap_report(np.eye(8), np.roll(np.eye(8), 1, axis=0))
@@ -68,9 +58,8 @@ def gap_report(images, texts=None, tau: float = 0.01, seed: int = 0, *, groups=N
         found, more = _retrieval(pairs, tau)
         rows, ends = rows + found, ends | more
     table = pd.DataFrame(rows, columns=["metric", "value", "unit", "range", "meaning"]).set_index("metric")
-    none = np.nan, np.nan
     for place, side in enumerate(("low", "high")):
-        table.insert(1 + place, side, [ends.get(name, none)[place] for name in table.index])
+        table.insert(1 + place, side, [ends.get(name, (np.nan, np.nan))[place] for name in table.index])
     return table
 
 
@@ -108,6 +97,7 @@ def _geometry(pairs: Pairs, seed: int) -> tuple[list[tuple], dict]:
     of_images, of_texts = (None, None) if pairs.groups is None else pairs.groups
     shares, ranks = separations(pairs, seed), [effective_rank_of(side) for side in (x, y)]
     separability, held_out = float(np.mean([share for share, _ in shares])), sum(rows for _, rows in shares)
+    scores = score_gap(pairs)
     rows += [
         ("mismatched cosine", cosines.across, "cosine", "-1 to 1", other),
         ("mean_cosine (images)", cosines.images, "cosine", within[0], "of two images: 1 is a ray, 0 no cone"),
@@ -118,21 +108,19 @@ def _geometry(pairs: Pairs, seed: int) -> tuple[list[tuple], dict]:
         ("effective_rank (images)", ranks[0], "dimensions", dimensions[0], f"that images {fill} {n}"),
         ("effective_rank (texts)", ranks[1], "dimensions", dimensions[1], f"that texts {fill} {m}"),
         ("linear_separability", separability, "accuracy", "0 to 1", plane),
-        ("score_gap", score_gap(pairs), "cosine", "0 to 2", "0: one threshold serves both modalities"),
+        ("score_gap", scores, "cosine", "0 to 2", "0: one threshold serves both modalities"),
     ]
-    ends = resampled(pairs, seed)
+    ends = intervals.resampled(pairs, seed)
     ends |= {f"{name} (unbiased)": ends[name] for name in ("modality_gap", "gap_share") if name in ends}
-    found = {name: value for name, value, *_ in rows}
-    of_all = of_spectrum(np.concatenate([x, y]), np.concatenate(pairs.codes), kinds_of(pairs))
-    ends["uniformity_w2"] = _cut(of_all["uniformity_w2"], -np.sqrt(2), 0)
-    ends["score_gap"] = _cut(of_score_gap(pairs, found["score_gap"], seed), 0, 2)
-    for name, side, codes in (("images", x, of_images), ("texts", y, of_texts)):
-        rows_of = len(side)
-        codes = np.arange(rows_of) if codes is None else np.unique(codes, return_inverse=True)[1]
-        ends[f"uniformity ({name})"] = _cut(of_uniformity(side, codes), -4 * rows_of / (rows_of - 1), 0)
-        rank = of_spectrum(side, codes, np.zeros(1 + codes.max()))["effective_rank"]
-        ends[f"effective_rank ({name})"] = _cut(rank, 0, min(rows_of - 1, d))
-    return rows, ends | {"linear_separability": wilson(separability, min(held_out, len(pairs)))}
+    both = np.concatenate([x, y]), np.concatenate(pairs.codes), intervals.kinds_of(pairs)
+    ends["uniformity_w2"] = _cut(intervals.of_spectrum(*both)["uniformity_w2"], -np.sqrt(2), 0)
+    ends["score_gap"] = _cut(intervals.of_score_gap(pairs, scores, seed), 0, 2)
+    for name, side, codes in zip(("images", "texts"), (x, y), pairs.codes, strict=True):
+        codes, lowest = np.unique(codes, return_inverse=True)[1], -4 * len(side) / (len(side) - 1)
+        ends[f"uniformity ({name})"] = _cut(intervals.of_uniformity(side, codes), lowest, 0)
+        rank = intervals.of_spectrum(side, codes, np.zeros(1 + codes.max()))["effective_rank"]
+        ends[f"effective_rank ({name})"] = _cut(rank, 0, min(len(side) - 1, d))
+    return rows, ends | {"linear_separability": intervals.wilson(separability, min(held_out, len(pairs)))}
 
 
 def _cut(ends: tuple[float, float], lowest: float, highest: float) -> tuple[float, float]:
@@ -151,10 +139,10 @@ def _retrieval(pairs: Pairs, tau: float) -> tuple[list[tuple], dict]:
             partners = np.bincount(ways[way].codes[1], minlength=len(pairs))[codes]
             blind = f"blind guess: {chance_of_any(k, pool, partners).mean():.2g}"
             rows.append((name, chances[i].mean(), f"share, pool of {pool}", "0 to 1", blind))
-            ends[name] = of_share(chances[i], codes)
+            ends[name] = intervals.of_share(chances[i], codes)
     values, codes = losses(pairs, tau), [code for _, code in found.values()]
     blind = np.log([len(pairs.images), len(pairs.texts)]).mean()
     loss = float(np.mean([one_way.mean() for one_way in values]))
     rows.append(("contrastive_loss", loss, f"nats, tau {tau:g}", "from 0", f"blind: {blind:.3g}"))
-    low, high = of_mean(values, codes)
+    low, high = intervals.of_mean(values, codes)
     return rows, ends | {"contrastive_loss": (max(low, 0.0), high)}
