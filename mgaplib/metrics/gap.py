@@ -200,8 +200,7 @@ def squared_distances(pairs: Pairs) -> np.ndarray:
 def gap_share(images, texts=None, *, unbiased: bool = False, groups=None) -> float:
     """Return xi, the share of the pairs' squared distance that is one common vector, the gap: from 0 to 1.
 
-    Where there is no gap it is about 1 / n by chance; unbiased it is `(n xi - 1) / (n - 1)`, or 0 if
-    negative.
+    Where there is no gap it is about 1 / n by chance; unbiased, it is `(n xi - 1) / (n - 1)`, at least 0.
 
     Args:
         images, texts: Arrays of n rows and d columns, row i paired with row i; or `Pairs`.

@@ -17,14 +17,12 @@ def embeddings_from_gram(gram, d: int | None = None) -> tuple[np.ndarray, np.nda
         d: Columns of the result; the Gram matrix's rank if None.
 
     Raises:
-        TypeError: If the matrix holds no floating-point numbers.
-        ValueError: If it is no Gram matrix of unit vectors, or its rank exceeds `d`.
+        TypeError, ValueError: If it is no Gram matrix of unit vectors, in floats, or its rank exceeds `d`.
 
     Example:
         >>> x, y = embeddings_from_gram([[1, 0, 0.6, 0], [0, 1, 0, 0.6], [0.6, 0, 1, 0], [0, 0.6, 0, 1.0]])
-        >>> np.round(x @ y.T, 12)
-        array([[0.6, 0. ],
-               [0. , 0.6]])
+        >>> np.diag(x @ y.T).round(12)
+        array([0.6, 0.6])
 
     Source: Classical scaling (Torgerson 1952). Taught in chapter notation.
     """

@@ -13,9 +13,8 @@ _TIE = 1e-12  # two float64 cosines of the same pair of directions differ by rou
 def mixed_partner_ranks(images, texts=None, *, groups=None) -> tuple[np.ndarray, np.ndarray]:
     """Return the rank of each query's partner in one index of both modalities, the query itself left out.
 
-    For the images as queries and for the texts: n ranks each, from 1 to 2n - 1. Ties count half. Of several
-    partners the first counts, rows of the query's own modality and group are passed over, and a query
-    without a partner has no rank (NaN).
+    For the images as queries and for the texts: n ranks each, from 1 to 2n - 1, NaN without a partner. Ties
+    count half, of several partners the first. Rows of the query's own modality and group are passed over.
 
     Args:
         images, texts: Arrays of n rows and d columns, row i paired with row i; or `Pairs`.
@@ -98,11 +97,9 @@ def ranking_robustness(queries, candidates, noise: float, rng: np.random.Generat
     Normal noise is added to the unit rows of the candidates; they are compared by cosine before and after.
 
     Args:
-        queries: Array of m rows and d columns.
-        candidates: Array of any number of rows and d columns.
+        queries, candidates: Arrays of m and of n rows and d columns.
         noise: Standard deviation of the noise in each coordinate.
-        rng: Generator of the noise.
-        draws: How many draws.
+        rng, draws: Generator of the noise, and how many draws of it.
 
     Raises:
         TypeError, ValueError: If the embeddings make no sense, or noise or draws make no sense.

@@ -29,10 +29,8 @@ def recall_at_k(queries, candidates=None, k: int = 1, *, groups=None) -> float:
         TypeError, ValueError: If the embeddings make no sense (`mgaplib.checks`), or `k` is outside 1 to m.
 
     Example:
-        >>> recall_at_k(np.eye(4), np.eye(4))
-        1.0
-        >>> recall_at_k(np.eye(4), np.ones((4, 4)))  # four ties: a blind guess
-        0.25
+        >>> recall_at_k(np.eye(4), np.eye(4)), recall_at_k(np.eye(4), np.ones((4, 4)))  # four ties: a guess
+        (1.0, 0.25)
         >>> recall_at_k(np.eye(2), np.eye(2)[[0, 1, 1, 0]], groups=[0, 0, 1, 1])  # one caption each is wrong
         0.5
 
@@ -148,10 +146,9 @@ def hubness(scores, k: int = 10) -> float:
         TypeError, ValueError: If the scores are no finite matrix of floats, or `k` is outside 1 to n - 1.
 
     Example:
-        >>> hubness(np.eye(5), k=1)  # each is found once
-        0.0
-        >>> round(hubness(np.eye(5)[:, [0] * 5].T + 1e-3 * np.eye(5), k=1), 2)  # one is found always
-        1.5
+        >>> hub = np.eye(5)[:, [0] * 5].T + 1e-3 * np.eye(5)  # one candidate is found always
+        >>> hubness(np.eye(5), k=1), round(hubness(hub, k=1), 2)  # first each once
+        (0.0, 1.5)
 
     Source: Radovanovic et al. 2010. Taught in chapter hubs.
     """
@@ -169,27 +166,24 @@ def contrastive_loss(
 ) -> float:
     """Return CLIP's contrastive loss in nats: the mean cross-entropy of finding the own partner.
 
-    The mean over queries of `-log softmax(cosines / tau)` at the right partner; ln n for a blind guess among
-    n. Several partners count by their mean, each with all candidates in its denominator; so k of them leave
-    at least ln k. With a block size each consecutive batch is its own pool (Liang et al. 2022 use 50); a
-    smaller last one counts by its queries.
+    That is `-log softmax(cosines / tau)` at the right partner; ln n for a blind guess among n. Several
+    partners count by their mean, each with all candidates in its denominator; so k of them leave at least
+    ln k. With a block size each consecutive batch is its own pool; a smaller last one counts by its queries.
 
     Args:
         images, texts: Arrays of n rows and d columns, row i paired with row i; or `Pairs` and None.
         tau: Temperature; CLIP's own is 0.01.
-        direction: "both" for the mean of the two directions, else "image_to_text" (images are the queries)
-            or "text_to_image".
-        block_size: Pairs or groups in a batch, at least 2; None for one pool of all.
+        direction: "both" for the mean of both, else "image_to_text" (images are queries) or "text_to_image".
+        block_size: Pairs or groups in a batch, from 2 (Liang et al. 2022 use 50); None for one pool of all.
         groups: Who belongs to whom, where row i does not belong to row i; see `pairs.Pairs`.
 
     Raises:
         TypeError, ValueError: If the embeddings make no sense (`mgaplib.checks`), or an option makes none.
 
     Example:
-        >>> round(contrastive_loss(np.eye(4), np.eye(4), tau=0.1), 6)
-        0.000136
-        >>> round(contrastive_loss(np.eye(4), np.ones((4, 4)), tau=0.1), 4)  # ln 4
-        1.3863
+        >>> x, y = np.eye(4), np.ones((4, 4))
+        >>> round(contrastive_loss(x, x, tau=0.1), 6), round(contrastive_loss(x, y, tau=0.1), 4)  # ln 4
+        (0.000136, 1.3863)
 
     Source: Radford et al. 2021, CLIP's symmetric loss; Khosla et al. 2020, equation 2, and Yang et al. 2022
     (UniCL) for several partners. Taught in chapter loss_landscape.

@@ -1,7 +1,4 @@
-"""More than two modalities in one space: every pair of them, the centroids' polygon, who answers a search.
-
-Sets are a mapping from a modality's name to its embeddings, row i of each belonging to row i of the others.
-"""
+"""More than two modalities in one space: every pair of them, the centroids' polygon, who answers a search."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -19,11 +16,10 @@ _TIE = 1e-12  # two float64 cosines of the same pair of directions differ by rou
 def pairwise(sets: Mapping, metric: Callable[..., float] = modality_gap, **options):
     """Return a metric of every two modalities, as a DataFrame: rows are the first side, columns the second.
 
-    With `recall_at_k` the row's modality searches the column's. No modality is paired with itself, so the
-    diagonal is empty (NaN).
+    With `recall_at_k` the row's modality searches the column's. The diagonal is empty (NaN).
 
     Args:
-        sets: Embeddings by their modality's name, two or more arrays of n rows and d columns.
+        sets: By modality's name, two or more arrays of n rows and d columns, row i belonging to row i.
         metric: A function of `mgaplib.metrics` that takes `Pairs` and returns one number.
         **options: What else it takes, such as `k=5`.
 
@@ -58,9 +54,8 @@ def pairwise(sets: Mapping, metric: Callable[..., float] = modality_gap, **optio
 def centroid_polygon(sets: Mapping):
     """Return where the modalities' centroids lie in their plane, as a DataFrame, to be drawn.
 
-    Columns `x` and `y`: the distances between these points are the gaps, of which the plane leaves out the
-    share `unseen`, squared: none for up to three modalities. `length` is the centroid's distance from the
-    origin: near 1 a narrow cone, near 0 none.
+    Columns `x`, `y`: points as far apart as the gaps, but for the share `unseen` of their squares, which is 0
+    for up to three modalities. `length` is the distance from the origin: near 1 a narrow cone, near 0 none.
 
     Args:
         sets: Embeddings by their modality's name, as in `pairwise`.
@@ -106,8 +101,7 @@ def first_hits(sets: Mapping):
         >>> first_hits({"image": np.eye(2), "text": np.eye(2), "audio": -np.eye(2)}).loc["image"].tolist()
         [0.0, 1.0, 0.0]
 
-    Source: `same_modality_share`, for more than two; Li et al. 2025 (GR-CLIP) for the task.
-    Taught in chapter notation.
+    Source: Li et al. 2025 (GR-CLIP) for the task; see `same_modality_share`. Taught in chapter notation.
     """
     import pandas as pd
 

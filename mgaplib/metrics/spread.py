@@ -20,10 +20,8 @@ def mean_cosine(x) -> float:
         TypeError, ValueError: If `x` makes no sense; see `mgaplib.checks`.
 
     Example:
-        >>> mean_cosine(np.eye(3))
-        0.0
-        >>> round(mean_cosine(np.ones((3, 2))), 12)  # one direction only
-        1.0
+        >>> mean_cosine(np.eye(3)), round(mean_cosine(np.ones((3, 2))), 12)  # right angles; one direction
+        (0.0, 1.0)
 
     Source: Liang et al. 2022, section 2 (the cone effect). Taught in chapter random_networks.
     """

@@ -25,10 +25,9 @@ class GapAccumulator:
         ValueError: If tau is not positive, or the block size is below 2.
 
     Example:
-        >>> whole = GapAccumulator().update(np.eye(4), -np.eye(4))
-        >>> halves = GapAccumulator().update(np.eye(4)[:2], -np.eye(4)[:2])
-        >>> rest = GapAccumulator().update(np.eye(4)[2:], -np.eye(4)[2:])
-        >>> whole.metrics() == halves.merge(rest).metrics()
+        >>> x, y = np.eye(4), -np.eye(4)
+        >>> parts = GapAccumulator().update(x[:1], y[:1]).merge(GapAccumulator().update(x[1:], y[1:]))
+        >>> parts.metrics() == GapAccumulator().update(x, y).metrics()
         True
 
     Taught in chapter at_scale.
@@ -51,8 +50,7 @@ class GapAccumulator:
 
         Args:
             images, texts: Arrays of n rows and d columns, float16 to float64, row i paired with row i.
-            groups: Who belongs to whom, where row i does not belong to row i; see `pairs.Pairs`. A group must
-                come whole, in one update, which is then held in memory.
+            groups: Who belongs to whom; see `pairs.Pairs`. A group comes whole, in an update held in memory.
 
         Raises:
             TypeError, ValueError: If the embeddings make no sense, or they have another d than before.
@@ -101,8 +99,7 @@ class GapAccumulator:
     def merge(self, other: "GapAccumulator") -> "GapAccumulator":
         """Add another accumulator's pairs to this one and return it; the other is left as it is.
 
-        Raises:
-            ValueError: If the two have different d, tau or block size.
+        A ValueError if the two have different d, tau or block size.
         """
         if (self.tau, self.block_size) != (other.tau, other.block_size):
             raise ValueError(
@@ -118,11 +115,7 @@ class GapAccumulator:
         return self
 
     def metrics(self) -> dict[str, float]:
-        """Return the metrics of all pairs so far, by the names they have in `mgaplib.metrics`.
-
-        Raises:
-            ValueError: If there are fewer than two pairs.
-        """
+        """Return the metrics of all pairs so far, as `mgaplib.metrics` names them; a ValueError below two."""
         if self.n < 2:
             raise ValueError(f"{self.n} pairs have been added; at least 2 are needed")
         found = {
@@ -136,11 +129,7 @@ class GapAccumulator:
         return found
 
     def gap_vector(self) -> np.ndarray:
-        """Return the images' centroid minus the texts', d numbers.
-
-        Raises:
-            ValueError: If no pairs have been added.
-        """
+        """Return the images' centroid minus the texts', d numbers; a ValueError before any pair."""
         if self.n == 0:
             raise ValueError("no pairs have been added")
         return self._sums[0] / self._rows[0] - self._sums[1] / self._rows[1]
