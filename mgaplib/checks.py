@@ -246,12 +246,9 @@ def whole(value, name: str, low: int, high: int | None, cure: str) -> int:
 
 
 def temperature(tau: float, name: str = "tau") -> float:
-    """Return `tau` as a float; ValueError unless it is positive and no 1/tau or logarithm of it, as above 3.
-
-    Below 1e-30 logits overflow.
-    """
+    """Return `tau` as a float; ValueError unless positive and no 1/tau or logarithm of it, as above 3."""
     cure = "a temperature is a positive number such as 0.01 (CLIP's 1/100)"
-    tau = within(tau, name, 1e-30, np.inf, cure)
+    tau = within(tau, name, 1e-30, np.inf, cure)  # below that logits overflow
     if tau > 3:
         raise ValueError(
             f"{name} is {tau:g}, too high for a temperature; if it is 1/tau, pass {1 / tau:.3g}, and if it "

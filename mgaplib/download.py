@@ -46,8 +46,7 @@ class Published:
     def read(self, file: str) -> tuple[bytes | None, str]:
         """Return the file's checked content, or None and why it cannot be had.
 
-        It is read from the folder that MGAPLIB_DATA names, else from the cache, else downloaded. What could
-        not be reached is not asked again in the same process.
+        From MGAPLIB_DATA's folder, the cache, or the network; what cannot be reached is asked once a process.
 
         Raises:
             FileNotFoundError: If MGAPLIB_DATA names no folder.
@@ -93,8 +92,7 @@ class Published:
         try:
             for last in (False, True):
                 try:
-                    path = cache.fetch(file, downloader=_download)
-                    return Path(path).read_bytes(), ""
+                    return Path(cache.fetch(file, downloader=_download)).read_bytes(), ""
                 except (ValueError, requests.exceptions.ChunkedEncodingError) as error:
                     if last:  # for the second time the hash differs, or the file was cut short
                         raise OSError(
@@ -145,8 +143,7 @@ def _unusable(kept: Path) -> str:
     """Return why the cache cannot take a file, or nothing."""
     try:
         kept.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=kept.parent):
-            pass
+        tempfile.TemporaryFile(dir=kept.parent).close()
         if kept.is_dir():
             return f"a folder stands where the cache would keep {str(kept)!r}; remove it"
     except OSError as error:

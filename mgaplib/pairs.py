@@ -18,9 +18,8 @@ class Pairs:
     """Images and texts that were checked, and who belongs to whom: finite unit rows, read-only.
 
     Row i belongs to row i, or the rows of one group belong to one another: five captions and their picture,
-    three photographs and the one name they share. What takes `images, texts` takes one of these in their
-    place and checks nothing again; it counts any partner as right, and draws, splits and holds out whole
-    groups.
+    three photographs and the one name they share. What takes `images, texts` takes one of these instead and
+    checks nothing again; it counts any partner as right, and draws, splits and holds out whole groups.
 
     Args:
         images, texts: Arrays or CPU tensors of n and of m rows and d columns, one embedding a row.
@@ -38,13 +37,11 @@ class Pairs:
         TypeError, ValueError: If the embeddings make no sense (`mgaplib.checks`), or the groups do not.
 
     Example:
-        >>> from mgaplib import metrics
         >>> Pairs([[3.0, 4.0], [0.0, 2.0]], [[1.0, 0.0], [0.0, 1.0]])
         Pairs of 2 rows and 2 columns, float64
         >>> texts = np.array([[1.0, 0.0], [0.1, 1.0], [0.2, 1.0]])
-        >>> two_captions = Pairs(np.eye(2), texts, groups=[0, 1, 1])  # the second image has two
-        >>> two_captions, metrics.recall_at_k(two_captions)
-        (Pairs of 2 images and 3 texts in 2 groups, 2 columns, float64, 1.0)
+        >>> Pairs(np.eye(2), texts, groups=[0, 1, 1])  # the second image has two captions
+        Pairs of 2 images and 3 texts in 2 groups, 2 columns, float64
 
     Taught in chapter notation.
     """
