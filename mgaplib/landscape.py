@@ -40,17 +40,14 @@ def shift(
         groups: Who belongs to whom, where row i does not belong to row i; see `pairs.Pairs`.
 
     Raises:
-        TypeError, ValueError: If the embeddings make no sense (`mgaplib.checks`), coincide on average, or the
-            shift moves a row onto the origin.
+        TypeError, ValueError: If embeddings coincide on average, reach the origin, or fail `mgaplib.checks`.
 
     Example:
-        >>> x, y = shift([[0.6, 0.8], [0.6, -0.8]], [[-0.6, 0.8], [-0.6, -0.8]], 0.5)
-        >>> x
+        >>> shift([[0.6, 0.8], [0.6, -0.8]], [[-0.6, 0.8], [-0.6, -0.8]], 0.5)[0]
         array([[ 0.,  1.],
                [ 0., -1.]])
 
-    Source: Liang et al. 2022, section 4.2 (lambda) and their released code (delta).
-    Taught in chapter loss_landscape.
+    Source: Liang et al. 2022, section 4.2 (lambda), and their code (delta). Taught in chapter loss_landscape.
     """
     pairs = Pairs.of(images, texts, groups=groups)
     images, texts = pairs.images, pairs.texts
@@ -266,8 +263,7 @@ class ShiftLandscape:
 
     One matrix of cosines serves every shift: with u the gap's direction, s = x.y, p = x.u and q = y.u, moving
     the image by a and the text by b gives the cosine
-    `(s + b p - a q - a b) / (sqrt(1 - 2 a p + a^2) sqrt(1 + 2 b q + b^2))`. Loss and recall are those of
-    `metrics`, of several partners too.
+    `(s + b p - a q - a b) / (sqrt(1 - 2 a p + a^2) sqrt(1 + 2 b q + b^2))`. Loss, recall: as in `metrics`.
 
     Args:
         images, texts: Arrays of n rows and d columns, row i paired with row i; or `Pairs`.
@@ -291,8 +287,7 @@ class ShiftLandscape:
         >>> land.loss([0, 0.5], taus=[0.1, 1]).shape
         (2, 2)
 
-    Source: Liang et al. 2022, section 4.2 and figure 3, whose released code has the convention delta.
-    Taught in chapter loss_landscape.
+    Source: Liang et al. 2022, section 4.2 and figure 3. Taught in chapter loss_landscape.
     """
 
     @checks.memory('pass fewer pairs, some drawn at random, or dtype="float32": all cosines are held at once')
@@ -323,12 +318,10 @@ class ShiftLandscape:
     def loss(self, shifts, taus, *, direction: str = "both", block_size: int | None = None) -> np.ndarray:
         """Return the contrastive loss in nats, a row per shift and a column per temperature.
 
-        As `metrics.contrastive_loss` of the shifted pairs. The figure that was released with the paper is
-        `direction="image_to_text", block_size=50`.
+        As `metrics.contrastive_loss`. The authors' figure has `direction="image_to_text", block_size=50`.
 
         Args:
-            shifts: Shifts in the landscape's convention.
-            taus: Temperatures.
+            shifts, taus: Shifts in the landscape's convention, and temperatures.
             direction: "both" for the mean, or "image_to_text", or "text_to_image".
             block_size: Pairs or groups in each consecutive batch; None for one pool of all.
 
@@ -364,12 +357,7 @@ class ShiftLandscape:
     def recall(self, shifts, k: int = 1) -> np.ndarray:
         """Return recall at k, a row per shift: image to text and text to image, in the pool of all n.
 
-        Args:
-            shifts: As in `loss`.
-            k: How many candidates count, from 1 to n, or to the smaller side's number of rows.
-
-        Raises:
-            ValueError: If a shift or `k` makes no sense.
+        `shifts` is as in `loss`, `k` from 1 to the smaller side's number of rows; else a ValueError.
         """
         n = min(self.gram.shape)
         k = checks.whole(k, "k", 1, n, f"it counts candidates in a pool of {n}, so pass 1 to {n}")
@@ -383,9 +371,7 @@ class ShiftLandscape:
         block_size: int | None = None,
         bounds: tuple[float, float] | None = None,
     ) -> Minimum:
-        """Return where the loss is lowest: the shift, the signed distance there and the loss.
-
-        A grid finds the basin and a bounded search its bottom.
+        """Return where the loss is lowest: a grid finds the basin and a bounded search its bottom.
 
         Args:
             tau: Temperature.

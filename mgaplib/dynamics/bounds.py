@@ -8,19 +8,17 @@ from mgaplib.dynamics import gradient_flow
 
 
 def conserved(beta, gamma):
-    """Return what gradient flow keeps constant while the inverse temperature is exp(nu).
+    """Return beta sqrt(gamma) exp(-gamma^2 / 4), which gradient flow keeps constant while beta is exp(nu).
 
     Args:
-        beta, gamma: Inverse temperature, and half the distance between the modalities; one number or one a
-            time.
+        beta, gamma: Inverse temperature, and half the modalities' distance; one number or one a time.
 
     Example:
         >>> flow = gradient_flow.integrate(np.eye(3), np.eye(3), 1.0, [0.0, 1e4], gamma=0.3)
         >>> np.ptp(conserved(flow.beta, flow.gamma)) < 1e-6
         np.True_
 
-    Source: Yaras et al. 2025, Lemma 3.1, integrated: beta sqrt(gamma) exp(-gamma^2 / 4).
-    Taught in chapter gradient_flow.
+    Source: Yaras et al. 2025, Lemma 3.1, integrated. Taught in chapter gradient_flow.
     """
     beta, gamma = np.asarray(beta, dtype=float), np.asarray(gamma, dtype=float)
     if not ((beta > 0).all() and ((gamma >= 0) & (gamma < 1)).all()):
@@ -31,13 +29,11 @@ def conserved(beta, gamma):
 def closing(times, n: int, margin: float, beta: float, gamma: float) -> np.ndarray:
     """Return a lower bound of gamma at the given times, for pairs that stay matched by a margin.
 
-    The gap is at least twice gamma. The constants are those that the proof gives, c4^2 in front and c3 c4
-    before t, rather than the printed c2 and c3.
+    The gap is at least 2 gamma. By the proof's constants, c4^2 in front, c3 c4 before t, not those printed.
 
     Args:
         times: Times of at least 0.
-        n: Number of pairs.
-        margin: Least margin along the flow; see `gradient_flow.margin`.
+        n, margin: Number of pairs, and their least margin along the flow; see `gradient_flow.margin`.
         beta, gamma: Inverse temperature, and half the distance between the modalities, at time 0.
 
     Raises:
@@ -96,8 +92,7 @@ def log_mean_exp(sharpness: float, d: int) -> float:
     This is log(Gamma(d/2) (2/a)^rho I_rho(a)) with rho = d/2 - 1.
 
     Args:
-        sharpness: The a, positive.
-        d: Dimension of the space, at least 2.
+        sharpness, d: The a, positive, and the dimension of the space, at least 2.
 
     Raises:
         ValueError: If an argument makes no sense.
@@ -139,8 +134,7 @@ def opening(n: float, d: int, beta: float, gamma: float, delta: float = 0.05) ->
     """Return the lower bound of d gap / dt at the start, where images and texts are independent and uniform.
 
     Args:
-        n: Number of pairs; `np.inf` gives the limit.
-        d: Dimension of the embeddings, without their gamma.
+        n, d: Number of pairs (`np.inf` gives the limit), and dimension of the embeddings without their gamma.
         beta, gamma: Inverse temperature, and half the distance between the modalities.
         delta: With what probability the bound may fail.
 
@@ -151,8 +145,7 @@ def opening(n: float, d: int, beta: float, gamma: float, delta: float = 0.05) ->
         >>> [round(opening(n, 3, beta=1 / 0.07, gamma=0.3), 1) for n in (2048, np.inf)]
         [-15.3, 15.8]
 
-    Source: Yaras et al. 2025, Theorem 3.3, with numerator and denominator divided by exp(a).
-    Taught in chapter rates.
+    Source: Yaras et al. 2025, Theorem 3.3, numerator and denominator over exp(a). Taught in chapter rates.
     """
     if not n >= 1:
         raise ValueError(f"n is {n}; pass the number of pairs")

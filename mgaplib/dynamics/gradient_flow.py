@@ -1,8 +1,7 @@
 """Contrastive training in continuous time: what falls, what rises, and how fast the gap closes.
 
-Two modalities whose embeddings are parallel to each other differ by one number, gamma: each row is
-`[sqrt(1 - gamma^2) h, gamma]` for an image and `[sqrt(1 - gamma^2) h, -gamma]` for a text. With gamma = 0 the
-model is that of free points on the sphere.
+Two parallel modalities differ by one number, gamma: an image's row is `[sqrt(1 - gamma^2) h, gamma]` and a
+text's `[sqrt(1 - gamma^2) h, -gamma]`. With gamma = 0 the model is that of free points on the sphere.
 """
 
 from collections.abc import Callable
@@ -212,14 +211,12 @@ def integrate(
 ) -> Flow:
     """Follow the gradient flow of embeddings, temperature and gamma from time 0.
 
-    The integration runs in log(1 + t), nu and log gamma with LSODA, which switches to an implicit method
-    where the flow becomes stiff.
+    It runs in log(1 + t), nu and log gamma with LSODA, which turns implicit where the flow becomes stiff.
 
     Args:
         images, texts: Arrays of n rows and d columns at time 0, without their gamma.
-        tau: Temperature at time 0.
+        tau, gamma: Temperature, and half the distance of the modalities (from 0 to below 1), at time 0.
         times: Increasing times of at least 0 to report.
-        gamma: Half the distance between the modalities at time 0, from 0 to below 1.
         parametrisation: How beta follows from what is learned: a key of `PARAMETRISATIONS`.
         train_embeddings: Whether the embeddings move, or only temperature and gamma.
         tolerance: Relative tolerance of the integrator.
@@ -271,16 +268,13 @@ def integrate_pair(
     parametrisation: str = "exp",
     end_beta: float | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Follow the simplified flow, one perfectly matched pair with loss exp(-beta (1 - gamma^2)).
+    """Return beta and log gamma of the simplified flow: one matched pair, with loss exp(-beta (1 - gamma^2)).
 
     Args:
-        times: Increasing times of at least 0.
+        times: Increasing times of at least 0; at late ones gamma itself underflows, its logarithm does not.
         beta, gamma: Inverse temperature, and half the distance of the modalities (0 < gamma < 1), at time 0.
         parametrisation: How beta follows from what is learned: a key of `PARAMETRISATIONS`.
         end_beta: With "fixed": beta is scheduled, linearly in time, to reach this at the last time.
-
-    Returns:
-        beta and the natural logarithm of gamma at each time (gamma itself underflows).
 
     Raises:
         ValueError: If an argument makes no sense.

@@ -10,16 +10,14 @@ def points(polar, azimuth) -> np.ndarray:
     """Return unit vectors of three-dimensional space, one a row.
 
     Args:
-        polar, azimuth: Angle from the north pole, and along the equator, in degrees: one number or one a
-            point.
+        polar, azimuth: Degrees from the north pole, and along the equator: one number or one a point.
 
     Raises:
         ValueError: If an angle is not finite.
 
     Example:
-        >>> points(90, [0, 90]).round(3) + 0.0
-        array([[1., 0., 0.],
-               [0., 1., 0.]])
+        >>> points([0, 90], 0).round(3).tolist()
+        [[0.0, 0.0, 1.0], [1.0, 0.0, 0.0]]
 
     Taught in chapter mismatched_pairs.
     """
@@ -34,13 +32,12 @@ def six_pairs(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return six images on the equator and their texts, lifted off it by one common angle.
 
-    The azimuths are -1, 0, ..., 4 times the spacing. If mismatched, the texts of the first two images change
-    places, as two wrong captions would.
+    The azimuths are -1, 0, ..., 4 times the spacing.
 
     Args:
         elevation: How far the texts lie from the images' equator, in degrees; positive is down.
         spacing: Angle between neighbours in degrees: 20 in the authors' code, 15 in the paper's text.
-        mismatched: Whether the first two texts are swapped.
+        mismatched: Whether the texts of the first two images change places, as two wrong captions would.
 
     Raises:
         ValueError: If an angle is not finite, or the texts would pass a pole.
@@ -63,12 +60,11 @@ def six_pairs(
 def nine_pairs(height: float, *, mismatched: bool = True) -> tuple[np.ndarray, np.ndarray]:
     """Return nine images on a circle of latitude and their texts on its mirror image.
 
-    Eight points are evenly spaced and the ninth lies close to the fourth. If mismatched, these two swap
-    texts.
+    Eight points are evenly spaced and the ninth lies close to the fourth.
 
     Args:
         height: Height of the images' circle above the equator, from -1 to 1; the texts' lies at minus it.
-        mismatched: Whether the two near neighbours swap texts.
+        mismatched: Whether these two near neighbours swap texts.
 
     Raises:
         ValueError: If the height is outside [-1, 1].
