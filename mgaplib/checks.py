@@ -220,19 +220,16 @@ def pairs(images, texts, *, min_rows: int = 2) -> tuple[np.ndarray, np.ndarray]:
 
 def number(value, name: str, cure: str) -> float:
     """Return `value` as a float; ValueError, which says to pass `cure`, if it is no finite number."""
-    try:
-        found = float(value)
-    except (TypeError, ValueError, OverflowError):
-        found = np.nan
-    if not np.isfinite(found):
-        raise ValueError(f"{name} is {value!r:.60}; {cure}")
-    return found
+    return within(value, name, -np.inf, np.inf, cure)
 
 
 def within(value, name: str, low: float, high: float, cure: str) -> float:
     """Return `value` as a float; ValueError, as in `number`, if it is no number from `low` to `high`."""
-    found = number(value, name, cure)
-    if not low <= found <= high:
+    try:
+        found = float(value)
+    except (TypeError, ValueError, OverflowError):
+        found = np.nan
+    if not (np.isfinite(found) and low <= found <= high):
         raise ValueError(f"{name} is {value!r:.60}; {cure}")
     return found
 
