@@ -46,7 +46,7 @@ class Published:
     def read(self, file: str) -> tuple[bytes | None, str]:
         """Return the file's checked content, or None and why it cannot be had.
 
-        From MGAPLIB_DATA's folder, the cache, or the network; what cannot be reached is asked once a process.
+        From MGAPLIB_DATA's folder, else the cache, else the network, asked once a process if it fails.
 
         Raises:
             FileNotFoundError: If MGAPLIB_DATA names no folder.

@@ -57,9 +57,8 @@ def closing_constants(n: int, margin: float, beta: float, gamma: float) -> tuple
     """Return c3 and c4 of `closing`, which takes the same arguments and raises the same errors.
 
     Example:
-        >>> c3, c4 = closing_constants(n=2, margin=2.0, beta=2.0, gamma=0.3)
-        >>> round(float(c4), 3)
-        1.849
+        >>> [round(float(c), 3) for c in closing_constants(n=2, margin=2.0, beta=2.0, gamma=0.3)]
+        [120.499, 1.849]
 
     Source: Yaras et al. 2025, Theorem 3.2. Taught in chapter rates.
     """

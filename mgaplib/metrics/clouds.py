@@ -28,8 +28,7 @@ def knn_mixing(images, texts=None, k: int = 20, *, groups=None) -> float:
         >>> knn_mixing(x, x, k=1), knn_mixing(x, -x, k=3)  # a copy is the nearest; all antipodes are far
         (1.0, 0.0)
 
-    Source: Yu et al. 2026 (ReAlign), appendix D.3; Schilling 1986 for the statistic, one minus this.
-    Taught in chapter notation.
+    Source: Yu et al. 2026 (ReAlign), appendix D.3; Schilling 1986, 1 minus this. Taught in chapter notation.
     """
     pairs = Pairs.of(images, texts, groups=groups, paired=False)
     pool = np.concatenate([pairs.images, pairs.texts]).astype(float, copy=False)

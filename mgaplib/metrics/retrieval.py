@@ -20,8 +20,7 @@ def recall_at_k(queries, candidates=None, k: int = 1, *, groups=None) -> float:
     chance: the result is the expectation over the order of ties.
 
     Args:
-        queries: Array of n rows and d columns; or `Pairs`, whose images they are.
-        candidates: Array of m rows and d columns, the pool; left out with `Pairs`.
+        queries, candidates: Arrays of n and of m rows and d columns; or `Pairs`, whose images are queries.
         k: How many candidates count, from 1 to m.
         groups: Who belongs to whom, where row i does not belong to row i; see `pairs.Pairs`.
 
@@ -146,8 +145,8 @@ def hubness(scores, k: int = 10) -> float:
         TypeError, ValueError: If the scores are no finite matrix of floats, or `k` is outside 1 to n - 1.
 
     Example:
-        >>> hub = np.eye(5)[:, [0] * 5].T + 1e-3 * np.eye(5)  # one candidate is found always
-        >>> hubness(np.eye(5), k=1), round(hubness(hub, k=1), 2)  # first each once
+        >>> hub = np.eye(5)[:, [0] * 5].T + 1e-3 * np.eye(5)
+        >>> hubness(np.eye(5), k=1), round(hubness(hub, k=1), 2)  # each is found once; one is found always
         (0.0, 1.5)
 
     Source: Radovanovic et al. 2010. Taught in chapter hubs.

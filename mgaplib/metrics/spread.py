@@ -97,8 +97,7 @@ def uniformity_w2(images, texts=None, *, groups=None) -> float:
         >>> uniformity_w2(corners, -corners)
         -0.0
 
-    Source: Yaras et al. 2025, appendix E.2, after Fang et al. 2024 (population covariance).
-    Taught in chapter what_it_costs.
+    Source: Yaras et al. 2025, appendix E.2, after Fang et al. 2024. Taught in chapter what_it_costs.
     """
     pairs = Pairs.of(images, texts, groups=groups, paired=False)
     z = np.concatenate([pairs.images, pairs.texts]).astype(float, copy=False)
