@@ -18,8 +18,7 @@ def embeddings(values, name: str, *, min_rows: int = 2, normalize: bool = True) 
 
     Args:
         values: One embedding a row, in any of the forms that `rows` takes. It is never changed in place.
-        name: The argument's name, for the error.
-        min_rows: The fewest rows that make sense to the caller.
+        name, min_rows: The argument's name, for the error; the fewest rows that make sense to the caller.
         normalize: Whether to scale the rows to unit length.
 
     Raises:

@@ -71,8 +71,7 @@ class Flow:
     """The state of a gradient flow at every asked time.
 
     Attributes:
-        times: The T times.
-        images, texts: Arrays of T, n and d: the unit-length rows h, without their gamma.
+        times, images, texts: The T times, and arrays of T, n and d: unit-length rows h, without their gamma.
         beta, gamma: Inverse temperature, and half the distance that parallel modalities keep, at each time.
 
     Taught in chapter gradient_flow.
