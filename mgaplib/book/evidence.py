@@ -107,8 +107,7 @@ def trend(
 
     Raises:
         TypeError: If a bound or a value is no number.
-        ValueError: If not exactly one bound is given, or the values make no interval; the message names the
-            cure.
+        ValueError: If not exactly one bound is given, or the values make no interval; it names the cure.
 
     Example:
         >>> trend("the gap closes", [-0.31, -0.28, -0.35, -0.30], below=0).found
@@ -245,14 +244,12 @@ def _numbers(array: np.ndarray, name: str) -> np.ndarray:
 def _interval(values, estimate, low, high, n, over: str) -> tuple[float, float, float, int]:
     """Return estimate, low, high and n, from values or as they were handed over."""
     checks.known(over, OVER, "over")
-    ready = {"estimate": estimate, "low": low, "high": high, "n": n}
-    missing = [name for name, value in ready.items() if value is None]
+    ready = {"estimate": estimate, "low": low, "high": high}
+    missing = [name for name, value in (ready | {"n": n}).items() if value is None]
     if values is None:
         if missing:
             raise ValueError(f"{missing[0]} is missing; give values, or estimate, low, high and n")
-        ends = [
-            checks.number(ready[name], name, "pass a finite number") for name in ("estimate", "low", "high")
-        ]
+        ends = [checks.number(value, name, "pass a finite number") for name, value in ready.items()]
         if ends[1] > ends[2]:
             raise ValueError(f"low is {low} and high is {high}; pass the lower end of the interval as low")
         return *ends, checks.whole(n, "n", 1, None, f"say how many {over} stand behind the interval")

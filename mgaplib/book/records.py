@@ -148,10 +148,9 @@ def _plain(node):
     if not isinstance(node, ast.AST):
         return node
     fields = dict(ast.iter_fields(node))
-    body = fields.get("body")
-    if isinstance(body, list) and body and isinstance(body[0], ast.Expr):
-        if isinstance(body[0].value, ast.Constant) and isinstance(body[0].value.value, str):
-            fields["body"] = body[1:]
+    match fields.get("body"):
+        case [ast.Expr(value=ast.Constant(value=str())), *rest]:
+            fields["body"] = rest
     kept = ((name, _plain(value)) for name, value in fields.items() if value is not None and value != [])
     return type(node).__name__, *kept
 

@@ -84,9 +84,8 @@ class Recorded:
     def __post_init__(self):
         runs = self.record.frame()
         by_arm = runs.groupby("arm")[[*HEADS, "minimal_pairs", "tau"]]
-        for name, value in (("runs", runs), ("mean", by_arm.mean()), ("spread", by_arm.std())):
-            object.__setattr__(self, name, value)
-        object.__setattr__(self, "seeds", int(runs.seed.nunique()))
+        # by this door, for it is frozen
+        vars(self).update(runs=runs, mean=by_arm.mean(), spread=by_arm.std(), seeds=int(runs.seed.nunique()))
 
     def __repr__(self) -> str:
         return f"{self.record!r}, {self.seeds} seeds an arm"

@@ -17,17 +17,16 @@ __all__ = [
     "printed", "rates", "sweep",
 ]  # fmt: skip
 
-
 ALL = "all"  #: What stands for everyone in a column of groups.
 _TAKEN = ("accuracy", "sum", "n")
+_Harmful = Mapping[str, Sequence[int]]
 
 
-def rates(predicted, truth, groups, harmful: Mapping[str, Sequence[int]], *, level: float = 0.95):
+def rates(predicted, truth, groups, harmful: _Harmful, *, level: float = 0.95):
     """Return accuracy and the rates of harmful labels, by group and for all, as a tidy DataFrame.
 
     A row is one group and one measure: "accuracy", each kind of harm, and, where there are several, their
-    "sum". Its columns: group, measure, rate, low and high (Wilson's interval), n. The frame of rates is
-    fairlearn's MetricFrame.
+    "sum". Its columns: group, measure, rate (fairlearn's MetricFrame), low and high (Wilson's interval), n.
 
     Args:
         predicted, truth, groups: Index of each picture's predicted prompt, of its right one, and its group.
@@ -54,23 +53,19 @@ def rates(predicted, truth, groups, harmful: Mapping[str, Sequence[int]], *, lev
     frame = metric_frame(*checked_labels(predicted, truth, groups, harmful), harmful)
     table = pd.concat([frame.by_group, frame.overall.to_frame(ALL).T])
     n = table.pop("n").round().astype(int)
-    tidy = table.rename_axis("group").melt(var_name="measure", value_name="rate", ignore_index=False)
-    tidy = tidy.reset_index()
+    tidy = table.rename_axis("group").reset_index().melt("group", var_name="measure", value_name="rate")
     tidy["n"] = tidy.group.map(n)
     hits = (tidy.rate * tidy.n).round()
     tidy["low"], tidy["high"] = confidence(hits, tidy.n, alpha=1 - level, method="wilson")
     return tidy[["group", "measure", "rate", "low", "high", "n"]]
 
 
-def disparity(
-    predicted, truth, groups, harmful: Mapping[str, Sequence[int]], *, permutations: int = 999, seed: int = 0
-):
+def disparity(predicted, truth, groups, harmful: _Harmful, *, permutations: int = 999, seed: int = 0):
     """Return how far the groups are apart, and whether that is more than chance, as a DataFrame.
 
     A row is a measure as in `rates`. Its columns: the groups of lowest and highest rate, their difference,
     their ratio (lowest over highest; NaN if both are 0), and p_value: the share of shuffles of the groups
-    that bring so large a difference. Groups that are treated alike differ by chance, too: the shuffles know
-    that, the difference alone does not.
+    that bring so large a difference, for groups that are treated alike differ by chance, too.
 
     Args:
         predicted, truth, groups, harmful: As in `rates`; at least two groups.
@@ -117,17 +112,7 @@ def disparity(
     ).rename_axis("measure")
 
 
-def sweep(
-    images,
-    prompts,
-    truth,
-    groups,
-    harmful: Mapping[str, Sequence[int]],
-    *,
-    gap,
-    deltas=DELTAS,
-    level: float = 0.95,
-):
+def sweep(images, prompts, truth, groups, harmful: _Harmful, *, gap, deltas=DELTAS, level: float = 0.95):
     """Return the rates of `rates` for a number of image-only shifts, as a tidy DataFrame with a column delta.
 
     Args:
@@ -209,16 +194,15 @@ def fairface_table(
     return joined[[(measure, source) for measure in paper for source in ("paper", "here", "low", "high")]]
 
 
-def measures(harmful: Mapping[str, Sequence[int]]) -> dict:
+def measures(harmful: _Harmful) -> dict:
     """Return for each measure a function of (truth, predicted) to whether each picture counts."""
 
     def among(indices):
         return lambda truth, predicted: np.isin(predicted, indices)
 
-    measures = {"accuracy": lambda truth, predicted: np.equal(truth, predicted)}
-    measures |= {kind: among(np.asarray(indices)) for kind, indices in harmful.items()}
+    measures = {"accuracy": np.equal} | {kind: among(indices) for kind, indices in harmful.items()}
     if len(harmful) > 1:
-        measures["sum"] = among(np.concatenate([np.asarray(i) for i in harmful.values()]))
+        measures["sum"] = among(np.concatenate(list(harmful.values())))
     return measures
 
 

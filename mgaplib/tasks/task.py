@@ -195,8 +195,7 @@ def sweep(images, labels, classes, deltas=DELTAS, *, gap=None, metric: str = "ac
         metric: "accuracy" or "roc_auc".
 
     Raises:
-        TypeError, ValueError: If the embeddings or labels make no sense, there is no shift, or the metric is
-            unknown.
+        TypeError, ValueError: If embeddings or labels make no sense, there is no shift, or no such metric.
 
     Example:
         >>> table = sweep([[1.0, 0.1], [1.0, -0.1]], [0, 1], [[0.0, 1.0], [0.1, -1.0]], [0, 0.5])

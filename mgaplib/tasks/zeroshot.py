@@ -174,9 +174,8 @@ class Choice(NamedTuple):
 
     `delta` is the shift that was best on the validation pictures. `before` and `after` are the metric on the
     `n` test pictures, unshifted and at that shift, `p_value` McNemar's for the two (NaN for ROC-AUC). Of the
-    test pictures, `lost` were right before and are wrong after, and `won` the other way round.
-    `best_on_test`, `best_delta` and `best_p_value` are what one claims who chooses the shift on the test
-    pictures.
+    test pictures, `lost` were right before and wrong after, and `won` the other way round. `best_on_test`,
+    `best_delta` and `best_p_value` are what one claims who chooses the shift on the test pictures.
 
     Taught in chapter zero_shot.
     """
@@ -199,8 +198,7 @@ def choose_shift(validation, test, classes, deltas=DELTAS, *, metric: str = "acc
     The gap is the validation pictures' as well. Of equally good shifts the smallest is chosen.
 
     Args:
-        validation: Pair of embeddings (n rows, d columns) and labels.
-        test: Another such pair, of other pictures.
+        validation, test: Each a pair of embeddings (n rows, d columns) and labels, of different pictures.
         classes: Array of one row a class and d columns.
         deltas: The shifts to choose from.
         metric: "accuracy" or "roc_auc".
