@@ -173,12 +173,10 @@ def _page(found, extras: dict) -> bytes:
 
 def _check_output(options) -> None:
     """Refuse a place for the page where it cannot or must not be written."""
+    if options.output == "-" and options.json:
+        raise ValueError("--json and -o - would both write to standard output; name a file after -o")
     place = Path(options.output)
-    if options.output == "-":
-        if options.json:
-            raise ValueError("--json and -o - would both write to standard output; name a file after -o")
-        return
-    if output.is_special(place):
+    if options.output == "-" or output.is_special(place):
         return
     if place.is_dir():
         raise IsADirectoryError(f"{options.output!r} is a folder; name a file, such as report.html")

@@ -101,12 +101,10 @@ def record(
         told = {"shapes": checks, "emoji": emoji}
         worlds = {world: _verdict([c.true for c in some], analogue=False) for world, some in told.items()}
         checks = [dataclasses.replace(c, world=world) for world, some in told.items() for c in some]
-    verdict = _verdict([check.true for check in checks], analogue)
-    if kind == "question":
-        open_still = [check.true for check in checks if check.true is None]
-        status = "not tested here" if not checks else "undecided" if open_still else "answered"
-    else:
-        status = verdict if kind == "claim" else "slip in print"
+    true = [check.true for check in checks]
+    verdict = _verdict(true, analogue)
+    asked = "not tested here" if not true else "undecided" if None in true else "answered"
+    status = {"claim": verdict, "question": asked, "slip": "slip in print"}[kind]
     row = dict(
         id=id, source=source, where=where, kind=kind, statement=statement, paper=paper, here=here, data=data,
         analogue=bool(analogue), worlds=worlds, checks=[check.row() for check in checks],

@@ -88,15 +88,13 @@ def trend(
 ) -> Check:
     """Check that a measured quantity lies above or below a bound, with its interval.
 
-    It is undecided if the interval contains the bound. Give either `values`, one number a seed (split, pair,
-    image, run), or a ready-made 95 % interval with its n. The interval of `values` is
+    It is undecided if the interval contains the bound. Give a ready-made interval, or `values`, whose own is
 
     - for seeds, pairs, images and runs, which are independent: Student's 95 % interval of the mean; of True
-      and False, the exact (Clopper-Pearson) interval of the share of True.
+      and False, the exact (Clopper-Pearson) interval of the share of True. Pairs and images are those of one
+      trained model: their interval says nothing of other seeds.
     - for splits of one data set, which overlap: the 2.5th to the 97.5th percentile of the splits. It says
       where another split of the same data would come out, and nothing of other data.
-
-    Pairs and images are those of one trained model: their interval says nothing of other seeds.
 
     Args:
         words: What must be so, in words.

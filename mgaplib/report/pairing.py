@@ -61,9 +61,8 @@ class Pairing:
 def judge(pairs: Pairs, seed: int = 0) -> Pairing:
     """Return what the cosines of checked pairs say about the pairing.
 
-    Shuffling says whether it is better than chance. Of the groups that many strangers beat: whether one
-    shift, the reverse, or a sorting by name puts them right, and whether they find their partners among one
-    another.
+    Shuffling says whether it is better than chance. Of groups that many strangers beat: whether one shift,
+    the reverse, or a sorting by name puts them right, and whether they find their partners among one another.
 
     Example:
         >>> rng = np.random.default_rng(0)
@@ -76,9 +75,7 @@ def judge(pairs: Pairs, seed: int = 0) -> Pairing:
     """
     repeats, said, verdict = _repeats(pairs), [], OK
     if any(repeats):
-        counts = [
-            f"{count} {name}" for count, name in zip(repeats, ("images", "texts"), strict=True) if count
-        ]
+        counts = [f"{n} {side}" for n, side in zip(repeats, ("images", "texts"), strict=True) if n]
         said, verdict = [WORDS["repeats"].format(rows=" and ".join(counts))], LOOK
     if not len(pairs.partners[0]):
         return Pairing(verdict, said, None, [], None, repeats)

@@ -46,8 +46,7 @@ class Report:
         by_chance: Of random sign flips of whole pairs, the share that made as long a gap, and the length that
             95 % stayed below.
         pairing: What the cosines say about the pairing; see `report.pairing`.
-        scores: For matched pairs, random pairs, two images and two texts: the mean cosine, its 5 %
-            and its 95 % quantile.
+        scores: Mean, 5 % and 95 % quantile of cosines: matched pairs, random pairs, two images, two texts.
         corrections, spread: DataFrames of the means and standard deviations over the splits of
             `corrections.try_corrections`; None without pairs.
         thresholds: For each of `search.thresholds.PER`, those that count queries with enough pairs only: the
@@ -161,10 +160,7 @@ class Report:
             },
             "gap_by_chance": {"p_value": self.by_chance[0], "high": self.by_chance[1]},
             "metrics": {name: float(value) for name, value in self.metrics.value.items()},
-            "intervals": {
-                name: [float(low), float(high)]
-                for name, low, high in self.metrics[["low", "high"]].dropna().itertuples()
-            },
+            "intervals": self.metrics[["low", "high"]].dropna().T.to_dict("list"),
             "verdicts": {
                 name: {"verdict": verdict, "reason": self.named(reason)}
                 for name, (verdict, reason) in self.verdicts.items()
@@ -231,8 +227,7 @@ def measure(
         groups: Who belongs to whom, where row i does not belong to row i; see `pairs.Pairs`. What is noticed
             there is said in the report.
         paired: False where nobody belongs to anybody. None looks whether one set has k rows for each of the
-            other's, in one of the two usual orders; else sets of unequal size are taken without partners. The
-            report says which.
+            other's, in one of the two usual orders, else takes unequal sets without partners, and says which.
         tau: Temperature of the contrastive loss; CLIP's own is 0.01.
         false_positive_rate: The share of strangers that the thresholds may let pass.
         score: A cosine to be told about: is it high for these embeddings?

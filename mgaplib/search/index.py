@@ -24,9 +24,8 @@ class Hits(NamedTuple):
 class MixedIndex:
     """An exact faiss index by inner product over documents that are an image, a text, or both.
 
-    Documents are numbered in the order in which they are added. If the corrector calibrates scores, a
-    document is stored once for each role of queries. `indexes` holds faiss's own, by the queries' role. Needs
-    faiss (`pip install mgaplib[search]`).
+    Documents are numbered as they are added. If the corrector calibrates scores, each is stored once for each
+    role of queries. `indexes` holds faiss's own, by that role. Needs faiss (`pip install mgaplib[search]`).
 
     Args:
         corrector: What makes the roles comparable; its roles are the kinds of documents and queries.
@@ -131,8 +130,7 @@ class MixedIndex:
                 groups are strangers altogether.
             role, kind: The queries' role, and the documents'.
             false_positive_rate: The share of strangers that may pass.
-            per: As in `search.calibrate`; "candidate" and "both" need a corrector whose scores know the
-                candidate.
+            per: As in `search.calibrate`; "candidate" and "both" need scores that know the candidate.
             groups: Who belongs to whom, where row i does not belong to row i; see `pairs.Pairs`.
         """
         checks.known(per, PER, "unit of the false-positive rate")

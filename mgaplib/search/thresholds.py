@@ -106,8 +106,7 @@ def calibrate(
         groups: Who belongs to whom, where row i does not belong to row i; see `pairs.Pairs`.
 
     Raises:
-        TypeError, ValueError: If the embeddings make no sense (`mgaplib.checks`), they are too few for the
-            rate, or an option is unknown.
+        TypeError, ValueError: If embeddings make no sense, are too few for the rate, or an option is unknown.
 
     Example:
         >>> threshold = calibrate(np.eye(20), np.eye(20), 0.1)
@@ -161,8 +160,7 @@ def of_pairs(pairs: Pairs, false_positive_rate: float, per: str, lost: Callable 
 def of_strangers(scores, false_positive_rate: float, per: str, pool: int) -> Threshold:
     """Return the threshold of strangers' scores, whatever kind they are of.
 
-    A new score is as likely to take any place among m old ones: `rate (m + 1) - 1` of them, rounded down, may
-    pass.
+    A new score takes any place among m old ones alike: `rate (m + 1) - 1` of them, rounded down, may pass.
 
     Args:
         scores: Array of m scores.
@@ -195,8 +193,7 @@ def of_strangers(scores, false_positive_rate: float, per: str, pool: int) -> Thr
 def at_odds(logits, trained: float, own: float) -> np.ndarray:
     """Return a sigmoid's probabilities of a match for other odds than those of its training.
 
-    Where `own` strangers come with each match in place of `trained`, Bayes' rule adds `log(trained / own)` to
-    the logit.
+    Where `own` strangers come with each match in place of `trained`, the logit gains `log(trained / own)`.
 
     Args:
         logits: What goes into the sigmoid: scale times cosine plus bias, of any shape.
