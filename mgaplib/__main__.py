@@ -29,20 +29,19 @@ def main(arguments: list[str] | None = None) -> int:
         return int(end.code or 0)
     try:
         options.run(options)
+        return 0
+    except KeyboardInterrupt:
+        print("mgaplib: stopped", file=sys.stderr)
+        return 130
     except MemoryError as error:
         said = str(error)
         if "into memory; " not in said:  # of a file, that is, which has been said
             said = str(error.__cause__ or error) or "memory is full"
             said = f"{said}; lower --max-pairs, which is {options.max_pairs}"
-        print(f"mgaplib: {said}", file=sys.stderr)
-        return 2
     except (OSError, ValueError, TypeError, ImportError) as error:
-        print(f"mgaplib: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("mgaplib: stopped", file=sys.stderr)
-        return 130
-    return 0
+        said = str(error)
+    print(f"mgaplib: {said}", file=sys.stderr)
+    return 2
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -137,10 +137,8 @@ def same(
     so if the interval lies wholly outside, and undecided if it reaches over a bound.
 
     Args:
-        words: What must be so, in words.
-        values: 1-D, one number for each of `over`, as in `trend`.
+        words, values, estimate, low, high, n, over: As in `trend`.
         within: The lower and the upper bound, both of them still within; one may be infinite.
-        estimate, low, high, n, over: As in `trend`.
 
     Raises:
         TypeError: If a bound or a value is no number.
@@ -177,8 +175,7 @@ def exact(
 
     Raises:
         TypeError: If a value or a bound is no number.
-        ValueError: If a number comes without exactly one bound, or True or False with one; if there is no
-            value, or one is not finite.
+        ValueError: If not exactly one bound is given (none with True or False), no value, or one not finite.
 
     Example:
         >>> exact("gamma stays above the bound", [1.7, 1.2, 3.1], above=1).found

@@ -202,11 +202,9 @@ def plot_pairs(image_points, text_points, *, ax=None, lines: bool = True, size: 
     Images are discs and texts triangles, so that colour is not needed to tell them apart.
 
     Args:
-        image_points: Array of n rows and 2 columns.
-        text_points: Array of the same shape, row i paired with row i.
+        image_points, text_points: Arrays of n rows and 2 columns, row i paired with row i.
         ax: Axes to draw into; new ones if None.
-        lines: Whether to join the pairs.
-        size: Marker area in square points.
+        lines, size: Whether to join the pairs, and the markers' area in square points.
 
     Example:
         >>> ax = plot_pairs(np.zeros((3, 2)), np.ones((3, 2)))

@@ -21,8 +21,7 @@ class Record:
     """One recorded experiment; read by `load`.
 
     Attributes:
-        id: Its name.
-        about: What was run, in a sentence or two.
+        id, about: Its name, and what was run, in a sentence or two.
         runs: One dict a run: its arm, its seed and what was measured.
         provenance: The script, commit, versions, date, the machine's cores and the sources' hashes.
     """
@@ -79,8 +78,7 @@ def foretold(seen, value: float, confidence: float = 0.999, *, alike=()) -> bool
     Student's prediction interval. Five runs alone give a wide one; other arms that spread alike narrow it.
 
     Args:
-        seen: What the runs measured, at least two numbers.
-        value: What the new run measured.
+        seen, value: What the runs measured, at least two numbers, and what the new one did.
         confidence: How often one more run of the same kind lies inside.
         alike: Other arms' runs, a sequence each, whose spread about their own means is pooled with it.
 

@@ -68,10 +68,8 @@ class Recorded:
     """The record `remedies`, arm by arm; read by `recorded`.
 
     Attributes:
-        record: The record itself.
-        runs: One row a run.
-        mean: Mean over the seeds, one row an arm.
-        spread: Standard deviation over the seeds.
+        record, runs: The record itself, and its runs, one a row.
+        mean, spread: Mean and standard deviation over the seeds, one row an arm.
         seeds: How many seeds an arm has.
     """
 

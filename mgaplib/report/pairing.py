@@ -68,8 +68,6 @@ def judge(pairs: Pairs, seed: int = 0) -> Pairing:
         >>> rng = np.random.default_rng(0)
         >>> x = rng.normal(size=(100, 16))
         >>> y = x + 0.3 * rng.normal(size=x.shape)
-        >>> judge(Pairs(x, y)).verdict
-        'ok'
         >>> judge(Pairs(x, np.roll(y, 1, axis=0))).words[1]
         'All of them fit better with the partner of the row 1 further on: one side is shifted.'
     """

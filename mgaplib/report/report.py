@@ -41,10 +41,8 @@ class Report:
         pairs: How many pairs, or groups, there are; 0 where nobody belongs to anybody.
         sizes: How many images and texts there are, equal ones of one group counted once.
         relation: How it is known who belongs to whom, a key of `RELATIONS`.
-        tau: The temperature of the loss.
-        metrics: DataFrame of `metrics.gap_report`.
-        by_chance: Of random sign flips of whole pairs, the share that made as long a gap, and the length that
-            95 % stayed below.
+        tau, metrics: The temperature of the loss, and the DataFrame of `metrics.gap_report`.
+        by_chance: Share of random sign flips of whole pairs with as long a gap; the length 95 % stay below.
         pairing: What the cosines say about the pairing; see `report.pairing`.
         scores: Mean, 5 % and 95 % quantile of cosines: matched pairs, random pairs, two images, two texts.
         corrections, spread: DataFrames of the means and standard deviations over the splits of
@@ -224,8 +222,7 @@ def measure(
 
     Args:
         images, texts: Arrays of n rows and d columns, at least 24 rows, row i paired with row i; or `Pairs`.
-        groups: Who belongs to whom, where row i does not belong to row i; see `pairs.Pairs`. What is noticed
-            there is said in the report.
+        groups: Who belongs to whom, if not row i to row i; see `Pairs`. The report says what is noticed.
         paired: False where nobody belongs to anybody. None looks whether one set has k rows for each of the
             other's, in one of the two usual orders, else takes unequal sets without partners, and says which.
         tau: Temperature of the contrastive loss; CLIP's own is 0.01.

@@ -154,8 +154,7 @@ class Corrector:
     def fuse(self, weight: float = 0.5, **rows) -> np.ndarray:
         """Return one vector for each document that has both an image and a text.
 
-        `a t + (1 - a) i` minus the same mixture of the means, scaled to unit length; with a method, the same
-        mixture of what it moves them to.
+        It is `a t + (1 - a) i` of vectors less their means, or where the method moves them, to unit length.
 
         Args:
             weight: The share a of the second, from 0 to 1; another is a ValueError.
@@ -177,8 +176,7 @@ class Corrector:
         """Write it to a .npz file, whole or not at all.
 
         Raises:
-            ValueError: If the file's name does not end in .npz.
-            FileNotFoundError: If its folder does not exist.
+            FileNotFoundError, ValueError: If its folder does not exist, or its name does not end in .npz.
         """
         write_arrays(path, self.arrays(), "a corrector")
 
@@ -187,8 +185,7 @@ class Corrector:
         """Return a saved corrector; the file holds numbers only, so loading it runs no code.
 
         Raises:
-            FileNotFoundError: If there is no such file.
-            ValueError: If it is damaged, pickled, or no corrector's.
+            FileNotFoundError, ValueError: If there is no file, or it is damaged, pickled, or no corrector's.
         """
         return cls.from_arrays(read_arrays(path, "corrector"), path)
 

@@ -69,8 +69,7 @@ class MixedIndex:
         """Add documents of one kind and return the index.
 
         Args:
-            rows: Array of one or more rows and d columns, as the model gives them.
-            kind: Their role in the corrector.
+            rows, kind: Array of one or more rows and d columns, as the model gives them, and their role.
         """
         stored = {  # made before any is added: a refusal leaves all as they were
             index: self.corrector.documents(rows, kind, roles[0]) for index, roles in self._served().items()
@@ -93,8 +92,7 @@ class MixedIndex:
         """Return each query's k best documents, best first.
 
         Args:
-            queries: Array of one or more rows and d columns, as the model gives them.
-            role: Their role in the corrector.
+            queries, role: Array of one or more rows and d columns, as the model gives them, and their role.
             k: How many, from 1 to the number of documents; another is a ValueError.
         """
         k = checks.whole(k, "k", 1, len(self), f"the index holds {len(self)} documents")
@@ -124,10 +122,9 @@ class MixedIndex:
         Searches say of such a hit whether it is above the threshold, and of any other kind that it is.
 
         Args:
-            queries: Array of n rows and d columns, as the model gives them. Pass pairs that the corrector was
-                not fitted on, if it calibrates scores.
-            documents: Array of the same shape, row i the match of query i. Sets of unequal size without
-                groups are strangers altogether.
+            queries, documents: Arrays of n rows and d columns, as the model gives them, document i the match
+                of query i; sets of unequal size without groups are strangers altogether. Pass pairs that the
+                corrector was not fitted on, if it calibrates scores.
             role, kind: The queries' role, and the documents'.
             false_positive_rate: The share of strangers that may pass.
             per: As in `search.calibrate`; "candidate" and "both" need scores that know the candidate.

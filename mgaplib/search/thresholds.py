@@ -46,8 +46,7 @@ class Threshold:
     def p_value(self, scores) -> np.ndarray:
         """Return for each score the share of strangers that score as high, never quite 0.
 
-        They are as `scores` gives them, of any shape; a search's best if the threshold is per query. A NaN or
-        infinite one is a ValueError.
+        They are as `scores` gives them, of any shape; per query, a search's best. ValueError: one not finite.
         """
         scores = np.asarray(scores, dtype=float)
         if not np.isfinite(scores).all():
@@ -97,8 +96,7 @@ def calibrate(
     with its nearest calibration queries (`corrections.NNN`); "both" does so, and counts queries.
 
     Args:
-        queries: Array of n rows and d columns.
-        candidates: Array of the same shape, row i the match of query i.
+        queries, candidates: Arrays of n rows and d columns, candidate i the match of query i.
         false_positive_rate: Between 0 and 1.
         per: "pair", "query", "candidate" or "both".
         hubs: What is taken off, per candidate or both; `NNN(k=10, weight=0.5)` by default.
@@ -163,8 +161,7 @@ def of_strangers(scores, false_positive_rate: float, per: str, pool: int) -> Thr
     A new score takes any place among m old ones alike: `rate (m + 1) - 1` of them, rounded down, may pass.
 
     Args:
-        scores: Array of m scores.
-        false_positive_rate: Between 0 and 1.
+        scores, false_positive_rate: Array of m scores, and a share between 0 and 1.
         per, pool: What to note in the threshold.
 
     Raises:

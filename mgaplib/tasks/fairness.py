@@ -19,10 +19,9 @@ __all__ = [
 
 ALL = "all"  #: What stands for everyone in a column of groups.
 _TAKEN = ("accuracy", "sum", "n")
-_Harmful = Mapping[str, Sequence[int]]
 
 
-def rates(predicted, truth, groups, harmful: _Harmful, *, level: float = 0.95):
+def rates(predicted, truth, groups, harmful: Mapping[str, Sequence[int]], *, level: float = 0.95):
     """Return accuracy and the rates of harmful labels, by group and for all, as a tidy DataFrame.
 
     A row is one group and one measure: "accuracy", each kind of harm, and, where there are several, their
@@ -60,7 +59,9 @@ def rates(predicted, truth, groups, harmful: _Harmful, *, level: float = 0.95):
     return tidy[["group", "measure", "rate", "low", "high", "n"]]
 
 
-def disparity(predicted, truth, groups, harmful: _Harmful, *, permutations: int = 999, seed: int = 0):
+def disparity(
+    predicted, truth, groups, harmful: Mapping[str, Sequence[int]], *, permutations: int = 999, seed: int = 0
+):
     """Return how far the groups are apart, and whether that is more than chance, as a DataFrame.
 
     A row is a measure as in `rates`. Its columns: the groups of lowest and highest rate, their difference,
@@ -69,8 +70,7 @@ def disparity(predicted, truth, groups, harmful: _Harmful, *, permutations: int 
 
     Args:
         predicted, truth, groups, harmful: As in `rates`; at least two groups.
-        permutations: How many shuffles.
-        seed: Seed of the shuffles.
+        permutations, seed: How many shuffles, and their seed.
 
     Raises:
         ImportError, TypeError, ValueError: As in `rates`, or if there is one group only, or no shuffle.
@@ -112,12 +112,21 @@ def disparity(predicted, truth, groups, harmful: _Harmful, *, permutations: int 
     ).rename_axis("measure")
 
 
-def sweep(images, prompts, truth, groups, harmful: _Harmful, *, gap, deltas=DELTAS, level: float = 0.95):
+def sweep(
+    images,
+    prompts,
+    truth,
+    groups,
+    harmful: Mapping[str, Sequence[int]],
+    *,
+    gap,
+    deltas=DELTAS,
+    level: float = 0.95,
+):
     """Return the rates of `rates` for a number of image-only shifts, as a tidy DataFrame with a column delta.
 
     Args:
-        images: Array of n rows and d columns.
-        prompts: Array of one row for each prompt and d columns.
+        images, prompts: Arrays of n rows and of one row for each prompt, d columns each.
         truth, groups, harmful, level: As in `rates`.
         gap: The gap, d numbers, measured on other pairs.
         deltas: The shifts; the paper's by default.
@@ -164,12 +173,10 @@ def fairface_table(
         clip: A `mgaplib.models.Clip`; the paper's is `models.load_clip("ViT-B-32", "openai")`.
         folder, labels: FairFace's folder and its label file, as `load_fairface` takes them.
         gap: The model's gap, for instance `metrics.gap_vector` of captioned pictures; the paper's is COCO's.
-        deltas: The shifts; the paper's by default.
-        batch_size: Pictures held and encoded at a time.
+        deltas, batch_size: The shifts, the paper's by default; pictures held and encoded at a time.
 
     Raises:
-        FileNotFoundError, ValueError: As in `load_fairface`, or if a picture cannot be read, or the gap is
-            not the model's.
+        FileNotFoundError, ValueError: As in `load_fairface`; an unreadable picture, or another model's gap.
         ImportError: If fairlearn or statsmodels is missing.
 
     Example:
@@ -194,7 +201,7 @@ def fairface_table(
     return joined[[(measure, source) for measure in paper for source in ("paper", "here", "low", "high")]]
 
 
-def measures(harmful: _Harmful) -> dict:
+def measures(harmful: Mapping[str, Sequence[int]]) -> dict:
     """Return for each measure a function of (truth, predicted) to whether each picture counts."""
 
     def among(indices):

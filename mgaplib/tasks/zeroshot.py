@@ -36,8 +36,7 @@ def prompts(classes: Sequence[str], template: str = "a photo of a {}.") -> list[
     """Return one prompt a class.
 
     Args:
-        classes: Names of the classes.
-        template: A text with one place for the name, `{}`.
+        classes, template: Names of the classes, and a text with one place for a name, `{}`.
 
     Raises:
         ValueError: If there is no class, or the template has no such place.
@@ -88,8 +87,7 @@ def encode(clip, dataset, batch_size: int = 256) -> tuple[np.ndarray, np.ndarray
 
     Args:
         clip: A `mgaplib.models.Clip`, or anything with its `encode_images`.
-        dataset: A map-style data set, such as torchvision's.
-        batch_size: Pictures held and encoded at a time.
+        dataset, batch_size: A map-style data set, such as torchvision's; pictures held and encoded at a time.
 
     Raises:
         TypeError: If its pictures are no PIL pictures.
@@ -130,8 +128,7 @@ def benchmark_table(clip, datasets, deltas=DELTAS, *, seed: int = 0):
     Args:
         clip: A `mgaplib.models.Clip`; the paper's is `models.load_clip("ViT-B-16", "openai")`.
         datasets: For names of `BENCHMARKS`, data sets of (PIL picture, label), as `load_benchmark` gives.
-        deltas: The shifts; the paper's forty by default.
-        seed: Seed of the halves.
+        deltas, seed: The shifts, the paper's forty by default, and the seed of the halves.
 
     Raises:
         ImportError: If statsmodels is missing.
@@ -200,8 +197,7 @@ def choose_shift(validation, test, classes, deltas=DELTAS, *, metric: str = "acc
     Args:
         validation, test: Each a pair of embeddings (n rows, d columns) and labels, of different pictures.
         classes: Array of one row a class and d columns.
-        deltas: The shifts to choose from.
-        metric: "accuracy" or "roc_auc".
+        deltas, metric: The shifts to choose from, and "accuracy" or "roc_auc".
 
     Raises:
         ImportError: If statsmodels is missing.
@@ -279,8 +275,7 @@ def two_proportions(first: float, second: float, n: int) -> float:
     is the one to use where the pictures are at hand. Accuracy times n is not rounded, as in the paper.
 
     Args:
-        first, second: Two accuracies.
-        n: Number of pictures behind each.
+        first, second, n: Two accuracies, and the number of pictures behind each.
 
     Raises:
         ImportError: If statsmodels is missing.
