@@ -23,8 +23,7 @@ class Check:
         bound: The bound, a pair for within; None for a plain fact.
         estimate: What was found; None for a plain fact and for several exact values.
         low, high: Ends of the interval, or of several exact values; None where there are none.
-        n: How many seeds, splits, ... stand behind it.
-        over: What is counted: seeds, splits, pairs, images or runs; "cases" for exact values.
+        n, over: How many stand behind it, and of what: seeds, splits, pairs, images, runs; "cases" if exact.
         true: Whether it is so; None where the interval does not decide.
         world: Which of the book's worlds it is about, where a claim is tested in both; `claims.record` says.
 

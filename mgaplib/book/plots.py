@@ -204,7 +204,8 @@ def plot_pairs(image_points, text_points, *, ax=None, lines: bool = True, size: 
     Args:
         image_points, text_points: Arrays of n rows and 2 columns, row i paired with row i.
         ax: Axes to draw into; new ones if None.
-        lines, size: Whether to join the pairs, and the markers' area in square points.
+        lines: Whether to join the pairs.
+        size: Marker area in square points.
 
     Example:
         >>> ax = plot_pairs(np.zeros((3, 2)), np.ones((3, 2)))

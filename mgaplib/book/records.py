@@ -21,7 +21,8 @@ class Record:
     """One recorded experiment; read by `load`.
 
     Attributes:
-        id, about: Its name, and what was run, in a sentence or two.
+        id: Its name.
+        about: What was run, in a sentence or two.
         runs: One dict a run: its arm, its seed and what was measured.
         provenance: The script, commit, versions, date, the machine's cores and the sources' hashes.
     """

@@ -82,7 +82,7 @@ class Recorded:
     def __post_init__(self):
         runs = self.record.frame()
         by_arm = runs.groupby("arm")[[*HEADS, "minimal_pairs", "tau"]]
-        # by this door, for it is frozen
+        # not by assignment: the class is frozen
         vars(self).update(runs=runs, mean=by_arm.mean(), spread=by_arm.std(), seeds=int(runs.seed.nunique()))
 
     def __repr__(self) -> str:

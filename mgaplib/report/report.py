@@ -41,7 +41,8 @@ class Report:
         pairs: How many pairs, or groups, there are; 0 where nobody belongs to anybody.
         sizes: How many images and texts there are, equal ones of one group counted once.
         relation: How it is known who belongs to whom, a key of `RELATIONS`.
-        tau, metrics: The temperature of the loss, and the DataFrame of `metrics.gap_report`.
+        tau: The temperature of the loss.
+        metrics: DataFrame of `metrics.gap_report`.
         by_chance: Share of random sign flips of whole pairs with as long a gap; the length 95 % stay below.
         pairing: What the cosines say about the pairing; see `report.pairing`.
         scores: Mean, 5 % and 95 % quantile of cosines: matched pairs, random pairs, two images, two texts.
@@ -339,11 +340,9 @@ def _relation(x: np.ndarray, y: np.ndarray, groups, paired) -> tuple:
 def _blocks(x: np.ndarray, y: np.ndarray) -> tuple | None:
     """Return the groups of sides of which one has k rows for each of the other's, if such an order fits."""
     few, many = sorted((x, y), key=len)
-    if len(few) < MIN_PAIRS or x.shape[1:] != y.shape[1:]:
+    if len(few) < MIN_PAIRS or x.shape[1:] != y.shape[1:] or len(many) % len(few):
         return None
-    k, rest = divmod(len(many), len(few))
-    if rest:
-        return None
+    k = len(many) // len(few)
     some = np.linspace(0, len(few) - 1, min(len(few), 500)).astype(int)
     following = (some + 1) % len(few)
     orders = {
@@ -383,14 +382,13 @@ def _thresholds(searches: Pairs, rng, rate: float) -> dict:
         fit, test = ((searches.images[q] @ searches.texts[c].T).ravel() for q, c in zip(*halves, strict=True))
         threshold = of_strangers(fit, rate, "pair", len(halves[1][0]))
         return {"pair": (threshold, {"false_positive_rate": float(np.mean(test > threshold.value))})}
-    order = rng.permutation(len(searches))
-    fit, test = order[: len(order) // 2], order[len(order) // 2 :]
-    found = {}
+    n, found = len(searches), {}
+    fit, test = map(searches.take, np.split(rng.permutation(n), [n // 2]))
     for per in PER:
         if per in ("query", "both") and rate * len(fit) < 1:
             continue  # as many queries cannot show so small a rate
-        threshold = calibrate(searches.take(fit), None, rate, per)
-        found[per] = threshold, threshold.measure(searches.take(test))
+        threshold = calibrate(fit, None, rate, per)
+        found[per] = threshold, threshold.measure(test)
     return found
 
 

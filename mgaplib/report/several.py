@@ -88,8 +88,9 @@ def measure_several(sets: Mapping, *, max_rows: int = 2000, seed: int = 0) -> Se
     """Return the report of two modalities or more in one space.
 
     Args:
-        sets: By modality, arrays of n rows, at least 4, and d columns; row i belongs to row i of the others.
-        max_rows, seed: With more rows, so many are drawn at random, the same of each modality, by this seed.
+        sets: Embeddings by modality: arrays of n rows, at least 4, and d columns, rows i of all partners.
+        max_rows: With more rows, this many are drawn at random, the same of each modality.
+        seed: Seed of the drawing.
 
     Raises:
         TypeError, ValueError: As in `metrics.pairwise`, or an option makes no sense.

@@ -154,7 +154,7 @@ class Corrector:
     def fuse(self, weight: float = 0.5, **rows) -> np.ndarray:
         """Return one vector for each document that has both an image and a text.
 
-        It is `a t + (1 - a) i` of vectors less their means, or where the method moves them, to unit length.
+        It is `a t + (1 - a) i` of vectors less their means, or as the method moves them, of unit length.
 
         Args:
             weight: The share a of the second, from 0 to 1; another is a ValueError.
@@ -176,7 +176,8 @@ class Corrector:
         """Write it to a .npz file, whole or not at all.
 
         Raises:
-            FileNotFoundError, ValueError: If its folder does not exist, or its name does not end in .npz.
+            ValueError: If the file's name does not end in .npz.
+            FileNotFoundError: If its folder does not exist.
         """
         write_arrays(path, self.arrays(), "a corrector")
 
@@ -185,7 +186,8 @@ class Corrector:
         """Return a saved corrector; the file holds numbers only, so loading it runs no code.
 
         Raises:
-            FileNotFoundError, ValueError: If there is no file, or it is damaged, pickled, or no corrector's.
+            FileNotFoundError: If there is no such file.
+            ValueError: If it is damaged, pickled, or no corrector's.
         """
         return cls.from_arrays(read_arrays(path, "corrector"), path)
 

@@ -69,7 +69,8 @@ class MixedIndex:
         """Add documents of one kind and return the index.
 
         Args:
-            rows, kind: Array of one or more rows and d columns, as the model gives them, and their role.
+            rows: Array of one or more rows and d columns, as the model gives them.
+            kind: Their role in the corrector.
         """
         stored = {  # made before any is added: a refusal leaves all as they were
             index: self.corrector.documents(rows, kind, roles[0]) for index, roles in self._served().items()
@@ -92,7 +93,8 @@ class MixedIndex:
         """Return each query's k best documents, best first.
 
         Args:
-            queries, role: Array of one or more rows and d columns, as the model gives them, and their role.
+            queries: Array of one or more rows and d columns, as the model gives them.
+            role: Their role in the corrector.
             k: How many, from 1 to the number of documents; another is a ValueError.
         """
         k = checks.whole(k, "k", 1, len(self), f"the index holds {len(self)} documents")

@@ -46,7 +46,8 @@ class Threshold:
     def p_value(self, scores) -> np.ndarray:
         """Return for each score the share of strangers that score as high, never quite 0.
 
-        They are as `scores` gives them, of any shape; per query, a search's best. ValueError: one not finite.
+        They are as `scores` gives them, of any shape; a search's best if the threshold is per query. A NaN or
+        infinite one is a ValueError.
         """
         scores = np.asarray(scores, dtype=float)
         if not np.isfinite(scores).all():
@@ -97,8 +98,7 @@ def calibrate(
 
     Args:
         queries, candidates: Arrays of n rows and d columns, candidate i the match of query i.
-        false_positive_rate: Between 0 and 1.
-        per: "pair", "query", "candidate" or "both".
+        false_positive_rate, per: A share between 0 and 1, of "pair", "query", "candidate" or "both".
         hubs: What is taken off, per candidate or both; `NNN(k=10, weight=0.5)` by default.
             `NNN(k=n - 2, weight=1)` is the candidate's own mean over n calibration pairs.
         groups: Who belongs to whom, where row i does not belong to row i; see `pairs.Pairs`.
@@ -118,7 +118,7 @@ def calibrate(
     pairs = Pairs.of(queries, candidates, groups=groups, paired=False, notice=True, names=names)
     lost = _nothing
     if per in ("candidate", "both"):
-        hubs = replace(NNN(weight=0.5) if hubs is None else hubs)
+        hubs = NNN(weight=0.5) if hubs is None else hubs
         if not isinstance(hubs, NNN) or hubs.by_modality:
             raise ValueError("hubs must be an NNN without by_modality; a threshold is for one kind of pair")
         most = len(pairs.images) - 1 - max(np.bincount(pairs.partners[1]), default=0)
@@ -127,7 +127,7 @@ def calibrate(
     elif hubs is not None:
         raise ValueError(f"hubs is for a threshold per candidate or both, not per {per}; leave it out")
     found = of_pairs(pairs, false_positive_rate, per, lost)
-    return found if hubs is None else replace(found, hubs=hubs.learn({"query": pairs.images}))
+    return found if hubs is None else replace(found, hubs=replace(hubs).learn({"query": pairs.images}))
 
 
 def _nothing(candidates: np.ndarray, scores: np.ndarray) -> float:
@@ -161,7 +161,8 @@ def of_strangers(scores, false_positive_rate: float, per: str, pool: int) -> Thr
     A new score takes any place among m old ones alike: `rate (m + 1) - 1` of them, rounded down, may pass.
 
     Args:
-        scores, false_positive_rate: Array of m scores, and a share between 0 and 1.
+        scores: Array of m scores.
+        false_positive_rate: Between 0 and 1.
         per, pool: What to note in the threshold.
 
     Raises:

@@ -29,7 +29,8 @@ class FairFace:
     """Portraits with their labels; made by `load_fairface`.
 
     Attributes:
-        pictures, people: The portraits, opened when a batch is asked for, and the rows of the label file.
+        pictures: The portraits, opened when a batch is asked for.
+        people: The rows of the label file.
         truth: Index of each portrait's right prompt among `FAIRFACE_PROMPTS`.
         races: The race that each portrait is labelled with.
 
@@ -86,9 +87,8 @@ def load_fairface(folder: str | Path, labels: str | Path = "fairface_label_val.c
     missing = [path for path in paths if not path.is_file()]
     if missing:
         raise FileNotFoundError(f"{folder} lacks {len(missing)} of its pictures, {missing[0].name} for one")
-    race = people["race"].map(RACES.index).to_numpy()
-    gender = people["gender"].map(list(GENDERS).index).to_numpy()
-    return FairFace(Pictures(paths), people, len(GENDERS) * race + gender, people["race"].to_numpy())
+    truth = len(GENDERS) * people["race"].map(RACES.index) + people["gender"].map(list(GENDERS).index)
+    return FairFace(Pictures(paths), people, truth.to_numpy(), people["race"].to_numpy())
 
 
 def _read(table: Path):

@@ -173,10 +173,12 @@ def fairface_table(
         clip: A `mgaplib.models.Clip`; the paper's is `models.load_clip("ViT-B-32", "openai")`.
         folder, labels: FairFace's folder and its label file, as `load_fairface` takes them.
         gap: The model's gap, for instance `metrics.gap_vector` of captioned pictures; the paper's is COCO's.
-        deltas, batch_size: The shifts, the paper's by default; pictures held and encoded at a time.
+        deltas: The shifts; the paper's by default.
+        batch_size: Pictures held and encoded at a time.
 
     Raises:
-        FileNotFoundError, ValueError: As in `load_fairface`; an unreadable picture, or another model's gap.
+        FileNotFoundError, ValueError: As in `load_fairface`, or if a picture cannot be read, or the gap is
+            not the model's.
         ImportError: If fairlearn or statsmodels is missing.
 
     Example:

@@ -188,7 +188,8 @@ def sweep(images, labels, classes, deltas=DELTAS, *, gap=None, metric: str = "ac
 
     Args:
         images, labels, classes, gap: As in `accuracy`.
-        deltas, metric: The shifts, the paper's forty by default, and "accuracy" or "roc_auc".
+        deltas: The shifts; the paper's forty by default.
+        metric: "accuracy" or "roc_auc".
 
     Raises:
         TypeError, ValueError: If embeddings or labels make no sense, there is no shift, or no such metric.

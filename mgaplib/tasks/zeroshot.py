@@ -36,7 +36,8 @@ def prompts(classes: Sequence[str], template: str = "a photo of a {}.") -> list[
     """Return one prompt a class.
 
     Args:
-        classes, template: Names of the classes, and a text with one place for a name, `{}`.
+        classes: Names of the classes.
+        template: A text with one place for the name, `{}`.
 
     Raises:
         ValueError: If there is no class, or the template has no such place.
@@ -87,7 +88,8 @@ def encode(clip, dataset, batch_size: int = 256) -> tuple[np.ndarray, np.ndarray
 
     Args:
         clip: A `mgaplib.models.Clip`, or anything with its `encode_images`.
-        dataset, batch_size: A map-style data set, such as torchvision's; pictures held and encoded at a time.
+        dataset: A map-style data set, such as torchvision's.
+        batch_size: Pictures held and encoded at a time.
 
     Raises:
         TypeError: If its pictures are no PIL pictures.
@@ -128,7 +130,8 @@ def benchmark_table(clip, datasets, deltas=DELTAS, *, seed: int = 0):
     Args:
         clip: A `mgaplib.models.Clip`; the paper's is `models.load_clip("ViT-B-16", "openai")`.
         datasets: For names of `BENCHMARKS`, data sets of (PIL picture, label), as `load_benchmark` gives.
-        deltas, seed: The shifts, the paper's forty by default, and the seed of the halves.
+        deltas: The shifts; the paper's forty by default.
+        seed: Seed of the halves.
 
     Raises:
         ImportError: If statsmodels is missing.
@@ -197,7 +200,8 @@ def choose_shift(validation, test, classes, deltas=DELTAS, *, metric: str = "acc
     Args:
         validation, test: Each a pair of embeddings (n rows, d columns) and labels, of different pictures.
         classes: Array of one row a class and d columns.
-        deltas, metric: The shifts to choose from, and "accuracy" or "roc_auc".
+        deltas: The shifts to choose from.
+        metric: "accuracy" or "roc_auc".
 
     Raises:
         ImportError: If statsmodels is missing.
