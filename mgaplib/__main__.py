@@ -15,6 +15,15 @@ import numpy as np
 from mgaplib import checks, embeddings, output
 
 _FILES = f"a file that ends in {', '.join(embeddings.SUFFIXES)}, or FILE::NAME for one array of several"
+_MODEL = (
+    "for --pairs: an open_clip architecture, such as ViT-B-32, or transformers:NAME or "
+    "sentence-transformers:NAME, a model on Hugging Face's hub or in a folder"
+)
+_SETS = "one a set, with both modalities, or two: images, texts"
+_GROUPS = (
+    "who belongs to whom: a label a line for aligned rows, or the number of each text's image; "
+    "given twice, labels of the images and of the texts; 'equal' takes equal rows as one"
+)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -29,20 +38,19 @@ def main(arguments: list[str] | None = None) -> int:
         return int(end.code or 0)
     try:
         options.run(options)
+        return 0
+    except KeyboardInterrupt:
+        print("mgaplib: stopped", file=sys.stderr)
+        return 130
     except MemoryError as error:
         said = str(error)
         if "into memory; " not in said:  # of a file, that is, which has been said
             said = str(error.__cause__ or error) or "memory is full"
             said = f"{said}; lower --max-pairs, which is {options.max_pairs}"
-        print(f"mgaplib: {said}", file=sys.stderr)
-        return 2
     except (OSError, ValueError, TypeError, ImportError) as error:
-        print(f"mgaplib: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("mgaplib: stopped", file=sys.stderr)
-        return 130
-    return 0
+        said = str(error)
+    print(f"mgaplib: {said}", file=sys.stderr)
+    return 2
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -57,31 +65,18 @@ def _parser() -> argparse.ArgumentParser:
     add("--names", metavar="A,B,C", help="what the files hold, such as audio,text or image,text,audio")
     add("-o", "--output", metavar="FILE", help="write one self-contained HTML page; - for standard output")
     add("--pairs", metavar="FOLDER", help="pictures and their captions, in captions.csv say, to embed")
-    add(
-        "--model",
-        metavar="NAME",
-        help="for --pairs: an open_clip architecture, such as ViT-B-32, or transformers:NAME or "
-        "sentence-transformers:NAME, a model on Hugging Face's hub or in a folder",
-    )
+    add("--model", metavar="NAME", help=_MODEL)
     add("--pretrained", metavar="TAG", help="an architecture's weights: a tag of open_clip or a checkpoint")
     add("--unpaired", action="store_true", help="nobody belongs to anybody: leave out what needs pairs")
     add("--score", type=float, help="a cosine of yours: is it high?")
     add("--rate", type=float, default=0.01, help="false-positive rate of the thresholds (0.01)")
     report.set_defaults(run=_report)
     compare = commands.add_parser("compare", help="two sets side by side", description=_compare.__doc__)
-    compare.add_argument(
-        "files", metavar="FILE", nargs="+", help="one a set, with both modalities, or two: images, texts"
-    )
+    compare.add_argument("files", metavar="FILE", nargs="+", help=_SETS)
     compare.set_defaults(run=_compare)
     for command in (report, compare):
         command.add_argument("--tau", type=float, help="temperature of the loss (the model's own, else 0.01)")
-        command.add_argument(
-            "--groups",
-            metavar="FILE",
-            action="append",
-            help="who belongs to whom: a label a line for aligned rows, or the number of each text's image; "
-            "given twice, labels of the images and of the texts; 'equal' takes equal rows as one",
-        )
+        command.add_argument("--groups", metavar="FILE", action="append", help=_GROUPS)
         command.add_argument("--json", action="store_true", help="print JSON")
         command.add_argument("--max-pairs", type=int, default=2000, help="measure at most as many (2000)")
         command.add_argument("--seed", type=int, default=0, help="of the drawing and the splits (0)")
@@ -173,12 +168,10 @@ def _page(found, extras: dict) -> bytes:
 
 def _check_output(options) -> None:
     """Refuse a place for the page where it cannot or must not be written."""
+    if options.output == "-" and options.json:
+        raise ValueError("--json and -o - would both write to standard output; name a file after -o")
     place = Path(options.output)
-    if options.output == "-":
-        if options.json:
-            raise ValueError("--json and -o - would both write to standard output; name a file after -o")
-        return
-    if output.is_special(place):
+    if options.output == "-" or output.is_special(place):
         return
     if place.is_dir():
         raise IsADirectoryError(f"{options.output!r} is a folder; name a file, such as report.html")

@@ -40,16 +40,14 @@ def record(
     A published claim's verdict follows from its checks: all so, it *holds*; some so, *partly*; none so and
     one not so, it *fails*; all undecided, *undecided*; no check, *not tested here*. An analogue, data of
     another kind than the claim's own, can neither confirm nor refute it: the verdict then ends in *on an
-    analogue*, where *not reproduced* takes the place of *fails*. Of a claim that is tested in both of the
-    book's worlds the row says what each gives, and the verdict is that of all checks: what holds on shapes
-    only is *partly* so.
+    analogue*, where *not reproduced* takes the place of *fails*. Of a claim tested in both worlds of the book
+    the row says what each gives; the verdict is that of all checks: what holds on shapes only is *partly* so.
 
     A question is our own: it is *answered*, *undecided* while one of its checks is, or *not tested here*. A
     *slip in print* must be shown: all of its checks are so.
 
     Args:
-        id: Our id for it (E1-E13, F1-F12, Thm1, ...), with `.part` where a chapter tests a part of it;
-            `X.name` for what neither paper claims.
+        id: Ours (E1-E13, F1-F12, Thm1, ...), with `.part` for a part; `X.name` for what neither paper claims.
         source: Key of the bibliography: liang2022, yaras2025 or field. A question names what it springs from.
         statement: The claim, in one sentence; for a question the question; for a slip what is wrong.
         paper: What the paper reports, or None where it prints no number; for a slip what is printed.
@@ -100,16 +98,13 @@ def record(
         raise ValueError(f"{id}: a slip must be shown: give checks, all of them so")
     worlds = {}
     if emoji:
-        worlds = {"shapes": [c.true for c in checks], "emoji": [c.true for c in emoji]}
-        worlds = {world: _verdict(true, analogue=False) for world, true in worlds.items()}
         told = {"shapes": checks, "emoji": emoji}
+        worlds = {world: _verdict([c.true for c in some], analogue=False) for world, some in told.items()}
         checks = [dataclasses.replace(c, world=world) for world, some in told.items() for c in some]
-    verdict = _verdict([check.true for check in checks], analogue)
-    if kind == "question":
-        open_still = [check.true for check in checks if check.true is None]
-        status = "not tested here" if not checks else "undecided" if open_still else "answered"
-    else:
-        status = verdict if kind == "claim" else "slip in print"
+    true = [check.true for check in checks]
+    verdict = _verdict(true, analogue)
+    asked = "not tested here" if not true else "undecided" if None in true else "answered"
+    status = {"claim": verdict, "question": asked, "slip": "slip in print"}[kind]
     row = dict(
         id=id, source=source, where=where, kind=kind, statement=statement, paper=paper, here=here, data=data,
         analogue=bool(analogue), worlds=worlds, checks=[check.row() for check in checks],
@@ -177,19 +172,14 @@ def anchor(id: str) -> str:
 
 def _facts(row: dict) -> dict[str, str | float]:
     """Return what a row says beside its statement and its checks, each under its name."""
-    slip = row["kind"] == "slip"
-    paper = "no number" if row["paper"] is None else row["paper"]
+    slip, question = (row["kind"] == kind for kind in ("slip", "question"))
+    nothing = "" if question else "no number"  # a question may be about a printed result, or about none
     facts = {
-        "of": ", ".join(filter(None, [_SOURCES[row["source"]], row["where"]])),
-        "printed" if slip else "paper": paper,
+        "about" if question else "of": f"{_SOURCES[row['source']]}, {row['where']}" if row["where"] else "",
+        "printed" if slip else "paper": nothing if row["paper"] is None else row["paper"],
         "right" if slip else "here": f"{row['here']} ({row['data']})",
         "note": row["note"],
     }
-    if row["kind"] == "question":  # nobody's claim: it may be about a printed result, or about none
-        facts = {"about": facts.pop("of") if row["where"] else "", **facts}
-        facts.pop("of", None)
-        if row["paper"] is None:
-            del facts["paper"]
     return {name: value for name, value in facts.items() if value != ""}
 
 
@@ -200,8 +190,7 @@ def _line(check: dict) -> str:
 def glue(name: str, value: float) -> None:
     """Keep a number under a name, so that the chapter's prose can quote it with `{glue:text}`.
 
-    As `myst_nb.glue`, without needing it: where a chapter runs as a plain notebook the number is printed. The
-    name starts with the chapter's slug.
+    As `myst_nb.glue`, without needing it: a plain notebook prints it. A name starts with the chapter's slug.
 
     Raises:
         ValueError: If the value is not finite.

@@ -23,8 +23,7 @@ class Check:
         bound: The bound, a pair for within; None for a plain fact.
         estimate: What was found; None for a plain fact and for several exact values.
         low, high: Ends of the interval, or of several exact values; None where there are none.
-        n: How many seeds, splits, ... stand behind it.
-        over: What is counted: seeds, splits, pairs, images or runs; "cases" for exact values.
+        n, over: How many stand behind it, and of what: seeds, splits, pairs, images, runs; "cases" if exact.
         true: Whether it is so; None where the interval does not decide.
         world: Which of the book's worlds it is about, where a claim is tested in both; `claims.record` says.
 
@@ -88,15 +87,13 @@ def trend(
 ) -> Check:
     """Check that a measured quantity lies above or below a bound, with its interval.
 
-    It is undecided if the interval contains the bound. Give either `values`, one number a seed (split, pair,
-    image, run), or a ready-made 95 % interval with its n. The interval of `values` is
+    It is undecided if the interval contains the bound. Give a ready-made interval, or `values`, whose own is
 
     - for seeds, pairs, images and runs, which are independent: Student's 95 % interval of the mean; of True
-      and False, the exact (Clopper-Pearson) interval of the share of True.
+      and False, the exact (Clopper-Pearson) interval of the share of True. Pairs and images are those of one
+      trained model: their interval says nothing of other seeds.
     - for splits of one data set, which overlap: the 2.5th to the 97.5th percentile of the splits. It says
       where another split of the same data would come out, and nothing of other data.
-
-    Pairs and images are those of one trained model: their interval says nothing of other seeds.
 
     Args:
         words: What must be so, in words.
@@ -107,8 +104,7 @@ def trend(
 
     Raises:
         TypeError: If a bound or a value is no number.
-        ValueError: If not exactly one bound is given, or the values make no interval; the message names the
-            cure.
+        ValueError: If not exactly one bound is given, or the values make no interval; it names the cure.
 
     Example:
         >>> trend("the gap closes", [-0.31, -0.28, -0.35, -0.30], below=0).found
@@ -140,10 +136,8 @@ def same(
     so if the interval lies wholly outside, and undecided if it reaches over a bound.
 
     Args:
-        words: What must be so, in words.
-        values: 1-D, one number for each of `over`, as in `trend`.
+        words, values, estimate, low, high, n, over: As in `trend`.
         within: The lower and the upper bound, both of them still within; one may be infinite.
-        estimate, low, high, n, over: As in `trend`.
 
     Raises:
         TypeError: If a bound or a value is no number.
@@ -180,8 +174,7 @@ def exact(
 
     Raises:
         TypeError: If a value or a bound is no number.
-        ValueError: If a number comes without exactly one bound, or True or False with one; if there is no
-            value, or one is not finite.
+        ValueError: If not exactly one bound is given (none with True or False), no value, or one not finite.
 
     Example:
         >>> exact("gamma stays above the bound", [1.7, 1.2, 3.1], above=1).found
@@ -245,14 +238,12 @@ def _numbers(array: np.ndarray, name: str) -> np.ndarray:
 def _interval(values, estimate, low, high, n, over: str) -> tuple[float, float, float, int]:
     """Return estimate, low, high and n, from values or as they were handed over."""
     checks.known(over, OVER, "over")
-    ready = {"estimate": estimate, "low": low, "high": high, "n": n}
-    missing = [name for name, value in ready.items() if value is None]
+    ready = {"estimate": estimate, "low": low, "high": high}
+    missing = [name for name, value in (ready | {"n": n}).items() if value is None]
     if values is None:
         if missing:
             raise ValueError(f"{missing[0]} is missing; give values, or estimate, low, high and n")
-        ends = [
-            checks.number(ready[name], name, "pass a finite number") for name in ("estimate", "low", "high")
-        ]
+        ends = [checks.number(value, name, "pass a finite number") for name, value in ready.items()]
         if ends[1] > ends[2]:
             raise ValueError(f"low is {low} and high is {high}; pass the lower end of the interval as low")
         return *ends, checks.whole(n, "n", 1, None, f"say how many {over} stand behind the interval")

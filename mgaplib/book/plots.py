@@ -202,8 +202,7 @@ def plot_pairs(image_points, text_points, *, ax=None, lines: bool = True, size: 
     Images are discs and texts triangles, so that colour is not needed to tell them apart.
 
     Args:
-        image_points: Array of n rows and 2 columns.
-        text_points: Array of the same shape, row i paired with row i.
+        image_points, text_points: Arrays of n rows and 2 columns, row i paired with row i.
         ax: Axes to draw into; new ones if None.
         lines: Whether to join the pairs.
         size: Marker area in square points.

@@ -79,8 +79,7 @@ def foretold(seen, value: float, confidence: float = 0.999, *, alike=()) -> bool
     Student's prediction interval. Five runs alone give a wide one; other arms that spread alike narrow it.
 
     Args:
-        seen: What the runs measured, at least two numbers.
-        value: What the new run measured.
+        seen, value: What the runs measured, at least two numbers, and what the new one did.
         confidence: How often one more run of the same kind lies inside.
         alike: Other arms' runs, a sequence each, whose spread about their own means is pooled with it.
 
@@ -148,10 +147,9 @@ def _plain(node):
     if not isinstance(node, ast.AST):
         return node
     fields = dict(ast.iter_fields(node))
-    body = fields.get("body")
-    if isinstance(body, list) and body and isinstance(body[0], ast.Expr):
-        if isinstance(body[0].value, ast.Constant) and isinstance(body[0].value.value, str):
-            fields["body"] = body[1:]
+    match fields.get("body"):
+        case [ast.Expr(value=ast.Constant(value=str())), *rest]:
+            fields["body"] = rest
     kept = ((name, _plain(value)) for name, value in fields.items() if value is not None and value != [])
     return type(node).__name__, *kept
 

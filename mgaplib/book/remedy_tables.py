@@ -68,10 +68,8 @@ class Recorded:
     """The record `remedies`, arm by arm; read by `recorded`.
 
     Attributes:
-        record: The record itself.
-        runs: One row a run.
-        mean: Mean over the seeds, one row an arm.
-        spread: Standard deviation over the seeds.
+        record, runs: The record itself, and its runs, one a row.
+        mean, spread: Mean and standard deviation over the seeds, one row an arm.
         seeds: How many seeds an arm has.
     """
 
@@ -84,9 +82,8 @@ class Recorded:
     def __post_init__(self):
         runs = self.record.frame()
         by_arm = runs.groupby("arm")[[*HEADS, "minimal_pairs", "tau"]]
-        for name, value in (("runs", runs), ("mean", by_arm.mean()), ("spread", by_arm.std())):
-            object.__setattr__(self, name, value)
-        object.__setattr__(self, "seeds", int(runs.seed.nunique()))
+        # not by assignment: the class is frozen
+        vars(self).update(runs=runs, mean=by_arm.mean(), spread=by_arm.std(), seeds=int(runs.seed.nunique()))
 
     def __repr__(self) -> str:
         return f"{self.record!r}, {self.seeds} seeds an arm"

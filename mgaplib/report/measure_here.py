@@ -34,8 +34,7 @@ class MeasureHere(BookWidget):
     corrections, of which it tries centring only; then the GapExplorer shows these very pairs.
 
     Args:
-        examples: Pairs to try it on, by the words on their buttons; they are sent as 8-bit codes,
-            which moves a cosine by about 0.001.
+        examples: Pairs to try it on, by the words on their buttons; sent in 8 bits, cosines about 0.001 off.
         name: See `BookWidget`.
 
     Attributes:

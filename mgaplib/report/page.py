@@ -109,8 +109,6 @@ _SCORES = (
     "Cosines of matched pairs, of random pairs, and of two different images or texts. A dashed line is the "
     "threshold above which a pair counts as a match; a second one, that for the best hit of a search."
 )
-
-
 _LONELY = (
     "Cosines of an image and a text, and of two different images or texts. The dashed line is the threshold."
 )

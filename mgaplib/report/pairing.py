@@ -61,24 +61,19 @@ class Pairing:
 def judge(pairs: Pairs, seed: int = 0) -> Pairing:
     """Return what the cosines of checked pairs say about the pairing.
 
-    Shuffling says whether it is better than chance. Of the groups that many strangers beat: whether one
-    shift, the reverse, or a sorting by name puts them right, and whether they find their partners among one
-    another.
+    Shuffling says whether it is better than chance. Of groups that many strangers beat: whether one shift,
+    the reverse, or a sorting by name puts them right, and whether they find their partners among one another.
 
     Example:
         >>> rng = np.random.default_rng(0)
         >>> x = rng.normal(size=(100, 16))
         >>> y = x + 0.3 * rng.normal(size=x.shape)
-        >>> judge(Pairs(x, y)).verdict
-        'ok'
         >>> judge(Pairs(x, np.roll(y, 1, axis=0))).words[1]
         'All of them fit better with the partner of the row 1 further on: one side is shifted.'
     """
     repeats, said, verdict = _repeats(pairs), [], OK
     if any(repeats):
-        counts = [
-            f"{count} {name}" for count, name in zip(repeats, ("images", "texts"), strict=True) if count
-        ]
+        counts = [f"{n} {side}" for n, side in zip(repeats, ("images", "texts"), strict=True) if n]
         said, verdict = [WORDS["repeats"].format(rows=" and ".join(counts))], LOOK
     if not len(pairs.partners[0]):
         return Pairing(verdict, said, None, [], None, repeats)

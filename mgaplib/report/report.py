@@ -43,11 +43,9 @@ class Report:
         relation: How it is known who belongs to whom, a key of `RELATIONS`.
         tau: The temperature of the loss.
         metrics: DataFrame of `metrics.gap_report`.
-        by_chance: Of random sign flips of whole pairs, the share that made as long a gap, and the length that
-            95 % stayed below.
+        by_chance: Share of random sign flips of whole pairs with as long a gap; the length 95 % stay below.
         pairing: What the cosines say about the pairing; see `report.pairing`.
-        scores: For matched pairs, random pairs, two images and two texts: the mean cosine, its 5 %
-            and its 95 % quantile.
+        scores: Mean, 5 % and 95 % quantile of cosines: matched pairs, random pairs, two images, two texts.
         corrections, spread: DataFrames of the means and standard deviations over the splits of
             `corrections.try_corrections`; None without pairs.
         thresholds: For each of `search.thresholds.PER`, those that count queries with enough pairs only: the
@@ -161,10 +159,7 @@ class Report:
             },
             "gap_by_chance": {"p_value": self.by_chance[0], "high": self.by_chance[1]},
             "metrics": {name: float(value) for name, value in self.metrics.value.items()},
-            "intervals": {
-                name: [float(low), float(high)]
-                for name, low, high in self.metrics[["low", "high"]].dropna().itertuples()
-            },
+            "intervals": self.metrics[["low", "high"]].dropna().T.to_dict("list"),
             "verdicts": {
                 name: {"verdict": verdict, "reason": self.named(reason)}
                 for name, (verdict, reason) in self.verdicts.items()
@@ -228,11 +223,9 @@ def measure(
 
     Args:
         images, texts: Arrays of n rows and d columns, at least 24 rows, row i paired with row i; or `Pairs`.
-        groups: Who belongs to whom, where row i does not belong to row i; see `pairs.Pairs`. What is noticed
-            there is said in the report.
+        groups: Who belongs to whom, if not row i to row i; see `Pairs`. The report says what is noticed.
         paired: False where nobody belongs to anybody. None looks whether one set has k rows for each of the
-            other's, in one of the two usual orders; else sets of unequal size are taken without partners. The
-            report says which.
+            other's, in one of the two usual orders, else takes unequal sets without partners, and says which.
         tau: Temperature of the contrastive loss; CLIP's own is 0.01.
         false_positive_rate: The share of strangers that the thresholds may let pass.
         score: A cosine to be told about: is it high for these embeddings?
@@ -347,11 +340,9 @@ def _relation(x: np.ndarray, y: np.ndarray, groups, paired) -> tuple:
 def _blocks(x: np.ndarray, y: np.ndarray) -> tuple | None:
     """Return the groups of sides of which one has k rows for each of the other's, if such an order fits."""
     few, many = sorted((x, y), key=len)
-    if len(few) < MIN_PAIRS or x.shape[1:] != y.shape[1:]:
+    if len(few) < MIN_PAIRS or x.shape[1:] != y.shape[1:] or len(many) % len(few):
         return None
-    k, rest = divmod(len(many), len(few))
-    if rest:
-        return None
+    k = len(many) // len(few)
     some = np.linspace(0, len(few) - 1, min(len(few), 500)).astype(int)
     following = (some + 1) % len(few)
     orders = {
@@ -391,14 +382,13 @@ def _thresholds(searches: Pairs, rng, rate: float) -> dict:
         fit, test = ((searches.images[q] @ searches.texts[c].T).ravel() for q, c in zip(*halves, strict=True))
         threshold = of_strangers(fit, rate, "pair", len(halves[1][0]))
         return {"pair": (threshold, {"false_positive_rate": float(np.mean(test > threshold.value))})}
-    order = rng.permutation(len(searches))
-    fit, test = order[: len(order) // 2], order[len(order) // 2 :]
-    found = {}
+    n, found = len(searches), {}
+    fit, test = map(searches.take, np.split(rng.permutation(n), [n // 2]))
     for per in PER:
         if per in ("query", "both") and rate * len(fit) < 1:
             continue  # as many queries cannot show so small a rate
-        threshold = calibrate(searches.take(fit), None, rate, per)
-        found[per] = threshold, threshold.measure(searches.take(test))
+        threshold = calibrate(fit, None, rate, per)
+        found[per] = threshold, threshold.measure(test)
     return found
 
 

@@ -31,8 +31,7 @@ class SeveralReport:
     """What `measure_several` found.
 
     Attributes:
-        rows: How many rows each modality has.
-        measured: How many of them were measured.
+        rows, measured: How many rows each modality has, and how many of them were measured.
         dimensions: Of the shared space.
         tables: DataFrames by name, a row and a column for each modality.
         polygon: DataFrame of `metrics.centroid_polygon`.
@@ -89,8 +88,7 @@ def measure_several(sets: Mapping, *, max_rows: int = 2000, seed: int = 0) -> Se
     """Return the report of two modalities or more in one space.
 
     Args:
-        sets: Embeddings by their modality's name: arrays of n rows and d columns, at least 4 rows, row i of
-            each belonging to row i of the others.
+        sets: Embeddings by modality: arrays of n rows, at least 4, and d columns, rows i of all partners.
         max_rows: With more rows, this many are drawn at random, the same of each modality.
         seed: Seed of the drawing.
 

@@ -62,13 +62,7 @@ def _draw_polygon(report):
             ax.plot(*ends.T, color="#999999", lw=1, zorder=1)
             ax.annotate(f"{gaps.loc[first, second]:.2f}", ends.mean(axis=0), **length)
     ax.scatter(points.x, points.y, color="#333333", zorder=2)
-    above = {
-        "xytext": (0, 8),
-        "textcoords": "offset points",
-        "ha": "center",
-        "fontsize": 12,
-        "weight": "bold",
-    }
+    above = dict(xytext=(0, 8), textcoords="offset points", ha="center", fontsize=12, weight="bold")
     for name, place in points.iterrows():
         ax.annotate(name, tuple(place), **above)
     ax.set_aspect("equal", adjustable="datalim")

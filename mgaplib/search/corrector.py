@@ -24,15 +24,13 @@ BOTH = "both"  #: The kind of a document that has an image and a text.
 class Corrector:
     """What makes vectors of different roles comparable: the mean of each, and what their scores mean.
 
-    A role is what a vector is *for*: the images and the texts of the index, and the queries, which are texts
-    too but phrased otherwise. Calibrated scores take one more coordinate, which `documents` and `queries`
-    add.
+    A role is what a vector is *for*: the images and the texts of the index, and the queries, texts too but
+    phrased otherwise. Calibrated scores take one more coordinate, which `documents` and `queries` add.
 
     Args:
         means: For each role, the mean of its unit vectors: d numbers.
         scores: A fitted calibration of the scores of vectors so moved, of `mgaplib.corrections`, or None.
-        moves: A fitted correction of `mgaplib.corrections` that moves the roles "image" and "text" in the
-            place of the means, or None.
+        moves: A fitted correction of `corrections` that moves image and text in place of the means, or None.
 
     Raises:
         TypeError, ValueError: If means or, in a method, vectors make no sense (`mgaplib.checks`), they
@@ -95,8 +93,7 @@ class Corrector:
             groups: With a method, who belongs to whom; see `pairs.Pairs`.
             centre: Whether to subtract the means; calibrated scores alone may do as well.
             scores: What calibrates the scores, such as `corrections.Modality()`.
-            paired: Whether row i of all roles belong together; then fused documents get calibrated scores
-                too.
+            paired: Whether row i of all roles belong together; then fused documents are calibrated, too.
             **calibration: For each role, an array of d columns: `image=`, `text=`, `query=`, or any name.
         """
         if method is not None:
@@ -157,8 +154,7 @@ class Corrector:
     def fuse(self, weight: float = 0.5, **rows) -> np.ndarray:
         """Return one vector for each document that has both an image and a text.
 
-        `a t + (1 - a) i` minus the same mixture of the means, scaled to unit length; with a method, the same
-        mixture of what it moves them to.
+        It is `a t + (1 - a) i` of vectors less their means, or as the method moves them, of unit length.
 
         Args:
             weight: The share a of the second, from 0 to 1; another is a ValueError.

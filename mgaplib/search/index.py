@@ -24,9 +24,8 @@ class Hits(NamedTuple):
 class MixedIndex:
     """An exact faiss index by inner product over documents that are an image, a text, or both.
 
-    Documents are numbered in the order in which they are added. If the corrector calibrates scores, a
-    document is stored once for each role of queries. `indexes` holds faiss's own, by the queries' role. Needs
-    faiss (`pip install mgaplib[search]`).
+    Documents are numbered as they are added. If the corrector calibrates scores, each is stored once for each
+    role of queries. `indexes` holds faiss's own, by that role. Needs faiss (`pip install mgaplib[search]`).
 
     Args:
         corrector: What makes the roles comparable; its roles are the kinds of documents and queries.
@@ -125,14 +124,12 @@ class MixedIndex:
         Searches say of such a hit whether it is above the threshold, and of any other kind that it is.
 
         Args:
-            queries: Array of n rows and d columns, as the model gives them. Pass pairs that the corrector was
-                not fitted on, if it calibrates scores.
-            documents: Array of the same shape, row i the match of query i. Sets of unequal size without
-                groups are strangers altogether.
+            queries, documents: Arrays of n rows and d columns, as the model gives them, document i the match
+                of query i; sets of unequal size without groups are strangers altogether. Pass pairs that the
+                corrector was not fitted on, if it calibrates scores.
             role, kind: The queries' role, and the documents'.
             false_positive_rate: The share of strangers that may pass.
-            per: As in `search.calibrate`; "candidate" and "both" need a corrector whose scores know the
-                candidate.
+            per: As in `search.calibrate`; "candidate" and "both" need scores that know the candidate.
             groups: Who belongs to whom, where row i does not belong to row i; see `pairs.Pairs`.
         """
         checks.known(per, PER, "unit of the false-positive rate")

@@ -97,17 +97,14 @@ def calibrate(
     with its nearest calibration queries (`corrections.NNN`); "both" does so, and counts queries.
 
     Args:
-        queries: Array of n rows and d columns.
-        candidates: Array of the same shape, row i the match of query i.
-        false_positive_rate: Between 0 and 1.
-        per: "pair", "query", "candidate" or "both".
+        queries, candidates: Arrays of n rows and d columns, candidate i the match of query i.
+        false_positive_rate, per: A share between 0 and 1, of "pair", "query", "candidate" or "both".
         hubs: What is taken off, per candidate or both; `NNN(k=10, weight=0.5)` by default.
             `NNN(k=n - 2, weight=1)` is the candidate's own mean over n calibration pairs.
         groups: Who belongs to whom, where row i does not belong to row i; see `pairs.Pairs`.
 
     Raises:
-        TypeError, ValueError: If the embeddings make no sense (`mgaplib.checks`), they are too few for the
-            rate, or an option is unknown.
+        TypeError, ValueError: If embeddings make no sense, are too few for the rate, or an option is unknown.
 
     Example:
         >>> threshold = calibrate(np.eye(20), np.eye(20), 0.1)
@@ -121,7 +118,7 @@ def calibrate(
     pairs = Pairs.of(queries, candidates, groups=groups, paired=False, notice=True, names=names)
     lost = _nothing
     if per in ("candidate", "both"):
-        hubs = replace(NNN(weight=0.5) if hubs is None else hubs)
+        hubs = NNN(weight=0.5) if hubs is None else hubs
         if not isinstance(hubs, NNN) or hubs.by_modality:
             raise ValueError("hubs must be an NNN without by_modality; a threshold is for one kind of pair")
         most = len(pairs.images) - 1 - max(np.bincount(pairs.partners[1]), default=0)
@@ -130,7 +127,7 @@ def calibrate(
     elif hubs is not None:
         raise ValueError(f"hubs is for a threshold per candidate or both, not per {per}; leave it out")
     found = of_pairs(pairs, false_positive_rate, per, lost)
-    return found if hubs is None else replace(found, hubs=hubs.learn({"query": pairs.images}))
+    return found if hubs is None else replace(found, hubs=replace(hubs).learn({"query": pairs.images}))
 
 
 def _nothing(candidates: np.ndarray, scores: np.ndarray) -> float:
@@ -161,8 +158,7 @@ def of_pairs(pairs: Pairs, false_positive_rate: float, per: str, lost: Callable 
 def of_strangers(scores, false_positive_rate: float, per: str, pool: int) -> Threshold:
     """Return the threshold of strangers' scores, whatever kind they are of.
 
-    A new score is as likely to take any place among m old ones: `rate (m + 1) - 1` of them, rounded down, may
-    pass.
+    A new score takes any place among m old ones alike: `rate (m + 1) - 1` of them, rounded down, may pass.
 
     Args:
         scores: Array of m scores.
@@ -195,8 +191,7 @@ def of_strangers(scores, false_positive_rate: float, per: str, pool: int) -> Thr
 def at_odds(logits, trained: float, own: float) -> np.ndarray:
     """Return a sigmoid's probabilities of a match for other odds than those of its training.
 
-    Where `own` strangers come with each match in place of `trained`, Bayes' rule adds `log(trained / own)` to
-    the logit.
+    Where `own` strangers come with each match in place of `trained`, the logit gains `log(trained / own)`.
 
     Args:
         logits: What goes into the sigmoid: scale times cosine plus bias, of any shape.

@@ -17,8 +17,6 @@ RACES = ("Black", "White", "Indian", "Latino_Hispanic", "Middle Eastern", "South
 GENDERS = {"Male": "man", "Female": "woman"}
 _NON_HUMAN = ("animal", "gorilla", "chimpanzee", "orangutan")
 _CRIME = ("thief", "criminal", "suspicious person")
-
-
 _PEOPLE = [f"{race.lower().split('_')[0]} {noun}" for race in RACES for noun in GENDERS.values()]
 #: The paper's prompts: 7 races times 2 genders, then 4 of the kind "non_human" and 3 of the kind "crime".
 FAIRFACE_PROMPTS = tuple(
@@ -59,8 +57,7 @@ def load_fairface(folder: str | Path, labels: str | Path = "fairface_label_val.c
 
     Args:
         folder: The folder in which the label file's names (`val/1.jpg`, ...) are found.
-        labels: The label file, a table with at least the columns file, gender and race; its path, or its name
-            in the folder.
+        labels: The label file, with columns file, gender and race at least; its path, or name in the folder.
 
     Raises:
         FileNotFoundError: If the folder, the label file or a picture is missing.
@@ -90,9 +87,8 @@ def load_fairface(folder: str | Path, labels: str | Path = "fairface_label_val.c
     missing = [path for path in paths if not path.is_file()]
     if missing:
         raise FileNotFoundError(f"{folder} lacks {len(missing)} of its pictures, {missing[0].name} for one")
-    race = people["race"].map(RACES.index).to_numpy()
-    gender = people["gender"].map(list(GENDERS).index).to_numpy()
-    return FairFace(Pictures(paths), people, len(GENDERS) * race + gender, people["race"].to_numpy())
+    truth = len(GENDERS) * people["race"].map(RACES.index) + people["gender"].map(list(GENDERS).index)
+    return FairFace(Pictures(paths), people, truth.to_numpy(), people["race"].to_numpy())
 
 
 def _read(table: Path):
@@ -142,7 +138,7 @@ East Asian,10,0,9,0,0,38,85,2
 
 
 def printed():
-    """Return the paper's table of FairFace as a DataFrame, rates and accuracies as shares.
+    """Return the paper's table (FairFace's validation set, CLIP ViT-B/32) as a DataFrame, rates as shares.
 
     The index is (delta, race), the columns n, crime, non_human, sum and accuracy, and the counts behind the
     first two rates, crime_count and non_human_count; NaN is what is not printed. The values are those of the
@@ -153,8 +149,7 @@ def printed():
         >>> float(row.crime.round(3)), int(row.crime_count), int(row.n)
         (0.132, 276, 2085)
 
-    Source: Liang et al. 2022, table 2 and supplementary table 4 (CLIP ViT-B/32, FairFace's validation set).
-    Taught in chapter fairness.
+    Source: Liang et al. 2022, table 2 and supplementary table 4. Taught in chapter fairness.
     """
     import pandas as pd
 

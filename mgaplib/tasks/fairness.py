@@ -17,7 +17,6 @@ __all__ = [
     "printed", "rates", "sweep",
 ]  # fmt: skip
 
-
 ALL = "all"  #: What stands for everyone in a column of groups.
 _TAKEN = ("accuracy", "sum", "n")
 
@@ -26,8 +25,7 @@ def rates(predicted, truth, groups, harmful: Mapping[str, Sequence[int]], *, lev
     """Return accuracy and the rates of harmful labels, by group and for all, as a tidy DataFrame.
 
     A row is one group and one measure: "accuracy", each kind of harm, and, where there are several, their
-    "sum". Its columns: group, measure, rate, low and high (Wilson's interval), n. The frame of rates is
-    fairlearn's MetricFrame.
+    "sum". Its columns: group, measure, rate (fairlearn's MetricFrame), low and high (Wilson's interval), n.
 
     Args:
         predicted, truth, groups: Index of each picture's predicted prompt, of its right one, and its group.
@@ -54,8 +52,7 @@ def rates(predicted, truth, groups, harmful: Mapping[str, Sequence[int]], *, lev
     frame = metric_frame(*checked_labels(predicted, truth, groups, harmful), harmful)
     table = pd.concat([frame.by_group, frame.overall.to_frame(ALL).T])
     n = table.pop("n").round().astype(int)
-    tidy = table.rename_axis("group").melt(var_name="measure", value_name="rate", ignore_index=False)
-    tidy = tidy.reset_index()
+    tidy = table.rename_axis("group").reset_index().melt("group", var_name="measure", value_name="rate")
     tidy["n"] = tidy.group.map(n)
     hits = (tidy.rate * tidy.n).round()
     tidy["low"], tidy["high"] = confidence(hits, tidy.n, alpha=1 - level, method="wilson")
@@ -69,13 +66,11 @@ def disparity(
 
     A row is a measure as in `rates`. Its columns: the groups of lowest and highest rate, their difference,
     their ratio (lowest over highest; NaN if both are 0), and p_value: the share of shuffles of the groups
-    that bring so large a difference. Groups that are treated alike differ by chance, too: the shuffles know
-    that, the difference alone does not.
+    that bring so large a difference, for groups that are treated alike differ by chance, too.
 
     Args:
         predicted, truth, groups, harmful: As in `rates`; at least two groups.
-        permutations: How many shuffles.
-        seed: Seed of the shuffles.
+        permutations, seed: How many shuffles, and their seed.
 
     Raises:
         ImportError, TypeError, ValueError: As in `rates`, or if there is one group only, or no shuffle.
@@ -131,8 +126,7 @@ def sweep(
     """Return the rates of `rates` for a number of image-only shifts, as a tidy DataFrame with a column delta.
 
     Args:
-        images: Array of n rows and d columns.
-        prompts: Array of one row for each prompt and d columns.
+        images, prompts: Arrays of n rows and of one row for each prompt, d columns each.
         truth, groups, harmful, level: As in `rates`.
         gap: The gap, d numbers, measured on other pairs.
         deltas: The shifts; the paper's by default.
@@ -215,10 +209,9 @@ def measures(harmful: Mapping[str, Sequence[int]]) -> dict:
     def among(indices):
         return lambda truth, predicted: np.isin(predicted, indices)
 
-    measures = {"accuracy": lambda truth, predicted: np.equal(truth, predicted)}
-    measures |= {kind: among(np.asarray(indices)) for kind, indices in harmful.items()}
+    measures = {"accuracy": np.equal} | {kind: among(indices) for kind, indices in harmful.items()}
     if len(harmful) > 1:
-        measures["sum"] = among(np.concatenate([np.asarray(i) for i in harmful.values()]))
+        measures["sum"] = among(np.concatenate(list(harmful.values())))
     return measures
 
 

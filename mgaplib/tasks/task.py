@@ -15,8 +15,7 @@ def task_gap(images, classes) -> np.ndarray:
     """Return the mean picture minus the mean class embedding, d numbers: the gap of one task.
 
     Args:
-        images: Array of n rows and d columns.
-        classes: Array of one row a class and d columns.
+        images, classes: Arrays of n rows and of one row a class, d columns each.
 
     Raises:
         TypeError, ValueError: If the embeddings make no sense (`mgaplib.checks`), or they have the same mean.
@@ -38,8 +37,7 @@ def scores(images, classes, delta: float = 0.0, gap=None) -> np.ndarray:
     """Return the cosine of each picture (rows) with each class (columns), both shifted along the gap.
 
     Args:
-        images: Array of n rows and d columns.
-        classes: Array of one row a class and d columns.
+        images, classes: Arrays of n rows and of one row a class, d columns each.
         delta: How far: pictures go by `-delta / 2`, classes by `+delta / 2`, in absolute distance.
         gap: Along what, d numbers; this task's own gap if None.
 
@@ -163,8 +161,7 @@ def gini(predicted, n_classes: int) -> float:
     """Return how unevenly the predictions fall on the classes: 0 if alike, nearly 1 if all on one.
 
     Args:
-        predicted: The predicted class of each picture.
-        n_classes: How many classes there are.
+        predicted, n_classes: The predicted class of each picture, and how many classes there are.
 
     Raises:
         TypeError, ValueError: If the predictions are no integers below `n_classes`, or there is none.
@@ -195,8 +192,7 @@ def sweep(images, labels, classes, deltas=DELTAS, *, gap=None, metric: str = "ac
         metric: "accuracy" or "roc_auc".
 
     Raises:
-        TypeError, ValueError: If the embeddings or labels make no sense, there is no shift, or the metric is
-            unknown.
+        TypeError, ValueError: If embeddings or labels make no sense, there is no shift, or no such metric.
 
     Example:
         >>> table = sweep([[1.0, 0.1], [1.0, -0.1]], [0, 1], [[0.0, 1.0], [0.1, -1.0]], [0, 0.5])

@@ -174,9 +174,8 @@ class Choice(NamedTuple):
 
     `delta` is the shift that was best on the validation pictures. `before` and `after` are the metric on the
     `n` test pictures, unshifted and at that shift, `p_value` McNemar's for the two (NaN for ROC-AUC). Of the
-    test pictures, `lost` were right before and are wrong after, and `won` the other way round.
-    `best_on_test`, `best_delta` and `best_p_value` are what one claims who chooses the shift on the test
-    pictures.
+    test pictures, `lost` were right before and wrong after, and `won` the other way round. `best_on_test`,
+    `best_delta` and `best_p_value` are what one claims who chooses the shift on the test pictures.
 
     Taught in chapter zero_shot.
     """
@@ -199,8 +198,7 @@ def choose_shift(validation, test, classes, deltas=DELTAS, *, metric: str = "acc
     The gap is the validation pictures' as well. Of equally good shifts the smallest is chosen.
 
     Args:
-        validation: Pair of embeddings (n rows, d columns) and labels.
-        test: Another such pair, of other pictures.
+        validation, test: Each a pair of embeddings (n rows, d columns) and labels, of different pictures.
         classes: Array of one row a class and d columns.
         deltas: The shifts to choose from.
         metric: "accuracy" or "roc_auc".
@@ -281,8 +279,7 @@ def two_proportions(first: float, second: float, n: int) -> float:
     is the one to use where the pictures are at hand. Accuracy times n is not rounded, as in the paper.
 
     Args:
-        first, second: Two accuracies.
-        n: Number of pictures behind each.
+        first, second, n: Two accuracies, and the number of pictures behind each.
 
     Raises:
         ImportError: If statsmodels is missing.
