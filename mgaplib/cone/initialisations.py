@@ -8,10 +8,9 @@ from mgaplib import checks
 def initialisation_share(features) -> float:
     """Return the share of the features' variance that the random initialisation decides.
 
-    The share is Var[E[h | weights]] / Var[h], both variances summed over the coordinates before one is
-    divided by the other. All initialisations saw the same inputs, so only what an input does not do in each
-    of them alike is noise of their means, and taken off, as in a two-way analysis of variance. 0: all are one
-    function; 1: each maps every input to one value; an estimate can be slightly negative.
+    It is Var[E[h | weights]] / Var[h], each summed over the coordinates first. All saw the same inputs, so
+    only what an input does not do in all alike is noise of their means, taken off as in a two-way analysis of
+    variance. 0: all are one function; 1: each maps every input to one value; an estimate can be below 0.
 
     Args:
         features: Array of shape (initialisations, inputs, coordinates), two or more of each of the first two.
@@ -45,10 +44,9 @@ def describe_cones(features, components: int = 50) -> dict[str, list[float]]:
         components: How many singular values to return.
 
     Returns:
-        A dict of plain lists. `singular_values`: the largest ones of all rows together, centred. For each
-        initialisation, `width`: the root mean square distance of its rows from their mean; `own`: the share
-        of its rows that are nearer to the mean of its other rows than to another initialisation's mean.
-        `distance`: between every two means.
+        A dict of plain lists. `singular_values`: the largest of all rows together, centred. `distance`:
+        between every two means. For each initialisation, `width`: the root mean square distance of its rows
+        from their mean; `own`: the share of them nearer to the others' mean than to another initialisation's.
 
     Raises:
         ValueError: If the shape is another, or a row is zero.

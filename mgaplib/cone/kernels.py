@@ -1,9 +1,8 @@
 """What one layer of a random network does to an angle when the layer is infinitely wide.
 
-With normal weights and biases the two pre-activations of one unit, for two inputs, are a pair of normal
-numbers whose covariance is the inputs' Gram matrix plus the bias. So the next layer's Gram matrix is one
-expectation over that pair: a closed form where the activation is made of straight pieces, Gauss-Hermite
-quadrature elsewhere.
+With normal weights and biases, one unit's pre-activations for two inputs are a normal pair whose covariance
+is the inputs' Gram matrix plus the bias. So the next layer's Gram matrix is one expectation over that pair: a
+closed form where the activation is made of straight pieces, Gauss-Hermite quadrature elsewhere.
 """
 
 import math
@@ -39,15 +38,13 @@ def expected_product(activation: str, var_u, cov, var_v) -> np.ndarray | float:
         var_u, cov, var_v: Variance of z, covariance of z and z', variance of z'.
 
     Raises:
-        ValueError: If the activation is unknown, a variance is not positive, or the covariance exceeds what
-            the variances allow.
+        ValueError: If the activation is unknown, a variance not positive, or `cov` more than both allow.
 
     Example:
         >>> round(float(expected_product("relu", 1.0, 0.0, 1.0)), 6)  # 1/(2 pi)
         0.159155
 
-    Source: Cho and Saul (2009) for ReLU; Poole et al. (2016) in general.
-    Taught in chapter depth_and_activation.
+    Source: Cho and Saul (2009) for ReLU; Poole et al. (2016) for any. Taught in chapter depth_and_activation.
     """
     checks.known(activation, ACTIVATIONS, "activation")
     var_u, cov, var_v = np.broadcast_arrays(*np.atleast_1d(var_u, cov, var_v))
@@ -77,8 +74,7 @@ def next_gram(activation: str, uu, uv, vv, *, width: int = 1, bias: bool = True)
     Args:
         activation: One of `ACTIVATIONS`.
         uu, uv, vv: Squared length of u before the layer, inner product of u and v, squared length of v.
-        width: The layer's width, which activations that commute with scaling (ReLU, leaky ReLU, maxout,
-            linear) do not depend on.
+        width: The layer's width; ReLU, leaky ReLU, maxout and linear, which commute with scaling, ignore it.
         bias: Whether the layer has a bias, drawn like the weights.
 
     Example:
@@ -159,8 +155,7 @@ def crossing_cosine(ratio: float, norm: float, activation: str = "relu") -> floa
     It is 1 for inputs of equal length: such a layer raises every cosine.
 
     Args:
-        ratio: Length of u over the length of v.
-        norm: Length of v.
+        ratio, norm: Length of u over the length of v, and length of v.
         activation: One of `ACTIVATIONS` that commutes with scaling, so that the width does not matter.
 
     Raises:

@@ -44,8 +44,7 @@ def mlp_layers(
 ) -> Iterator[np.ndarray]:
     """Yield the features of a random fully connected network, layer by layer, the inputs first.
 
-    Weights and biases are drawn from N(0, 1/width); maxout takes the larger of two pieces, leaky ReLU has
-    slope 0.01 below zero.
+    Weights and biases are drawn from N(0, 1/width); maxout has two pieces, leaky ReLU slope 0.01 below zero.
 
     Args:
         inputs: Floating array of n rows, one input a row.
@@ -105,8 +104,7 @@ def raise_probability(
 ) -> float:
     """Return how often a random ReLU layer raises the cosine of two inputs.
 
-    The pre-activations of a unit are a normal pair whose covariance is known, so pairs are drawn, not
-    weights.
+    A unit's pre-activations are a normal pair whose covariance is known, so pairs are drawn, not weights.
 
     Args:
         cosine: Cosine of the inputs u and v, between -1 and 1.
@@ -150,9 +148,8 @@ def layer_products(u, v, width: int, rng: np.random.Generator, *, law: str = "no
     Args:
         u, v: Two inputs, vectors of one length.
         width: Units in the layer; weights and biases have variance 1/width.
-        rng: Where the layers come from.
+        rng, trials: Where the layers come from, and how many.
         law: "normal", "rademacher" (plus or minus one standard deviation) or "uniform".
-        trials: How many layers.
 
     Raises:
         ValueError: If the law is unknown, u and v are no such vectors, or width or trials is not positive.

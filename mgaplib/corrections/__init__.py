@@ -1,9 +1,8 @@
 """After training: eight ways to move embeddings, four to calibrate their scores.
 
-The room of the chapter on remedies after training; all are fitted on a calibration split. `fit` on
-calibration embeddings, then `transform` whatever comes; a calibration of scores gives `documents` and
-`queries` of one more coordinate; `try_corrections` sets all of them side by side on held-out pairs. Remedies
-during training are in `mgaplib.training`.
+The room of the chapter on remedies after training. `fit` on calibration embeddings, then `transform` whatever
+comes; a calibration of scores gives `documents` and `queries` of one more coordinate. `try_corrections` sets
+all side by side on held-out pairs. Remedies during training are in `mgaplib.training`.
 """
 
 from mgaplib.corrections.hubness import CSLS, NNN, Modality, QBNorm, ScoreCalibration

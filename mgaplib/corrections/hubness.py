@@ -1,8 +1,7 @@
 """Correct the scores, not the vectors: what a score means for this candidate and this pair of modalities.
 
-All take one form. A document becomes `(s c, b)`, its unit row times a number and one more coordinate; a query
-becomes `(q, 1)`. The inner product of the two is the calibrated score, so any index by inner product searches
-it exactly.
+In all, a document becomes `(s c, b)`, its unit row times a number and one more coordinate; a query becomes
+`(q, 1)`. Their inner product is the calibrated score, so any index by inner product searches it exactly.
 """
 
 import itertools
@@ -98,11 +97,8 @@ class ScoreCalibration:
     def arrays(self) -> dict[str, np.ndarray]:
         """Return all there is to it as plain arrays, for a file; `from_arrays` takes them back."""
         self._check_fitted()
-        about = {
-            "way": type(self).__name__,
-            "parameters": asdict(self),
-            "levels": [[*k, *v] for k, v in self.levels_.items()],
-        }
+        levels = [[*k, *v] for k, v in self.levels_.items()]
+        about = {"way": type(self).__name__, "parameters": asdict(self), "levels": levels}
         references = {f"reference_{role}": z for role, z in self.references_.items()}
         return {"about": np.array(json.dumps(about)), **references}
 
@@ -143,8 +139,7 @@ class ScoreCalibration:
             strangers = np.ones(scores.shape, bool)
             if apart:
                 np.fill_diagonal(strangers[start:], False)
-            scores = scores - self._penalty(np.where(strangers, scores, -np.inf))
-            scores = scores[strangers]
+            scores = (scores - self._penalty(np.where(strangers, scores, -np.inf)))[strangers]
             count, total, squares = count + len(scores), total + scores.sum(), squares + np.sum(scores**2)
         mean = total / count
         spread = np.sqrt(max(squares / count - mean**2, 0))
@@ -193,11 +188,9 @@ class NNN(ScoreCalibration):
         by_modality: As in `ScoreCalibration`.
 
     Example:
-        >>> rng = np.random.default_rng(0)
-        >>> x, y = rng.normal(size=(2, 300, 8))
+        >>> x, y = np.random.default_rng(0).normal(size=(2, 300, 8))
         >>> hubs = NNN(k=5).fit(image=x[:100], text=y[:100])
-        >>> documents, queries = hubs.documents(x[100:], "image", role="text"), hubs.queries(y[100:])
-        >>> documents.shape, queries.shape
+        >>> hubs.documents(x[100:], "image", role="text").shape, hubs.queries(y[100:]).shape
         ((200, 9), (200, 9))
 
     Source: Chowdhury et al. 2024. Taught in chapter hubs.
@@ -244,8 +237,7 @@ class NNN(ScoreCalibration):
 class CSLS(NNN):
     """Cross-domain similarity local scaling: `NNN` with a weight of one half, which ranks alike.
 
-    CSLS also takes off the query's mean with its k nearest candidates, the same for all of them: left out
-    here.
+    CSLS also takes off the query's mean with its k nearest candidates, the same for all: left out here.
 
     Example:
         >>> CSLS().weight

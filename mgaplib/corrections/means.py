@@ -1,7 +1,6 @@
 """Close the gap after training: eight ways to move embeddings, each fitted on a calibration split.
 
-They follow scikit-learn's manner: parameters at construction, `fit` on calibration embeddings, `transform` on
-any others, fitted attributes with a trailing underscore. All but ReAlign are one affine map for each
+As in scikit-learn, fitted attributes end in an underscore. All but ReAlign are one affine map for each
 modality, then a scaling of the rows to unit length; they differ in what the map may do and must know.
 """
 
@@ -210,8 +209,7 @@ class ProjectedShift(Shift):
         >>> ProjectedShift().fit(images, texts).direction_.round(3)  # texts vary in the first column
         array([ 0.   , -0.958,  0.   ])
 
-    Source: Chowers et al. 2026 (the query moves, the components are the retrieved modality's).
-    Taught in chapter post_hoc.
+    Source: Chowers et al. 2026 (queries move; components of the searched side). Taught in chapter post_hoc.
     """
 
     side: str = "images"

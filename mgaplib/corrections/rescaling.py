@@ -26,11 +26,9 @@ class Standardisation(Correction):
     """
 
     def _learn(self, x: np.ndarray, y: np.ndarray) -> None:
-        self.image_scale_, self.text_scale_ = (
-            # A coordinate that does not vary stays as it is: its spread is rounding error, not a scale.
-            np.where(spread > 1e-9, spread, 1.0)
-            for spread in (x.std(axis=0), y.std(axis=0))
-        )
+        # A coordinate that does not vary stays as it is: its spread is rounding error, not a scale.
+        spreads = x.std(axis=0), y.std(axis=0)
+        self.image_scale_, self.text_scale_ = (np.where(s > 1e-9, s, 1.0) for s in spreads)
 
     def _move_images(self, x: np.ndarray) -> np.ndarray:
         return (x - self.image_mean_) / self.image_scale_
@@ -50,8 +48,7 @@ class Whitening(Correction):
             the calibration rows are fewer than the columns; None for Ledoit and Wolf's weight.
 
     Example:
-        >>> rng = np.random.default_rng(0)
-        >>> rows = [rng.standard_normal((500, 3)) * [1.0, 1.0, 0.1] + 1.0 for _ in range(2)]
+        >>> rows = np.random.default_rng(0).standard_normal((2, 500, 3)) * [1.0, 1.0, 0.1] + 1.0
         >>> white = Whitening(shrinkage=0.0).fit(*rows)
         >>> np.allclose(white.image_root_ @ white.image_root_ @ white.image_covariance_, np.eye(3))
         True

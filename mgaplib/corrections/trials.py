@@ -31,16 +31,14 @@ _TIE = 1e-12  # two float64 scores of the same pair differ by rounding alone
 def try_corrections(images, texts=None, splits: int = 3, seed: int = 0, *, groups=None):
     """Return what each correction does to held-out pairs, as a DataFrame: a row a correction and split.
 
-    First those of vectors, then those of scores, which leave the gap as it is. The columns: the gap that is
-    left, recall at 1 in both directions with the held-out half as the pool, the rank of the partner in one
-    index of both modalities, the share of queries whose best match there is of their own modality, whether
-    pairs are needed to fit, and microseconds a vector. "nothing" is the baseline; a correction that these
-    pairs do not allow is left out.
+    First those of vectors, then those of scores, which leave the gap as it is. The columns: the gap left,
+    recall at 1 both ways with the held-out half as the pool, the partner's rank in one index of both
+    modalities, the share of queries whose best match there is of their own, whether pairs are needed to fit,
+    and microseconds a vector. "nothing" is the baseline; what these pairs do not allow is left out.
 
     Args:
         images, texts: Arrays of n rows and d columns, at least 8 rows, row i paired with row i; or `Pairs`.
-        splits: How many random halves.
-        seed: Seed of the halves, which part groups, never a group.
+        splits, seed: How many random halves, and their seed; they part groups, never a group.
         groups: Who belongs to whom, where row i does not belong to row i; see `pairs.Pairs`.
 
     Raises:
@@ -95,7 +93,7 @@ def made(name: str, pairs: Pairs) -> Correction | ScoreCalibration:
 
 def _judge(pairs: Pairs, scores: ScoreCalibration) -> dict[str, float]:
     """Let each side search the other, and both in one index, with calibrated scores."""
-    recall, ranks, own_first = {}, [], []
+    found, ranks, own_first = {}, [], []
     for role, other, side in (("image", "text", pairs), ("text", "image", pairs.swapped)):
         queries, documents = (z.astype(float, copy=False) for z in (side.images, side.texts))
         across, within = scores.extend(documents, other, role), scores.extend(queries, role, role)
@@ -112,15 +110,12 @@ def _judge(pairs: Pairs, scores: ScoreCalibration) -> dict[str, float]:
             shared = np.bincount(rows, best, minlength=len(block)).astype(int)
             hits.append(hit_chance(to_other, partner, 1, _TIE, shared)[shared > 0])
             both = np.concatenate([to_other, to_own], axis=1)
-            better, tied = (
-                np.count_nonzero(both > z[:, None], axis=1) for z in (partner + _TIE, partner - _TIE)
-            )
+            better = np.count_nonzero(both > partner[:, None] + _TIE, axis=1)
+            tied = np.count_nonzero(both > partner[:, None] - _TIE, axis=1)
             ranks.append((1 + better + (tied - better - shared) / (shared + 1))[shared > 0])
             lead = to_own.max(axis=1) - to_other.max(axis=1)
             own_first.append(np.where(np.abs(lead) <= _TIE, 0.5, lead > 0))
-        recall[f"recall_{role}_to_{other}"] = float(np.concatenate(hits).mean())
-    return {
-        **recall,
-        "mixed_rank": float(np.concatenate(ranks).mean()),
-        "own_modality_first": float(np.concatenate(own_first).mean()),
-    }
+        found[f"recall_{role}_to_{other}"] = float(np.concatenate(hits).mean())
+    found["mixed_rank"] = float(np.concatenate(ranks).mean())
+    found["own_modality_first"] = float(np.concatenate(own_first).mean())
+    return found

@@ -27,8 +27,7 @@ class AtlasExplorer(BookWidget):
     Args:
         models: For each model's name its `Pairs`, or its images and texts, or the cosines of 2n rows, images
             first and texts after them. At most 200 pairs a model.
-        captions: A text for each pair; or a dict of them, for the models that have some. Models with the same
-            captions are taken to have the same pairs.
+        captions: A text for each pair, or a dict of them for some models; equal captions mean equal pairs.
         pictures: A picture for each pair, uint8 squares with 3 colours; or a dict of them. They are sent once
             for all models of the same pairs, at 64 pixels or less.
 
@@ -43,8 +42,7 @@ class AtlasExplorer(BookWidget):
             are too many, or captions or pictures are not one for each pair.
 
     Example:
-        >>> rng = np.random.default_rng(0)
-        >>> x = rng.normal(size=(20, 5))
+        >>> x = np.random.default_rng(0).normal(size=(20, 5))
         >>> atlas = AtlasExplorer({"apart": (x + 2, x - 2), "closer": (x + 0.2, x - 0.2)})
         >>> atlas.metrics["left"]["gap"] > atlas.metrics["right"]["gap"]
         True
@@ -105,10 +103,8 @@ class AtlasExplorer(BookWidget):
     @traitlets.observe("left", "right", "shift")
     def _measure(self, change=None) -> None:
         if self.left and self.right:  # else the traits are being set
-            self.metrics = {
-                side: _numbers(self._pairs[name], self.shift)
-                for side, name in (("left", self.left), ("right", self.right))
-            }
+            left, right = (_numbers(self._pairs[name], self.shift) for name in (self.left, self.right))
+            self.metrics = {"left": left, "right": right}
 
     def __repr__(self) -> str:
         sides = [
@@ -124,16 +120,14 @@ class AtlasExplorer(BookWidget):
 
         figure = Figure(figsize=(8, 4.1), dpi=110, layout="constrained")
         orders = {m["name"]: self.data["sets"][m["set"]]["order"] for m in self.data["models"]}
-        for axes, name, m in zip(
-            figure.subplots(1, 2), (self.left, self.right), self.metrics.values(), strict=True
-        ):
+        sides = zip(figure.subplots(1, 2), (self.left, self.right), self.metrics.values(), strict=True)
+        for axes, name, m in sides:
             n, order = self._n[name], np.array(orders[name])
             rows = np.concatenate(landscape.shift(self._pairs[name], None, self.shift))
             cosines = (rows @ rows.T)[np.ix_(*[np.append(order, order + n)] * 2)]
             drawn = axes.imshow(cosines, vmin=-0.2, vmax=1, cmap="viridis", interpolation="nearest")
-            axes.set_title(
-                f"{name}\ngap {m['gap']:.2f}, R@1 {m['recall_image_to_text']:.2f}", parse_math=False
-            )
+            title = f"{name}\ngap {m['gap']:.2f}, R@1 {m['recall_image_to_text']:.2f}"
+            axes.set_title(title, parse_math=False)
             axes.set(xticks=[n / 2, 1.5 * n], xticklabels=["images", "texts"], yticks=[])
         figure.colorbar(drawn, ax=figure.axes, label="cosine", shrink=0.8)
         return png(figure)

@@ -23,15 +23,11 @@ def front_end(*names: str) -> str:
 
 
 def joined(*names: str) -> str:
-    """Return some files and what they import as one module, in order.
+    """Return some files, named without their ending, and what they import as one module, in order.
 
-    Each file is an ES module of its own, so that a browser can test it alone; a widget is one module, for
-    Colab and for a page without a server. Joining takes the imports of neighbours and the word export away,
-    and all `export default` but the last file's, which needs no bundler as long as no two files of one widget
-    use the same name for different things.
-
-    Args:
-        names: The files without their ending.
+    Each file is an ES module, so that a browser can test it alone; a widget is one module, for Colab and for
+    a page without a server. Joining takes away neighbours' imports, the word export and all `export default`
+    but the last: no bundler is needed while no two files of a widget use one name for different things.
     """
     parts: dict[str, str] = {}
 
@@ -112,8 +108,7 @@ class BookWidget(anywidget.AnyWidget):
 
     Args:
         data: What the browser is sent once.
-        tries: Things to try, each a label, a dict of settings and a sentence: a button that sets them and
-            says what is then to be seen.
+        tries: Buttons, each a label, a dict of settings to set, and a sentence on what is then to be seen.
         name: What the widget is called in its page's address, where its settings stand; its kind if empty.
 
     Raises:

@@ -14,13 +14,12 @@ _BINS = np.linspace(-1, 1, 101)
 class ConeExplorer(BookWidget):
     """Sliders for depth and activation; the cosines of a random network's features and their cone follow.
 
-    The networks are drawn and measured once, in Python; small tables travel to the browser. The half-angle is
-    the one whose cosine is the length of the mean unit vector: a feature's mean cosine with that direction.
+    The networks are drawn and measured once, in Python. The half-angle's cosine is the length of the mean
+    unit vector: a feature's mean cosine with that direction.
 
     Args:
         activations: Some of `kernels.ACTIVATIONS`; all of them if None.
-        depth: How many layers.
-        width: Units a layer.
+        depth, width: How many layers, and units a layer.
         inputs: Floating array, one input a row; 256 rows of `width` standard normal numbers if None.
         seed: Seed of the weights, and of the inputs if there are none.
 
@@ -31,8 +30,7 @@ class ConeExplorer(BookWidget):
             network), half_angle and predicted_half_angle in degrees.
 
     Raises:
-        TypeError: If the inputs hold no floating-point numbers.
-        ValueError: If the inputs are malformed, an activation is unknown, or depth or width is below 1.
+        TypeError, ValueError: If inputs make no sense, an activation is unknown, or depth or width below 1.
 
     Example:
         >>> explorer = ConeExplorer(["relu"], depth=4, width=64, layer=4)
@@ -62,23 +60,11 @@ class ConeExplorer(BookWidget):
         if inputs is None:
             inputs = np.random.default_rng(seed).standard_normal((256, width), dtype=np.float32)
         inputs = checks.embeddings(inputs, "inputs", normalize=False)
-        seeds = {name: [seed, kernels.ACTIVATIONS.index(name)] for name in names}
-        self._tables = {
-            name: _tables(inputs, name, depth, width, np.random.default_rng(own))
-            for name, own in seeds.items()
-        }
-        kinds = {"counts": "<u4", "measured": "<f8", "lengths": "<f8", "predicted": "<f8"}
-        data = {
-            "depth": depth,
-            "width": width,
-            "rows": len(inputs),
-            "activations": list(names),
-            "bins": len(_BINS) - 1,
-            **{
-                what: np.stack([table[what] for table in self._tables.values()]).astype(kind).tobytes()
-                for what, kind in kinds.items()
-            },
-        }
+        self._tables = {name: _tables(inputs, name, depth, width, seed) for name in names}
+        data = {"depth": depth, "width": width, "rows": len(inputs), "activations": list(names)}
+        data["bins"] = len(_BINS) - 1
+        for what, kind in {"counts": "<u4", "measured": "<f8", "lengths": "<f8", "predicted": "<f8"}.items():
+            data[what] = np.stack([table[what] for table in self._tables.values()]).astype(kind).tobytes()
         first = "relu" if "relu" in names else names[0]
         super().__init__(data=data, **{"layer": min(5, depth), "activation": first, **traits})
         self._measure()
@@ -135,31 +121,22 @@ class ConeExplorer(BookWidget):
         return png(figure)
 
 
-def _tables(
-    inputs, activation: str, depth: int, width: int, rng: np.random.Generator
-) -> dict[str, np.ndarray]:
+def _tables(inputs, activation: str, depth: int, width: int, seed: int) -> dict[str, np.ndarray]:
     """Return, layer by layer, the cosines' histogram and mean, the mean's length, the prediction."""
+    rng = np.random.default_rng([seed, kernels.ACTIVATIONS.index(activation)])
     upper = np.triu_indices(len(inputs), 1)
-    counts, measured, lengths = [], [], []
+    table = {"counts": [], "measured": [], "lengths": []}
     for features in cone.mlp_layers(inputs, depth, activation, rng, width=width):
         unit = checks.embeddings(features, "features")
         cosines = np.clip((unit @ unit.T)[upper], -1, 1)  # rounding may leave the interval
-        counts.append(np.histogram(cosines, _BINS)[0])
-        measured.append(metrics.mean_cosine(features))
-        lengths.append(np.sqrt(cone.full_mean_cosine(features)))
-    predicted = kernels.predicted_cosines(
-        depth,
-        activation,
-        cosine=measured[0],
-        squared_norm=float(np.square(inputs, dtype=float).sum(axis=1).mean()),
-        width=width,
+        table["counts"].append(np.histogram(cosines, _BINS)[0])
+        table["measured"].append(metrics.mean_cosine(features))
+        table["lengths"].append(np.sqrt(cone.full_mean_cosine(features)))
+    squared_norm = float(np.square(inputs, dtype=float).sum(axis=1).mean())
+    table["predicted"] = kernels.predicted_cosines(
+        depth, activation, cosine=table["measured"][0], squared_norm=squared_norm, width=width
     )
-    return {
-        "counts": np.array(counts),
-        "measured": np.array(measured),
-        "lengths": np.array(lengths),
-        "predicted": predicted,
-    }
+    return {what: np.array(values) for what, values in table.items()}
 
 
 def _half_angle(length: float) -> float:

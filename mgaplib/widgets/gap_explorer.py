@@ -24,8 +24,7 @@ _TIE = 1e-12  # two float64 cosines of the same pair of directions differ by rou
 class Matches:
     """How often rows, which move against the gap, match best a partner of theirs, which moves along it.
 
-    `pairs` are the numbers of the row and of the column of every pair, as `Pairs.partners`; rows without a
-    partner ask for none.
+    `pairs` are every pair's row and column number, as `Pairs.partners`; rows without a partner ask for none.
     """
 
     def __init__(self, gram: np.ndarray, p: np.ndarray, q: np.ndarray, pairs, length: float):
@@ -148,13 +147,11 @@ class GapExplorer(BookWidget):
 
     Args:
         images, texts: Arrays of n rows and d columns, row i paired with row i; or `Pairs`.
-        groups: Who belongs to whom, where row i does not belong to row i; see `pairs.Pairs`. There is one dot
-            a distinct row, and any partner counts.
+        groups: Who belongs to whom, as in `pairs.Pairs`; each distinct row is a dot, and any partner counts.
         labels: Class of each image, integers from 0, for zero-shot accuracy.
         class_embeddings: Text embedding of each class, d columns; given with `labels`.
         captions: A text for each of the texts, shown where a reader points at its pair.
-        pictures: A picture of each of the images, shown beside it: uint8 array of n squares with 3 colours,
-            sent once at 64 pixels or less.
+        pictures: Shown, each beside its image: n uint8 squares of 3 colours, sent once at 64 pixels or less.
         max_pairs: With more pairs, this many are drawn at random, and all numbers are theirs; of groups as
             many as have about the same number of cosines.
         names: What the two modalities are called, such as ("audio", "text").
@@ -172,8 +169,7 @@ class GapExplorer(BookWidget):
             belongs to each pair does not have n entries.
 
     Example:
-        >>> rng = np.random.default_rng(0)
-        >>> images, axis = rng.normal(size=(40, 8)), np.eye(8)[0]
+        >>> images, axis = np.random.default_rng(0).normal(size=(40, 8)), np.eye(8)[0]
         >>> explorer = GapExplorer(images + 3 * axis, images - 3 * axis)
         >>> explorer.shift = 0.5
         >>> explorer.metrics["gap"] < 0.1

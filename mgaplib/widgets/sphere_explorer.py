@@ -79,10 +79,9 @@ class SphereExplorer(BookWidget):
         if not self.data:  # while the traits are being set
             return
         losses = self._curve(range(91))  # the loss is the same above the equator
-        images, texts = self._pairs(self.elevation)
         best = int(losses.argmin())
         self.metrics = {
-            "gap": metrics.modality_gap(images, texts),
+            "gap": metrics.modality_gap(*self._pairs(self.elevation)),
             "loss": float(self._curve([self.elevation])[0]),
             "best_elevation": best,
             "best_loss": float(losses[best]),

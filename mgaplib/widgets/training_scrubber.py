@@ -15,10 +15,9 @@ _SCALE = 32767  # a coordinate of a unit vector, as a 16-bit integer
 class TrainingScrubber(BookWidget):
     """A slider through training; each run's embeddings, gap, temperature and loss follow.
 
-    Its gap, and its R@1 where every run recorded it, are drawn through training, each on one scale.
-
     Each run is seen in one plane, the same at every step: along its mean gap, and along the first principal
-    component of all its snapshots orthogonal to it.
+    component of all its snapshots orthogonal to it. Its gap, and its R@1 where every run recorded it, are
+    drawn through training, each on one scale.
 
     Args:
         histories: What `training.train` returned, by the name of the run. All have snapshots at the same
@@ -30,8 +29,7 @@ class TrainingScrubber(BookWidget):
         metrics: For each run the gap and tau at that step, and the loss of that step's batch.
 
     Raises:
-        ValueError: If there is no run, or the snapshots are fewer than two, unlike in two runs or without a
-            record, or `max_pairs` is below 2.
+        ValueError: If there is no run, snapshots are too few, unlike or unrecorded, or `max_pairs` below 2.
 
     Example:
         >>> from mgaplib.training.config import History
@@ -62,7 +60,7 @@ class TrainingScrubber(BookWidget):
             rows = np.sort(np.random.default_rng(0).choice(n, max_pairs, replace=False))
         self._points = {name: _plane(snapshots)[:, :, rows] for name, snapshots in frames.items()}
         every = [record for records in self._records.values() for record in records.values()]
-        recall = ("recall",) if all("recall" in record for record in every) else ()
+        drawn = ("gap", "recall") if all("recall" in record for record in every) else ("gap",)
         colors = plots.colours(self._records)
         data = {
             "n": len(rows),
@@ -76,9 +74,7 @@ class TrainingScrubber(BookWidget):
                     "name": name,
                     "color": color,
                     "recorded": list(records),
-                    "curves": {
-                        what: [record[what] for record in records.values()] for what in ("gap", *recall)
-                    },
+                    "curves": {what: [record[what] for record in records.values()] for what in drawn},
                     **{what: [records[step][what] for step in steps] for what in _SHOWN},
                 }
                 for color, (name, records) in zip(colors, self._records.items(), strict=True)

@@ -99,10 +99,8 @@ class Emoji:
         groups: Each picture's group, an index into `GROUPS`.
         styles: The set that each picture is from.
         codes: Each picture's Unicode code points in hexadecimal, joined by hyphens; "" where none is known.
-        concepts: What each picture shows, told by one of its names: pictures of one concept share a code, a
-            name or an alias, or are the same drawing.
-        described: The picture whose name caption i tells: i itself, unless the pair is mismatched; -1 where
-            that picture is not among those taken.
+        concepts: What each shows, by one of its names: pictures of one share a code, name, alias or drawing.
+        described: The picture whose name caption i tells: i itself, unless mismatched; -1 if it is not taken.
         redraw: From a random generator to captions drawn anew, or None where they are fixed.
         shift: Pixels that a picture may be moved by, anew each time that training asks for it.
     """
@@ -211,8 +209,7 @@ def load(
         redrawn: Whether dropped words and wrong captions are drawn anew in each epoch.
         shift: Pixels that a training picture may be moved by, in each direction, anew each time.
         seed: Seed of what is dropped and mismatched.
-        stand_in: Whether ShapeWorld in five renderings may take the emoji's place where they cannot be had;
-            a line of output says so, once.
+        stand_in: Whether ShapeWorld in five renderings may stand in where emoji cannot be had, said once.
 
     Raises:
         ValueError: If an option makes no sense, or a picture holds anything but plain drawing.
@@ -324,11 +321,7 @@ def _held_out(concepts: np.ndarray) -> np.ndarray:
 
 @lru_cache(maxsize=2)
 def _collection(size: int, stand_in: bool) -> tuple[Emoji, np.ndarray, str]:
-    """Return all pictures, the unseen style last; which two rows are one drawing, across it; and what they
-    are instead of emoji, if they are.
-
-    What was made of the files is kept in the cache, whole or not at all.
-    """
+    """Return all pictures, the unseen style last; its `near_doubles`, by row; and what stands in, or ""."""
     made_by = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:16]  # it holds the files' hashes, too
     kept = download.cache_folder() / f"emoji-{size}-{made_by}.npz"
     with contextlib.suppress(Exception):  # not there, or damaged, which zip tells in many ways: made anew

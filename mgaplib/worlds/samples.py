@@ -11,8 +11,7 @@ def photographs(n: int, size: int, rng: np.random.Generator) -> np.ndarray:
     """Return square crops of scikit-learn's two photographs, a temple and a flower, in turn.
 
     Args:
-        n: How many crops.
-        size: Side of each in pixels.
+        n, size: How many crops, and the side of each in pixels.
         rng: Where the crops lie; each has a side of 96 to 320 pixels before it is resized.
 
     Raises:
@@ -42,8 +41,7 @@ def digits(n: int, size: int, rng: np.random.Generator) -> np.ndarray:
     """Return n different handwritten digits of scikit-learn, enlarged from 8 pixels, grey in three channels.
 
     Args:
-        n: How many, at most 1797.
-        size: Side of each in pixels.
+        n, size: How many, at most 1797, and the side of each in pixels.
         rng: Which ones.
 
     Raises:

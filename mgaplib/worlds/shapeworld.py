@@ -180,8 +180,7 @@ def draw(
         mention: The attributes that captions mention.
         omit: Probability that a caption leaves out one of them, as people do; 0 for complete captions.
         synonyms: Probability that a word gives way to its synonym.
-        style: plain; noise (grain and uneven light, as in a photo); outline; inverted (a colourless shape on
-            a coloured ground); or grey.
+        style: plain; noise (a photo's grain and light); outline; inverted (grey on a coloured ground); grey.
         mismatched: Share of pairs that get the caption of another picture.
         frequencies: For an attribute, the relative frequency of its values; those not named get 0.
         attributes: Values to fix instead of drawing them: one value's name, or an array of n indices.
@@ -232,8 +231,7 @@ def describe(
     Args:
         attributes: Indices into `ATTRIBUTES`, one array for each mentioned attribute.
         mention: The attributes to mention; an unmentioned shape is called "shape".
-        omit: Probability that a caption leaves out one of them, each by its own chance.
-        synonyms: Probability that a word gives way to its synonym.
+        omit, synonyms: As in `draw`; each attribute is left out by its own chance.
         rng: Needed where `omit` or `synonyms` is not 0.
 
     Raises:
