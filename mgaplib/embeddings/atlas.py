@@ -1,6 +1,7 @@
 """An atlas of real models: the cosines of seventeen of them, as Humer et al. (2024) published them."""
 
 import io
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -72,17 +73,17 @@ class Model:
     source: str
 
 
-def _model(name, label, *facts, modalities=("image", "text")) -> Model:
+def _model(name, label, *facts) -> Model:
     dataset = name.partition("/")[2]
     pairs, whose = DATASETS[dataset]
+    modalities = ("image", "text", "audio") if dataset == "audioset" else ("image", "text")
     source = f"{pairs}, through {label}; cosines published by Humer et al. (2024)"
     return Model(name, label, *facts, dataset, modalities, f"matrix: MIT; {whose}", source)
 
 
-def _all_models() -> dict[Model, str]:
-    """Return every model and its file."""
-    found = {}
-    for dataset in ("coco", "diffusiondb"):
+def _all_models() -> Iterator[tuple[Model, str]]:
+    """Go through every model and its file."""
+    for dataset in DATASETS:
         for file, *facts in (
             ("CLIP", "CLIP", "InfoNCE", False, "RN50", "OpenAI's 400M", 32, 100.0),
             ("CyCLIP", "CyCLIP", "CyCLIP's", False, "RN50", "CC 3M", None, 100.0),
@@ -90,30 +91,24 @@ def _all_models() -> dict[Model, str]:
             ("CLOOB_LAION400M", "CLOOB-LAION", "InfoLOOB", True, "ViT-B/16", "LAION 400M", 16, 30.0),
             ("ImageBind", "ImageBind", "InfoNCE", False, "ViT-H", "ImageBind's", None, None),
         ):  # fmt: skip
-            if (file, dataset) != ("ImageBind", "diffusiondb"):
+            # ImageBind alone hears, and is alone in having no file of diffusiondb.
+            if dataset in ("coco", "audioset" if file == "ImageBind" else "diffusiondb"):
                 model = _model(f"{facts[0].lower()}/{dataset}", *facts)
-                found[model] = f"{_FOLDERS[dataset]}/similarities/{file}.csv"
-    three = ("image", "text", "audio")
-    facts = ("ImageBind", "InfoNCE", False, "ViT-H", "ImageBind's", None, None)
-    model = _model("imagebind/audioset", *facts, modalities=three)
-    found[model] = f"{_FOLDERS['audioset']}/similarities/ImageBind.csv"
-    learned = {"cc31": 59.80, "cc128": 62.22, "yfcc28": 57.59}
+                yield model, f"{_FOLDERS[dataset]}/similarities/{file}.csv"
     for start, loss, retrieval in (
         ("clip", "InfoNCE", False), ("clip_infoLOOB", "InfoLOOB", False),
         ("cloob_infoNCE", "InfoNCE", True), ("cloob", "InfoLOOB", True),
     ):  # fmt: skip
-        for run, data, epochs in (("cc31", "CC 3M", 31), ("cc128", "CC 3M", 128), ("yfcc28", "YFCC 15M", 28)):
-            trained = f"{data.split()[0]}{epochs}"
-            name = "-".join([loss.lower(), *(["hopfield"] if retrieval else []), run])
-            label = f"{loss}{' + Hopfield' if retrieval else ''} {trained}"
-            sharpness = learned[run] if start == "clip" else 30.0
+        for data, epochs, learned in (("CC 3M", 31, 59.80), ("CC 3M", 128, 62.22), ("YFCC 15M", 28, 57.59)):
+            short = data.split()[0]
+            label = f"{loss}{' + Hopfield' if retrieval else ''} {short}{epochs}"
+            name = label.lower().replace(" + ", "-").replace(" ", "-")
+            sharpness = learned if start == "clip" else 30.0
             model = _model(f"{name}/coco", label, loss, retrieval, "RN50", data, epochs, sharpness)
-            file = f"{start}_rn50_{data.split()[0].lower()}_epoch_{epochs}.csv"
-            found[model] = f"{_ABLATION}/similarities/{file}"
-    return found
+            yield model, f"{_ABLATION}/similarities/{start}_rn50_{short.lower()}_epoch_{epochs}.csv"
 
 
-_MATRICES = _all_models()
+_MATRICES = dict(_all_models())
 _BY_NAME = {model.name: model for model in _MATRICES}
 #: The twelve that differ in loss, retrieval, data and length only; names of `load`.
 ABLATION = tuple(model.name for model, file in _MATRICES.items() if file.startswith(_ABLATION))

@@ -153,10 +153,7 @@ def drawn(
     rng = np.random.default_rng([seed, trained])
     # Content fills 100 directions, about the effective rank of CLIP's; two more hold the cones' axes.
     basis = np.linalg.qr(rng.standard_normal((d, 102)))[0].T
-    axis = [np.sqrt(common) * basis[0] + sign * np.sqrt(half_gap) * basis[1] for sign in (1, -1)]
-    content = [rng.standard_normal((n, 100)) / 10 for _ in range(3)]
-    sides = []
-    for a, c in zip(axis, content[:2], strict=True):
-        rows = a + (np.sqrt(shared) * content[2] + np.sqrt(own) * c) @ basis[2:]
-        sides.append((rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32))
-    return tuple(sides)
+    axes = [np.sqrt(common) * basis[0] + sign * np.sqrt(half_gap) * basis[1] for sign in (1, -1)]
+    content = rng.standard_normal((3, n, 100)) / 10
+    rows = np.array(axes)[:, None] + (np.sqrt(shared) * content[2] + np.sqrt(own) * content[:2]) @ basis[2:]
+    return tuple((rows / np.linalg.norm(rows, axis=2, keepdims=True)).astype(np.float32))

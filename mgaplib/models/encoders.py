@@ -113,9 +113,7 @@ class TransformersEncoder:
         # SigLIP was trained on texts padded to its whole context, and has no mask that would hide it.
         padding = "max_length" if self.model.config.model_type.startswith("siglip") else True
         options = {"padding": padding, "truncation": True, "max_length": self._context}
-        return self._encode(
-            "text", _listed(texts), batch_size, normalize, lambda p: {"text": list(p), **options}
-        )
+        return self._encode("text", _listed(texts), batch_size, normalize, lambda p: {"text": p} | options)
 
     def encode_audio(self, waves, rate: int, batch_size: int = 16, normalize: bool = True) -> np.ndarray:
         """Return one embedding a sound, as `encode_images` does.
@@ -149,9 +147,8 @@ class TransformersEncoder:
 
     @property
     def _context(self) -> int:
-        return min(
-            self.processor.tokenizer.model_max_length, self.model.config.text_config.max_position_embeddings
-        )
+        most = self.processor.tokenizer.model_max_length
+        return min(most, self.model.config.text_config.max_position_embeddings)
 
     def _encode(self, what: str, inputs, batch_size: int, normalize: bool, prepare) -> np.ndarray:
         if what not in self.towers:
