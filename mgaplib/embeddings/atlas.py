@@ -51,8 +51,7 @@ class Model:
         retrieval: Whether it was trained with a modern Hopfield network's retrieval before the loss.
         tower: The image encoder.
         data, epochs: What it was trained on, and for how long; None where we found no word of it.
-        sharpness: 1/tau at the end of training: the one that gives the loss that its publishers stored, or
-            the one of their code; None where neither says.
+        sharpness: 1/tau after training, from its publishers' stored loss or their code; None if neither says.
         dataset: The set of pairs, a key of `DATASETS`.
         modalities: What the blocks of the matrix are, in their order.
         licence: Of the matrix, and of what was embedded.
@@ -120,8 +119,7 @@ class Cosines:
 
     Attributes:
         model: Which model, and on what.
-        gram: Cosines of all rows: 100 of each modality, in the order of `model.modalities`; each block's in
-            the order of `captions`.
+        gram: Cosines of all rows: 100 of each of `model.modalities` in turn, each in the order of `captions`.
         embeddings: Rows of unit length with these cosines by modality, up to one rotation of all.
         stand_in: Whether drawn rows stand in for the published cosines, which were out of reach.
     """
@@ -155,8 +153,7 @@ def models():
         >>> len(table), table.loc["cyclip/coco", "loss"]
         (22, "CyCLIP's")
 
-    Source: Humer et al. (2024) for all but `sharpness`, which follows from the losses that they stored.
-    Taught in chapter real_models.
+    Source: Humer et al. (2024); `sharpness` follows from their stored losses. Taught in chapter real_models.
     """
     import pandas as pd
 
@@ -167,8 +164,7 @@ def load(name: str) -> Cosines:
     """Return one model's published cosines, checked, and embeddings that have them.
 
     The file is read from the folder that MGAPLIB_DATA names, else from the cache, else downloaded; its
-    SHA-256 is checked. Where none can be reached, drawn embeddings take their place, and a line of output
-    says so.
+    SHA-256 is checked. Where none can be reached, drawn embeddings take its place; a line of output says so.
 
     Args:
         name: A name of `models()`, such as clip/coco.
@@ -193,20 +189,18 @@ def load(name: str) -> Cosines:
             rows = np.concatenate([_ORDER, np.add(_ORDER, N)])
             gram = gram[np.ix_(rows, rows)]
         rows = np.concatenate(embeddings_from_gram(gram))
-        return Cosines(model, gram, _by_modality(rows, model), False)
-    print(f"Shown instead of {name}: {DRAWN}, no measurement of {model.label}, because {reason}.")
-    place = list(_BY_NAME).index(name)
-    sides = drawn(place, (N, 128), True, gap=0.2 + 0.7 * (place * 7 % 22) / 21)
-    rows = np.concatenate([sides[i % 2] for i, _ in enumerate(model.modalities)])
-    gram = rows.astype(float) @ rows.astype(float).T
-    return Cosines(model, gram, _by_modality(rows, model), True)
+    else:
+        print(f"Shown instead of {name}: {DRAWN}, no measurement of {model.label}, because {reason}.")
+        place = list(_BY_NAME).index(name)
+        sides = drawn(place, (N, 128), True, gap=0.2 + 0.7 * (place * 7 % 22) / 21)
+        rows = np.concatenate([sides[i % 2] for i, _ in enumerate(model.modalities)])
+        gram = rows.astype(float) @ rows.astype(float).T
+    embeddings = dict(zip(model.modalities, np.split(rows, len(model.modalities)), strict=True))
+    return Cosines(model, gram, embeddings, stand_in=content is None)
 
 
 def captions(dataset: str) -> list[str]:
-    """Return the text of each of the 100 pairs of a set, in order; numbers where they cannot be had.
-
-    Args:
-        dataset: coco, diffusiondb or audioset.
+    """Return the 100 texts of coco, diffusiondb or audioset, in order; numbers where they cannot be had.
 
     Raises:
         ValueError, FileNotFoundError, OSError: As in `load`.
@@ -285,7 +279,3 @@ def _checked(content: bytes, file: str, blocks: int) -> np.ndarray:
     if wrong:
         raise ValueError(f"{file} {wrong}; it is no matrix of cosines, replace the file")
     return gram
-
-
-def _by_modality(rows: np.ndarray, model: Model) -> dict[str, np.ndarray]:
-    return dict(zip(model.modalities, np.split(rows, len(model.modalities)), strict=True))

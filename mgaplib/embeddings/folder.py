@@ -46,8 +46,7 @@ def embed_folder(folder: str | Path, model, pretrained: str | None = None) -> Fo
     Args:
         folder: Holds pictures and captions, as `read_captions` takes them.
         model: The name of one, as `models.load_encoder` takes it, or a `models.Encoder`.
-        pretrained: The weights of an open_clip architecture: a tag or the path of a checkpoint; random ones
-            if None.
+        pretrained: An open_clip architecture's weights, a tag or a checkpoint's path; random ones if None.
 
     Raises:
         FileNotFoundError, ValueError: As in `read_captions`, if a picture cannot be read, the model or
@@ -109,15 +108,13 @@ def _too_long(encoder, captions: list[str]) -> int:
 def read_captions(folder: str | Path) -> tuple[list[str], list[str]]:
     """Return the file names and the captions of a folder's pairs; every picture is there.
 
-    The captions are in a table, `captions.csv` for instance or another of `TABLES`, with a column for the
-    file name and one for the caption; or in Flickr's own list; or, without a table, beside each picture in a
-    text file of the same name. A picture may have several captions. The pictures lie in the folder or in one
-    below it.
+    The captions are in a table, `captions.csv` or another of `TABLES`, with a column for the file name and
+    one for the caption; or in Flickr's own list; or, without a table, beside each picture in a text file of
+    the same name. A picture may have several captions. The pictures lie in the folder or in one below it.
 
     Raises:
         FileNotFoundError: If the folder, the captions or a picture is missing.
-        ValueError: If the table lacks a column, is empty, is not UTF-8, or a line of it is not what it must
-            be; the line is named.
+        ValueError: If the table lacks a column, is empty or no UTF-8, or has a bad line, which is named.
 
     Example:
         >>> import tempfile

@@ -55,8 +55,7 @@ class Embeddings:
     """Pairs of embeddings, row i of `images` paired with row i of `texts`.
 
     Attributes:
-        images: Array of n rows and d columns; `modalities[0]` says what was embedded.
-        texts: Array of the same shape.
+        images, texts: Arrays of n rows and d columns; `modalities` says what was embedded.
         name: The name given to `load_embeddings`.
         label: The model's name as its authors write it, with "(random)" for the one not trained on pairs.
         modalities: What the two arrays hold: image, video or protein, and text.

@@ -102,9 +102,7 @@ class TransformersEncoder:
     def encode_images(self, images, batch_size: int = 64, normalize: bool = True) -> np.ndarray:
         """Return one embedding a picture, float32, of unit length unless `normalize` is False.
 
-        Args:
-            images: PIL images, or an array, as `Clip.pixels` takes them.
-            batch_size: As in `Clip.encode_images`.
+        Arguments as in `Clip.encode_images`, but `images` are PIL images or an array.
         """
         return self._encode("image", images, batch_size, normalize, lambda part: {"images": _pictures(part)})
 
