@@ -340,16 +340,13 @@ def add_logit_bias(model: torch.nn.Module, bias: float = -10.0) -> torch.nn.Modu
 
 
 def share_encoder(model: torch.nn.Module) -> torch.nn.Module:
-    """Let both towers of an open_clip model use one transformer and one projection, and return the model.
+    """Let both towers of an `open_clip.CLIP` use one transformer and one projection, and return the model.
 
     What turns pixels and words into tokens stays apart, as do the positions and the layer norms around the
     transformer. The image tower's weights are kept.
 
-    Args:
-        model: An `open_clip.CLIP` with a vision transformer of the text transformer's width, depth and kind.
-
     Raises:
-        ValueError: If the towers differ in shape, or the image tower is no vision transformer.
+        ValueError: If the image tower is no vision transformer of the text tower's width, depth and kind.
 
     Example:
         >>> from mgaplib import models

@@ -284,8 +284,7 @@ def slow_groups(groups: list[dict], model: torch.nn.Module, factor: float = 0.1)
         >>> [round(group["lr"], 6) for group in groups]
         [0.001, 0.0001]
 
-    Source: Yaras et al. (2025), section 4.1, smaller learning rate of temperature (SLRT).
-    Taught in chapter temperature.
+    Source: Yaras et al. (2025), section 4.1, smaller learning rate (SLRT). Taught in chapter temperature.
     """
     if not 0 <= factor < math.inf:
         raise ValueError(f"factor is {factor}; it must be at least 0")
@@ -327,7 +326,7 @@ def slow_down(
         >>> [len(group["params"]) for group in optimizer.param_groups][-1]
         1
 
-    Source: Yaras et al. (2025), section 4.1 (SLRT). Taught in chapter temperature.
+    Source: Yaras et al. (2025), section 4.1, smaller learning rate (SLRT). Taught in chapter temperature.
     """
     optimizer.param_groups[:] = slow_groups(optimizer.param_groups, model, factor)
 
