@@ -3,19 +3,16 @@
 import io
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import numpy as np
 
 from mgaplib import checks
-from mgaplib.download import Published
-from mgaplib.embeddings.published import DRAWN, drawn
+from mgaplib.embeddings.published import DRAWN, drawn, pinned
 from mgaplib.metrics import embeddings_from_gram
 
 _COMMIT = "b53dbb584fdb5f0a2a933437d5d3e5243096df58"
 _URL = f"https://raw.githubusercontent.com/journalovi/2024-humer-amumo/{_COMMIT}/exported_data/"
-_LINES = Path(__file__).with_name("humer2024.sha256").read_text(encoding="ascii").splitlines()
-_FILES = Published(_URL, "humer2024", {file: value for value, file in (line.split("  ") for line in _LINES)})
+_FILES = pinned(_URL, "humer2024")
 
 N = 100  #: Pairs, or triplets, in each of the sets.
 #: What the sets are, and whose their captions and pictures are.
