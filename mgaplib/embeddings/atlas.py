@@ -1,20 +1,18 @@
 """An atlas of real models: the cosines of seventeen of them, as Humer et al. (2024) published them."""
 
 import io
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import numpy as np
 
 from mgaplib import checks
-from mgaplib.download import Published
-from mgaplib.embeddings.published import DRAWN, drawn
+from mgaplib.embeddings.published import DRAWN, drawn, pinned
 from mgaplib.metrics import embeddings_from_gram
 
 _COMMIT = "b53dbb584fdb5f0a2a933437d5d3e5243096df58"
 _URL = f"https://raw.githubusercontent.com/journalovi/2024-humer-amumo/{_COMMIT}/exported_data/"
-_LINES = Path(__file__).with_name("humer2024.sha256").read_text(encoding="ascii").splitlines()
-_FILES = Published(_URL, "humer2024", {file: value for value, file in (line.split("  ") for line in _LINES)})
+_FILES = pinned(_URL, "humer2024")
 
 N = 100  #: Pairs, or triplets, in each of the sets.
 #: What the sets are, and whose their captions and pictures are.
@@ -50,8 +48,7 @@ class Model:
         retrieval: Whether it was trained with a modern Hopfield network's retrieval before the loss.
         tower: The image encoder.
         data, epochs: What it was trained on, and for how long; None where we found no word of it.
-        sharpness: 1/tau at the end of training: the one that gives the loss that its publishers stored, or
-            the one of their code; None where neither says.
+        sharpness: 1/tau after training, from its publishers' stored loss or their code; None if neither says.
         dataset: The set of pairs, a key of `DATASETS`.
         modalities: What the blocks of the matrix are, in their order.
         licence: Of the matrix, and of what was embedded.
@@ -72,17 +69,17 @@ class Model:
     source: str
 
 
-def _model(name, label, *facts, modalities=("image", "text")) -> Model:
+def _model(name, label, *facts) -> Model:
     dataset = name.partition("/")[2]
     pairs, whose = DATASETS[dataset]
+    modalities = ("image", "text", "audio") if dataset == "audioset" else ("image", "text")
     source = f"{pairs}, through {label}; cosines published by Humer et al. (2024)"
     return Model(name, label, *facts, dataset, modalities, f"matrix: MIT; {whose}", source)
 
 
-def _all_models() -> dict[Model, str]:
-    """Return every model and its file."""
-    found = {}
-    for dataset in ("coco", "diffusiondb"):
+def _all_models() -> Iterator[tuple[Model, str]]:
+    """Go through every model and its file."""
+    for dataset in DATASETS:
         for file, *facts in (
             ("CLIP", "CLIP", "InfoNCE", False, "RN50", "OpenAI's 400M", 32, 100.0),
             ("CyCLIP", "CyCLIP", "CyCLIP's", False, "RN50", "CC 3M", None, 100.0),
@@ -90,30 +87,24 @@ def _all_models() -> dict[Model, str]:
             ("CLOOB_LAION400M", "CLOOB-LAION", "InfoLOOB", True, "ViT-B/16", "LAION 400M", 16, 30.0),
             ("ImageBind", "ImageBind", "InfoNCE", False, "ViT-H", "ImageBind's", None, None),
         ):  # fmt: skip
-            if (file, dataset) != ("ImageBind", "diffusiondb"):
+            # ImageBind alone hears, and is alone in having no file of diffusiondb.
+            if dataset in ("coco", "audioset" if file == "ImageBind" else "diffusiondb"):
                 model = _model(f"{facts[0].lower()}/{dataset}", *facts)
-                found[model] = f"{_FOLDERS[dataset]}/similarities/{file}.csv"
-    three = ("image", "text", "audio")
-    facts = ("ImageBind", "InfoNCE", False, "ViT-H", "ImageBind's", None, None)
-    model = _model("imagebind/audioset", *facts, modalities=three)
-    found[model] = f"{_FOLDERS['audioset']}/similarities/ImageBind.csv"
-    learned = {"cc31": 59.80, "cc128": 62.22, "yfcc28": 57.59}
+                yield model, f"{_FOLDERS[dataset]}/similarities/{file}.csv"
     for start, loss, retrieval in (
         ("clip", "InfoNCE", False), ("clip_infoLOOB", "InfoLOOB", False),
         ("cloob_infoNCE", "InfoNCE", True), ("cloob", "InfoLOOB", True),
     ):  # fmt: skip
-        for run, data, epochs in (("cc31", "CC 3M", 31), ("cc128", "CC 3M", 128), ("yfcc28", "YFCC 15M", 28)):
-            trained = f"{data.split()[0]}{epochs}"
-            name = "-".join([loss.lower(), *(["hopfield"] if retrieval else []), run])
-            label = f"{loss}{' + Hopfield' if retrieval else ''} {trained}"
-            sharpness = learned[run] if start == "clip" else 30.0
+        for data, epochs, learned in (("CC 3M", 31, 59.80), ("CC 3M", 128, 62.22), ("YFCC 15M", 28, 57.59)):
+            short = data.split()[0]
+            label = f"{loss}{' + Hopfield' if retrieval else ''} {short}{epochs}"
+            name = label.lower().replace(" + ", "-").replace(" ", "-")
+            sharpness = learned if start == "clip" else 30.0
             model = _model(f"{name}/coco", label, loss, retrieval, "RN50", data, epochs, sharpness)
-            file = f"{start}_rn50_{data.split()[0].lower()}_epoch_{epochs}.csv"
-            found[model] = f"{_ABLATION}/similarities/{file}"
-    return found
+            yield model, f"{_ABLATION}/similarities/{start}_rn50_{short.lower()}_epoch_{epochs}.csv"
 
 
-_MATRICES = _all_models()
+_MATRICES = dict(_all_models())
 _BY_NAME = {model.name: model for model in _MATRICES}
 #: The twelve that differ in loss, retrieval, data and length only; names of `load`.
 ABLATION = tuple(model.name for model, file in _MATRICES.items() if file.startswith(_ABLATION))
@@ -125,8 +116,7 @@ class Cosines:
 
     Attributes:
         model: Which model, and on what.
-        gram: Cosines of all rows: 100 of each modality, in the order of `model.modalities`; each block's in
-            the order of `captions`.
+        gram: Cosines of all rows: 100 of each of `model.modalities` in turn, each in the order of `captions`.
         embeddings: Rows of unit length with these cosines by modality, up to one rotation of all.
         stand_in: Whether drawn rows stand in for the published cosines, which were out of reach.
     """
@@ -160,8 +150,7 @@ def models():
         >>> len(table), table.loc["cyclip/coco", "loss"]
         (22, "CyCLIP's")
 
-    Source: Humer et al. (2024) for all but `sharpness`, which follows from the losses that they stored.
-    Taught in chapter real_models.
+    Source: Humer et al. (2024); `sharpness` follows from their stored losses. Taught in chapter real_models.
     """
     import pandas as pd
 
@@ -172,8 +161,7 @@ def load(name: str) -> Cosines:
     """Return one model's published cosines, checked, and embeddings that have them.
 
     The file is read from the folder that MGAPLIB_DATA names, else from the cache, else downloaded; its
-    SHA-256 is checked. Where none can be reached, drawn embeddings take their place, and a line of output
-    says so.
+    SHA-256 is checked. Where none can be reached, drawn embeddings take its place; a line of output says so.
 
     Args:
         name: A name of `models()`, such as clip/coco.
@@ -198,20 +186,18 @@ def load(name: str) -> Cosines:
             rows = np.concatenate([_ORDER, np.add(_ORDER, N)])
             gram = gram[np.ix_(rows, rows)]
         rows = np.concatenate(embeddings_from_gram(gram))
-        return Cosines(model, gram, _by_modality(rows, model), False)
-    print(f"Shown instead of {name}: {DRAWN}, no measurement of {model.label}, because {reason}.")
-    place = list(_BY_NAME).index(name)
-    sides = drawn(place, (N, 128), True, gap=0.2 + 0.7 * (place * 7 % 22) / 21)
-    rows = np.concatenate([sides[i % 2] for i, _ in enumerate(model.modalities)])
-    gram = rows.astype(float) @ rows.astype(float).T
-    return Cosines(model, gram, _by_modality(rows, model), True)
+    else:
+        print(f"Shown instead of {name}: {DRAWN}, no measurement of {model.label}, because {reason}.")
+        place = list(_BY_NAME).index(name)
+        sides = drawn(place, (N, 128), True, gap=0.2 + 0.7 * (place * 7 % 22) / 21)
+        rows = np.concatenate([sides[i % 2] for i, _ in enumerate(model.modalities)])
+        gram = rows.astype(float) @ rows.astype(float).T
+    embeddings = dict(zip(model.modalities, np.split(rows, len(model.modalities)), strict=True))
+    return Cosines(model, gram, embeddings, stand_in=content is None)
 
 
 def captions(dataset: str) -> list[str]:
-    """Return the text of each of the 100 pairs of a set, in order; numbers where they cannot be had.
-
-    Args:
-        dataset: coco, diffusiondb or audioset.
+    """Return the 100 texts of coco, diffusiondb or audioset, in order; numbers where they cannot be had.
 
     Raises:
         ValueError, FileNotFoundError, OSError: As in `load`.
@@ -290,7 +276,3 @@ def _checked(content: bytes, file: str, blocks: int) -> np.ndarray:
     if wrong:
         raise ValueError(f"{file} {wrong}; it is no matrix of cosines, replace the file")
     return gram
-
-
-def _by_modality(rows: np.ndarray, model: Model) -> dict[str, np.ndarray]:
-    return dict(zip(model.modalities, np.split(rows, len(model.modalities)), strict=True))

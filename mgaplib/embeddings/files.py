@@ -207,8 +207,7 @@ def _guarded(path: Path, read: Callable):
 
 
 def _npy(source, path: Path) -> dict:
-    mode = "r" if source is path else None
-    found = _guarded(path, lambda: np.load(source, mmap_mode=mode, allow_pickle=False))
+    found = np.load(source, mmap_mode="r" if source is path else None, allow_pickle=False)
     return {path.stem: lambda: found}
 
 
@@ -217,7 +216,7 @@ def _npz(source, path: Path) -> dict:
         with np.load(source, allow_pickle=False) as archive:
             return archive[name]
 
-    with _guarded(path, lambda: np.load(source, allow_pickle=False)) as archive:
+    with np.load(source, allow_pickle=False) as archive:
         names = archive.files
     return {name: lambda name=name: _guarded(path, lambda: read(name)) for name in names}
 
@@ -272,19 +271,16 @@ def _feather(source, path: Path) -> dict:
 def _csv(source, path: Path) -> dict:
     import pandas as pd
 
-    def read():
-        with source if source is not path else open(path, "rb") as file:
-            first, second = (file.readline().decode("utf-8-sig") for _ in range(2))
-            file.seek(0)
-            by = separator(first)
-            cells = first.strip().split(by)
-            numbered = cells == [*map(str, range(len(cells)))]
-            names = numbered or any(not re.fullmatch(r"[-+\d.,eE]+", cell) for cell in cells)
-            decimal = "," if by != "," and "," in second and "." not in second else "."
-            header = 0 if names else None
-            return pd.read_csv(file, sep=by, decimal=decimal, header=header, encoding="utf-8-sig")
-
-    return of_pandas(_guarded(path, read), path)
+    with source if source is not path else open(path, "rb") as file:
+        first, second = (file.readline().decode("utf-8-sig") for _ in range(2))
+        file.seek(0)
+        by = separator(first)
+        cells = first.strip().split(by)
+        numbered = cells == [*map(str, range(len(cells)))]
+        header = 0 if numbered or any(not re.fullmatch(r"[-+\d.,eE]+", cell) for cell in cells) else None
+        decimal = "," if by != "," and "," in second and "." not in second else "."
+        frame = pd.read_csv(file, sep=by, decimal=decimal, header=header, encoding="utf-8-sig")
+    return of_pandas(frame, path)
 
 
 def _jsonl(source, path: Path) -> dict:

@@ -46,8 +46,7 @@ def embed_folder(folder: str | Path, model, pretrained: str | None = None) -> Fo
     Args:
         folder: Holds pictures and captions, as `read_captions` takes them.
         model: The name of one, as `models.load_encoder` takes it, or a `models.Encoder`.
-        pretrained: The weights of an open_clip architecture: a tag or the path of a checkpoint; random ones
-            if None.
+        pretrained: An open_clip architecture's weights, a tag or a checkpoint's path; random ones if None.
 
     Raises:
         FileNotFoundError, ValueError: As in `read_captions`, if a picture cannot be read, the model or
@@ -109,15 +108,13 @@ def _too_long(encoder, captions: list[str]) -> int:
 def read_captions(folder: str | Path) -> tuple[list[str], list[str]]:
     """Return the file names and the captions of a folder's pairs; every picture is there.
 
-    The captions are in a table, `captions.csv` for instance or another of `TABLES`, with a column for the
-    file name and one for the caption; or in Flickr's own list; or, without a table, beside each picture in a
-    text file of the same name. A picture may have several captions. The pictures lie in the folder or in one
-    below it.
+    The captions are in a table, `captions.csv` or another of `TABLES`, with a column for the file name and
+    one for the caption; or in Flickr's own list; or, without a table, beside each picture in a text file of
+    the same name. A picture may have several captions. The pictures lie in the folder or in one below it.
 
     Raises:
         FileNotFoundError: If the folder, the captions or a picture is missing.
-        ValueError: If the table lacks a column, is empty, is not UTF-8, or a line of it is not what it must
-            be; the line is named.
+        ValueError: If the table lacks a column, is empty or no UTF-8, or has a bad line, which is named.
 
     Example:
         >>> import tempfile
@@ -164,8 +161,7 @@ def _side_by_side(folder: Path) -> dict[int, tuple[str, str, str]]:
             "beside each picture, 0001.txt beside 0001.jpg"
         )
     if alone:
-        one = alone[0].with_suffix(".txt").name
-        raise FileNotFoundError(f"{folder} lacks {len(alone)} captions: {one} for one")
+        raise FileNotFoundError(f"{folder} lacks {len(alone)} captions: {beside[alone[0]].name} for one")
     return {
         row: (str(path.relative_to(folder)), " ".join(_text(text).split()), str(path))
         for row, (path, text) in enumerate(beside.items())
@@ -182,11 +178,8 @@ def _text(path: Path) -> str:
 
 def _of_table(table: Path) -> dict[int, tuple[str, str, str]]:
     """Return what each line of a table pairs, by the line's number."""
-    lines = _text(table)
-    if table.suffix == ".jsonl":
-        cells, names = _json_cells(lines, table)
-    else:
-        cells, names = _csv_cells(lines, table)
+    read = _json_cells if table.suffix == ".jsonl" else _csv_cells
+    cells, names = read(_text(table), table)
     places = []
     for wanted in (_IMAGE, _CAPTION):
         place = next((names.index(name) for name in wanted if name in names), None)
@@ -239,15 +232,13 @@ def _csv_cells(lines: str, table: Path) -> tuple[dict[int, list[str]], list[str]
     except csv.Error as error:
         why = f"{error}; a quoted cell ends in a quotation mark"
         raise ValueError(f"line {line + 1} of {table} is no CSV: {why}") from error
-    header = next(iter(cells), None)
-    if header is None:
+    if not cells:
         return {}, []
-    names = [name.strip().lower() for name in cells[header]]
     if bare:  # and each picture's captions have the numbers #0 to #4
         names = ["image", "caption"]
         cells = {line: [row[0].partition("#")[0], *row[1:]] for line, row in cells.items()}
     else:
-        cells = {line: row for line, row in cells.items() if line != header}
+        names = [name.strip().lower() for name in cells.pop(next(iter(cells)))]
     for line, row in cells.items():
         if len(row) != len(names):
             cure = f"; a caption that holds {by!r} goes in quotation marks" * (len(row) > len(names))

@@ -4,6 +4,7 @@ import contextlib
 import importlib.util
 import io
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -12,17 +13,15 @@ from mgaplib.download import Published
 
 _COMMIT = "8e20cb24efa4c5f89aad694f2f65eb43ffc46d10"
 _URL = f"https://raw.githubusercontent.com/Weixin-Liang/Modality-Gap/{_COMMIT}/Figure_1_Modality_Gap/"
-_SHA256 = {
-    "features_clasp.npy": "5a1d12a68729405003fe19b271a38ae35adab97c139e4b4a51d70b18c44bf628",
-    "features_clasp_random.npy": "2a159d008b7527e9fbd3de49daf9116d9500d1aaa250c3a5b009b162c5f4066b",
-    "features_clip.npy": "7227280ace0f145d2c45afa8ab507a1cb280e9460aa271fe9052d08e35342adb",
-    "features_clip_random.npy": "c6a5f9ca3fba36d635fd47d20b3cdd5b9ac78dc462070240fdc2ee2786110403",
-    "features_convirt.npy": "8cfb9c31888d12726a3f8b551bed64f04b25d1c76d5353b0a3e9efeceb43edb9",
-    "features_convirt_random.npy": "2fd5698e712d5e0d72256a1b29044b2059818f0575ab12bfcb2c5ae13092007f",
-    "features_videoclip.npy": "53255cac6105c5c47dd1850d77de084957d5f83841ba9ae9254bf7ae998573da",
-    "features_videoclip_random.npy": "c57ee05a606c4a9da0d71ad8b5d5c964d780af816890064a693eb178492c0f3b",
-}
-_FILES = Published(_URL, "liang2022", _SHA256)
+
+
+def pinned(url: str, folder: str) -> Published:
+    """Return the files that a list beside this module names, each behind its SHA-256."""
+    lines = Path(__file__).with_name(f"{folder}.sha256").read_text(encoding="ascii").splitlines()
+    return Published(url, folder, {file: value for value, file in (line.split("  ") for line in lines)})
+
+
+_FILES = pinned(_URL, "liang2022")
 
 
 @dataclass(frozen=True)
@@ -55,8 +54,7 @@ class Embeddings:
     """Pairs of embeddings, row i of `images` paired with row i of `texts`.
 
     Attributes:
-        images: Array of n rows and d columns; `modalities[0]` says what was embedded.
-        texts: Array of the same shape.
+        images, texts: Arrays of n rows and d columns; `modalities` says what was embedded.
         name: The name given to `load_embeddings`.
         label: The model's name as its authors write it, with "(random)" for the one not trained on pairs.
         modalities: What the two arrays hold: image, video or protein, and text.
@@ -153,10 +151,7 @@ def drawn(
     rng = np.random.default_rng([seed, trained])
     # Content fills 100 directions, about the effective rank of CLIP's; two more hold the cones' axes.
     basis = np.linalg.qr(rng.standard_normal((d, 102)))[0].T
-    axis = [np.sqrt(common) * basis[0] + sign * np.sqrt(half_gap) * basis[1] for sign in (1, -1)]
-    content = [rng.standard_normal((n, 100)) / 10 for _ in range(3)]
-    sides = []
-    for a, c in zip(axis, content[:2], strict=True):
-        rows = a + (np.sqrt(shared) * content[2] + np.sqrt(own) * c) @ basis[2:]
-        sides.append((rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32))
-    return tuple(sides)
+    axes = [np.sqrt(common) * basis[0] + sign * np.sqrt(half_gap) * basis[1] for sign in (1, -1)]
+    content = rng.standard_normal((3, n, 100)) / 10
+    rows = np.array(axes)[:, None] + (np.sqrt(shared) * content[2] + np.sqrt(own) * content[:2]) @ basis[2:]
+    return tuple((rows / np.linalg.norm(rows, axis=2, keepdims=True)).astype(np.float32))

@@ -28,7 +28,7 @@ def require(path: str | Path) -> str:
 
 def read(path: str | Path) -> dict:
     """Return what a checkpoint file holds; nothing in it is executed."""
-    require(path)
+    path = require(path)
     try:
         if Path(path).suffix == ".safetensors":
             from safetensors.torch import load_file
@@ -38,9 +38,9 @@ def read(path: str | Path) -> dict:
     except ImportError:
         raise
     except Exception as error:  # a file of another kind may fail anywhere in the readers
-        raise ValueError(_unreadable(os.fspath(path), str(error))) from error
+        raise ValueError(_unreadable(path, str(error))) from error
     if not isinstance(checkpoint, dict):
-        raise ValueError(f"{os.fspath(path)!r} holds a {type(checkpoint).__name__}; a checkpoint is a dict")
+        raise ValueError(f"{path!r} holds a {type(checkpoint).__name__}; a checkpoint is a dict")
     return checkpoint
 
 

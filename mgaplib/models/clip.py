@@ -123,17 +123,14 @@ def load_clip(
     Args:
         name: An open_clip architecture such as "ViT-B-32", an `hf-hub:` or `local-dir:` address, "MiniCLIP"
             or "MiniCLIP-24", or the path of a checkpoint that `mgaplib.training` wrote.
-        pretrained: An open_clip tag such as "openai", or the path of a local checkpoint; random weights if
-            None.
-        image_size, context_length: Side of the input in pixels, and tokens a text; the architecture's if
-            None.
+        pretrained: An open_clip tag such as "openai", or a local checkpoint's path; random weights if None.
+        image_size, context_length: The input's side in pixels, and tokens a text; the architecture's if None.
         seed: Seed of random weights; torch's own generator is left as it was.
         device: Where to run; CUDA, then Apple's MPS, then the CPU if None.
 
     Raises:
         FileNotFoundError: If `pretrained` is the path of no file.
-        ValueError: If a name or tag is unknown, or a checkpoint is of another architecture or holds more than
-            weights.
+        ValueError: If a name or tag is unknown, or a checkpoint is another model's or has more than weights.
 
     Example:
         >>> clip = load_clip("MiniCLIP-24", seed=1)

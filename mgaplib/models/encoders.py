@@ -102,9 +102,7 @@ class TransformersEncoder:
     def encode_images(self, images, batch_size: int = 64, normalize: bool = True) -> np.ndarray:
         """Return one embedding a picture, float32, of unit length unless `normalize` is False.
 
-        Args:
-            images: PIL images, or an array, as `Clip.pixels` takes them.
-            batch_size: As in `Clip.encode_images`.
+        Arguments as in `Clip.encode_images`, but `images` are PIL images or an array.
         """
         return self._encode("image", images, batch_size, normalize, lambda part: {"images": _pictures(part)})
 
@@ -113,9 +111,7 @@ class TransformersEncoder:
         # SigLIP was trained on texts padded to its whole context, and has no mask that would hide it.
         padding = "max_length" if self.model.config.model_type.startswith("siglip") else True
         options = {"padding": padding, "truncation": True, "max_length": self._context}
-        return self._encode(
-            "text", _listed(texts), batch_size, normalize, lambda p: {"text": list(p), **options}
-        )
+        return self._encode("text", _listed(texts), batch_size, normalize, lambda p: {"text": p} | options)
 
     def encode_audio(self, waves, rate: int, batch_size: int = 16, normalize: bool = True) -> np.ndarray:
         """Return one embedding a sound, as `encode_images` does.
@@ -149,9 +145,8 @@ class TransformersEncoder:
 
     @property
     def _context(self) -> int:
-        return min(
-            self.processor.tokenizer.model_max_length, self.model.config.text_config.max_position_embeddings
-        )
+        most = self.processor.tokenizer.model_max_length
+        return min(most, self.model.config.text_config.max_position_embeddings)
 
     def _encode(self, what: str, inputs, batch_size: int, normalize: bool, prepare) -> np.ndarray:
         if what not in self.towers:

@@ -95,8 +95,7 @@ def mini_clip(
         seed: Seed of the weights; torch's own generator is left as it was.
 
     Raises:
-        ValueError: If width is no multiple of 16, the patch does not divide the picture, or tau makes no
-            sense.
+        ValueError: If width is no multiple of 16, image_size none of patch_size, or tau makes no sense.
 
     Example:
         >>> sum(p.numel() for p in mini_clip().parameters()) < 200_000

@@ -43,7 +43,6 @@ def train(
     Args:
         model: An open_clip module, for instance of `mgaplib.models.mini_clip`.
         data: Pairs to train on: a `ShapeWorld`, or a map-style torch Dataset of (pixels, token ids).
-        config: How to train.
         validation: Pairs to record on, of the same kinds; the first 512 of `data` if None.
         tokenizer: Of a model that is no MiniCLIP, where the data is a `ShapeWorld`.
         loss: A callable with the signature of open_clip's ClipLoss; ClipLoss itself if None.
@@ -62,8 +61,7 @@ def train(
         >>> from mgaplib import models
         >>> from mgaplib.worlds import shapeworld
         >>> model = models.mini_clip(width=16, image_size=16, layers=1)
-        >>> history = train(model, shapeworld.draw(64, size=16), TrainConfig(steps=2, batch_size=32))
-        >>> history["step"]
+        >>> train(model, shapeworld.draw(64, size=16), TrainConfig(steps=2, batch_size=32))["step"]
         array([0, 2])
 
     Taught in chapter training.
@@ -150,7 +148,6 @@ def save_checkpoint(
 
     Args:
         path: The file; `mgaplib.models.load_clip` reads it, by itself where the model is a MiniCLIP.
-        model: The model.
         step, epoch: Optimiser steps, and passes over the data, done.
         optimizer: The optimiser, to go on from here.
         loss: The loss; its state is kept where it is a module, such as the calls that a `SwappedLoss` counts.

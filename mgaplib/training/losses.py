@@ -79,12 +79,7 @@ def in_modal_term(images: torch.Tensor, texts: torch.Tensor) -> torch.Tensor:
     """Return how far two images' cosine is from their texts': CyCLIP's in-modal consistency.
 
     `sum_jk (x_j.x_k - y_j.y_k)^2 / n`; 0 where one modality is a rotated copy of the other.
-
-    Args:
-        images, texts: Unit rows, (n, d), row i paired with row i.
-
-    Raises:
-        TypeError, ValueError: As in `alignment_term`.
+    Arguments and errors are those of `alignment_term`: unit rows, (n, d), row i paired with row i.
 
     Example:
         >>> in_modal_term(torch.eye(2), torch.tensor([[1.0, 0.0], [1.0, 0.0]]))
@@ -100,12 +95,7 @@ def cross_modal_term(images: torch.Tensor, texts: torch.Tensor) -> torch.Tensor:
     """Return how asymmetric the cosines across are: CyCLIP's cross-modal consistency.
 
     `sum_jk (x_j.y_k - x_k.y_j)^2 / n`; 0 where image j is to text k what image k is to text j.
-
-    Args:
-        images, texts: Unit rows, (n, d), row i paired with row i.
-
-    Raises:
-        TypeError, ValueError: As in `alignment_term`.
+    Arguments and errors are those of `alignment_term`: unit rows, (n, d), row i paired with row i.
 
     Example:
         >>> cross_modal_term(torch.eye(2), torch.tensor([[1.0, 0.0], [1.0, 0.0]]))
@@ -198,9 +188,8 @@ class SpreadLoss(torch.nn.Module):
 
         Args:
             image_features, text_features: Embeddings, (n, d), of unit length.
-            *args: What the wrapped loss takes after them, such as `logit_scale`.
+            *args, **kwargs: What the wrapped loss takes after them, such as `logit_scale`.
             output_dict: Whether to return each part by name instead of the sum.
-            **kwargs: What else the wrapped loss takes.
         """
         kwargs = kwargs | ({"output_dict": True} if output_dict else {})
         base = self.loss(image_features, text_features, *args, **kwargs)
@@ -351,16 +340,13 @@ def add_logit_bias(model: torch.nn.Module, bias: float = -10.0) -> torch.nn.Modu
 
 
 def share_encoder(model: torch.nn.Module) -> torch.nn.Module:
-    """Let both towers of an open_clip model use one transformer and one projection, and return the model.
+    """Let both towers of an `open_clip.CLIP` use one transformer and one projection, and return the model.
 
     What turns pixels and words into tokens stays apart, as do the positions and the layer norms around the
     transformer. The image tower's weights are kept.
 
-    Args:
-        model: An `open_clip.CLIP` with a vision transformer of the text transformer's width, depth and kind.
-
     Raises:
-        ValueError: If the towers differ in shape, or the image tower is no vision transformer.
+        ValueError: If the image tower is no vision transformer of the text tower's width, depth and kind.
 
     Example:
         >>> from mgaplib import models

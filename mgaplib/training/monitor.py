@@ -58,8 +58,7 @@ class GapMonitor:
                 are, and without gradient.
 
         Raises:
-            TypeError, ValueError: If they are no two matrices of floats of one shape, of the same d as
-                before.
+            TypeError, ValueError: If they are no two float matrices of one shape, of the same d as before.
         """
         batch = _sums(images, texts)
         if self._state is not None and len(self._state) != len(batch):
@@ -92,8 +91,7 @@ class GapMonitor:
     def watch(self, model: torch.nn.Module) -> Callable[[], None]:
         """Have every forward pass of an open_clip model shown; return a function that ends it.
 
-        Args:
-            model: The model, whose output is a tuple of image and text embeddings first, or open_clip's dict.
+        The model's output is a tuple of image and text embeddings first, or open_clip's dict.
         """
 
         def show(_model, _inputs, output) -> None:
@@ -106,10 +104,7 @@ class GapMonitor:
 
 
 def torchmetric(d: int):
-    """Return a `torchmetrics.Metric` that does what `GapMonitor` does, for a `MetricCollection`.
-
-    Args:
-        d: Columns of the embeddings.
+    """Return `GapMonitor` as a `torchmetrics.Metric`, for embeddings of d columns in a `MetricCollection`.
 
     Raises:
         ImportError: If torchmetrics is not installed.

@@ -15,10 +15,8 @@ def weights(kind: str, rows: int, columns: int, rng: np.random.Generator) -> np.
     """Return the share of itself that each entry keeps, at random: (rows, columns) or (rows, 1), float32.
 
     Args:
-        kind: "hard", 0 or 1 with equal chance for every entry; "soft", uniform between them; "rows", 0 or 1
-            for a whole row.
+        kind: "hard", 0 or 1 with equal chance for each entry; "soft", uniform between; "rows", 0 or 1 a row.
         rows, columns: Number of pairs, and dimension of the embeddings.
-        rng: Source of chance.
 
     Raises:
         ValueError: If the kind is unknown.
@@ -27,8 +25,7 @@ def weights(kind: str, rows: int, columns: int, rng: np.random.Generator) -> np.
         >>> weights("rows", 4, 8, np.random.default_rng(1)).ravel()
         array([0., 1., 1., 1.], dtype=float32)
 
-    Source: Yaras et al. (2025), appendix D; the uniform law of the soft weights is our reading.
-    Taught in chapter swapping.
+    Source: Yaras et al. (2025), appendix D; uniform soft weights are our reading. Taught in chapter swapping.
     """
     checks.known(kind, KINDS, "kind of swap")
     drawn = rng.random((rows, 1 if kind == "rows" else columns), dtype=np.float32)
@@ -53,8 +50,7 @@ def swap(
         >>> swap(x, y, torch.tensor([[0.0, 1.0]]))
         (tensor([[0.6000, 0.0000]]), tensor([[1.0000, 0.8000]]))
 
-    Source: Yaras et al. (2025), appendix D, hard and soft swapping between modalities (HS, SS).
-    Taught in chapter swapping.
+    Source: Yaras et al. (2025), appendix D, hard and soft swapping (HS, SS). Taught in chapter swapping.
     """
     if images.shape != texts.shape or images.ndim != 2:
         raise ValueError(
@@ -73,12 +69,11 @@ def swap(
 class SwappedLoss(torch.nn.Module):
     """A contrastive loss that sees swapped embeddings on a random share of the training steps.
 
-    It has the signature of the loss that it wraps, so it takes the place of `open_clip.ClipLoss` (or
-    `SigLipLoss`) in any training loop. Every process draws the same weights for the whole batch and uses its
-    own rows, which gives what one process with the whole batch would compute.
+    It has the signature of the loss that it wraps, so it takes its place in any training loop. Every process
+    draws the same weights for the whole batch and uses its own rows: together they compute what one would.
 
     Args:
-        loss: The loss to call, such as `open_clip.ClipLoss()`.
+        loss: The loss to call, such as `open_clip.ClipLoss()` or its `SigLipLoss()`.
         p: Share of the steps that swap.
         kind: "hard", "soft" or "rows", see `weights`.
         normalize: Whether to scale mixed embeddings back to unit length.
@@ -87,8 +82,7 @@ class SwappedLoss(torch.nn.Module):
         calls_per_step: How often the loop calls the loss in a step: open_clip's `accum_freq`.
 
     Attributes:
-        calls: How often it was called in training. The state dict holds it, so that a resumed training swaps
-            on the steps that it would have.
+        calls: Calls in training so far; the state dict holds it: a resumed training swaps on the same steps.
 
     Raises:
         ValueError: If a number or name makes no sense.
