@@ -225,7 +225,7 @@ def number(value, name: str, cure: str) -> float:
 def within(value, name: str, low: float, high: float, cure: str) -> float:
     """Return `value` as a float; ValueError, as in `number`, if it is no number from `low` to `high`."""
     try:
-        found = float(value)
+        found = np.nan if isinstance(value, (str, bytes)) else float(value)  # callers keep what they passed
     except (TypeError, ValueError, OverflowError):
         found = np.nan
     if not (np.isfinite(found) and low <= found <= high):

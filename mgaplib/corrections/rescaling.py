@@ -159,8 +159,7 @@ class DropDimensions(Correction):
     k: int = 3
 
     def _check_parameters(self) -> None:
-        if self.k != int(self.k) or self.k < 0:
-            raise ValueError(f"k is {self.k!r}; pass how many coordinates to drop, 0 or more")
+        checks.whole(self.k, "k", 0, None, "pass how many coordinates to drop, 0 or more")
 
     def _learn(self, x: np.ndarray, y: np.ndarray) -> None:
         d = x.shape[1]

@@ -109,7 +109,7 @@ def read_labels(path: str | Path) -> np.ndarray:
     if not Path(file).is_file():
         raise FileNotFoundError(f"there is no file {file!r}")
     if file.lower().endswith(".npy"):
-        labels = np.load(file, allow_pickle=False)
+        labels = _guarded(Path(file), lambda: np.load(file, allow_pickle=False))
         if labels.ndim != 1:
             raise ValueError(f"{file} has shape {labels.shape}; labels are one a row, of one dimension")
         return labels
@@ -192,7 +192,7 @@ def _guarded(path: Path, read: Callable):
         return read()
     except ImportError as error:
         cure = "install it with pip install mgaplib[files]"
-        raise ImportError(f"{path.suffix} files need {error.name}; {cure}") from error
+        raise ImportError(f"to read {path.name} needs {error.name}; {cure}") from error
     except Exception as error:  # a damaged file may fail anywhere in its format's reader
         if isinstance(error, MemoryError):
             raise MemoryError(f"{path} does not fit into memory; save it as .npy, which is mapped") from error

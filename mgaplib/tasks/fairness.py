@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from mgaplib import checks
 from mgaplib.tasks.fairface import DELTAS, FAIRFACE_PROMPTS, FairFace, load_fairface, printed
 from mgaplib.tasks.task import handicap, needs, predict
 
@@ -89,8 +90,7 @@ def disparity(
     codes, names = pd.factorize(groups)
     if len(names) < 2:
         raise ValueError(f"groups holds one group only, {names[0]!r}; a disparity needs at least 2")
-    if permutations < 1:
-        raise ValueError(f"permutations is {permutations!r}; pass at least 1")
+    permutations = checks.whole(permutations, "permutations", 1, None, "pass at least 1")
     frame = metric_frame(predicted, truth, groups, harmful)
     by_group = frame.by_group.drop(columns="n")
     hits = {name: test(truth, predicted) for name, test in measures(harmful).items()}
@@ -250,12 +250,13 @@ def checked_labels(predicted, truth, groups, harmful) -> tuple[np.ndarray, np.nd
         raise ValueError("harmful must map at least one kind of harm to the indices of its prompts")
     seen: dict[int, str] = {}
     for kind, indices in harmful.items():
-        if kind in _TAKEN or np.asarray(indices).dtype.kind not in "iu" or np.size(indices) == 0:
+        numbers = np.asarray(indices)
+        if kind in _TAKEN or numbers.dtype.kind not in "iu" or not numbers.size or not numbers.ndim:
             raise ValueError(
                 f"harmful[{kind!r}] is {indices!r}; give a kind of harm the indices of its prompts, and a "
                 "name that is not 'accuracy', 'sum' or 'n'"
             )
-        for index in np.unique(indices).tolist():
+        for index in np.unique(numbers).tolist():
             if index < 0:
                 raise ValueError(f"harmful[{kind!r}] holds {index}; the first prompt has index 0")
             if index in seen:

@@ -334,7 +334,13 @@ def test_parameters_are_keywords_only():
         (corrections.ProjectedShift(searched="text"), "texts"),
         (corrections.Whitening(shrinkage=2.0), "shrinkage"),
         (corrections.Procrustes(ridge=-1.0), "ridge"),
+        (corrections.Shift(amount="0.5"), "amount is '0.5'"),  # as from a form or a command line
+        (corrections.ProjectedShift(variance="0.9"), "variance is '0.9'"),
+        (corrections.Whitening(shrinkage="0.2"), "shrinkage is '0.2'"),
+        (corrections.Procrustes(ridge="1"), "ridge is '1'"),
         (corrections.DropDimensions(k=-1), "k is -1"),
+        (corrections.DropDimensions(k=float("nan")), "k is nan"),
+        (corrections.DropDimensions(k=float("inf")), "k is inf"),
         (corrections.DropDimensions(k=6), "drop fewer"),
     ],
 )

@@ -103,6 +103,15 @@ def test_a_truncated_file_is_refused_by_name(tmp_path, suffix, kept):
         embeddings.read_embeddings(path)
 
 
+@pytest.mark.parametrize("kept", [0, 10, 200])
+def test_truncated_labels_are_refused_by_name(tmp_path, kept):
+    np.save(tmp_path / "cut.npy", np.arange(500))
+    content = (tmp_path / "cut.npy").read_bytes()
+    (tmp_path / "cut.npy").write_bytes(content[:kept])
+    with pytest.raises(ValueError, match=r"cut\.npy is damaged"):
+        embeddings.read_labels(tmp_path / "cut.npy")
+
+
 @pytest.mark.parametrize("suffix", embeddings.SUFFIXES)
 def test_a_pickle_is_never_loaded(tmp_path, suffix):
     path = tmp_path / f"evil{suffix}"
@@ -158,9 +167,11 @@ def test_what_cannot_be_found_is_said(tmp_path):
 
 def test_a_missing_package_is_named(tmp_path, monkeypatch):
     parquet(tmp_path / "a.parquet", images=list(X))
+    (tmp_path / "a.parquet.gz").write_bytes(gzip.compress((tmp_path / "a.parquet").read_bytes()))
     monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
-    with pytest.raises(ImportError, match=r"\.parquet files need pyarrow; install"):
-        embeddings.read_embeddings(tmp_path / "a.parquet")
+    for name in ("a.parquet", "a.parquet.gz"):
+        with pytest.raises(ImportError, match=f"to read {name} needs pyarrow; install"):
+            embeddings.read_embeddings(tmp_path / name)
 
 
 def test_a_file_is_written_whole_or_not_at_all(tmp_path, monkeypatch):

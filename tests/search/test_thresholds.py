@@ -136,6 +136,8 @@ def test_bad_input():
         thresholds.calibrate(*pairs(11, 4), 0.1, "candidate")
     with pytest.raises(ValueError, match="without by_modality"):
         thresholds.calibrate(*pairs(30, 4), 0.1, "both", NNN(by_modality=True))
+    with pytest.raises(ValueError, match="hubs must be an NNN"):
+        thresholds.calibrate(*pairs(30, 4), 0.1, "candidate", 3)
     with pytest.raises(ValueError, match="own is 0"):
         thresholds.at_odds([0.0], trained=9, own=0)
     with pytest.raises(ValueError, match="NaN"):

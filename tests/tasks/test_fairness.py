@@ -186,6 +186,7 @@ def test_sweep_is_the_rates_of_each_shift():
         ({"harmful": {"sum": [4]}}, ValueError, "name that is not"),
         ({"harmful": {"beast": []}}, ValueError, "indices of its prompts"),
         ({"harmful": {"beast": ["gorilla"]}}, ValueError, "indices of its prompts"),
+        ({"harmful": {"beast": 4, "word": 5}}, ValueError, "indices of its prompts"),
         ({"harmful": {"beast": [-1]}}, ValueError, "first prompt has index 0"),
         ({"harmful": {"beast": [4], "word": [4]}}, ValueError, "names prompt 4 twice"),
         ({"harmful": {"beast": [1]}}, ValueError, "wrong for every picture"),
@@ -201,8 +202,9 @@ def test_labels_that_make_no_sense_are_refused(change, error, match):
 def test_options_that_make_no_sense_are_refused():
     with pytest.raises(ValueError, match="level is 95"):
         fairness.rates(*labels(), HARMFUL, level=95)
-    with pytest.raises(ValueError, match="permutations is 0"):
-        fairness.disparity(*labels(), HARMFUL, permutations=0)
+    for permutations in (0, 2.5, "9", None):
+        with pytest.raises(ValueError, match=f"permutations is {permutations!r}; pass at least 1"):
+            fairness.disparity(*labels(), HARMFUL, permutations=permutations)
     with pytest.raises(ValueError, match="one group only, 'a'"):
         fairness.disparity(*labels(groups=1), HARMFUL)
 
