@@ -47,7 +47,7 @@ def record(
     *slip in print* must be shown: all of its checks are so.
 
     Args:
-        id: Ours (E1-E13, F1-F12, Thm1, ...), with `.part` for a part; `X.name` for what neither paper claims.
+        id: Ours (E1-E13, F1-F12, Thm1, ...), `.part` for part of one; `X.name` for what neither paper claims.
         source: Key of the bibliography: liang2022, yaras2025 or field. A question names what it springs from.
         statement: The claim, in one sentence; for a question the question; for a slip what is wrong.
         paper: What the paper reports, or None where it prints no number; for a slip what is printed.
@@ -190,7 +190,8 @@ def _line(check: dict) -> str:
 def glue(name: str, value: float) -> None:
     """Keep a number under a name, so that the chapter's prose can quote it with `{glue:text}`.
 
-    As `myst_nb.glue`, without needing it: a plain notebook prints it. A name starts with the chapter's slug.
+    As `myst_nb.glue`, without needing it: a plain notebook prints the number. A name starts with the
+    chapter's slug.
 
     Raises:
         ValueError: If the value is not finite.

@@ -87,7 +87,7 @@ def trend(
 ) -> Check:
     """Check that a measured quantity lies above or below a bound, with its interval.
 
-    It is undecided if the interval contains the bound. Give a ready-made interval, or `values`, whose own is
+    It is undecided if the interval contains the bound. Give one ready-made, or `values`, whose interval is
 
     - for seeds, pairs, images and runs, which are independent: Student's 95 % interval of the mean; of True
       and False, the exact (Clopper-Pearson) interval of the share of True. Pairs and images are those of one
@@ -174,7 +174,8 @@ def exact(
 
     Raises:
         TypeError: If a value or a bound is no number.
-        ValueError: If not exactly one bound is given (none with True or False), no value, or one not finite.
+        ValueError: If a number comes without exactly one bound, or True or False with one; if there is no
+            value, or one is not finite.
 
     Example:
         >>> exact("gamma stays above the bound", [1.7, 1.2, 3.1], above=1).found

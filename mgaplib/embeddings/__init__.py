@@ -1,7 +1,7 @@
 """Embeddings from wherever they are: published ones, an atlas of models, files, shards, a folder of pictures.
 
 The room of Practice, and the source of every real embedding in the book. What it returns is as it was stored;
-nothing is ever unpickled. What downloads or reads pictures is loaded at first use: files need none of it.
+nothing is ever unpickled. What downloads, or reads pictures, is loaded at first use: array files do without.
 """
 
 import importlib

@@ -130,7 +130,7 @@ def load_clip(
 
     Raises:
         FileNotFoundError: If `pretrained` is the path of no file.
-        ValueError: If a name or tag is unknown, or a checkpoint is another model's or has more than weights.
+        ValueError: If name or tag is unknown, or a checkpoint is of another architecture or not just weights.
 
     Example:
         >>> clip = load_clip("MiniCLIP-24", seed=1)

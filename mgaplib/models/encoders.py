@@ -102,7 +102,7 @@ class TransformersEncoder:
     def encode_images(self, images, batch_size: int = 64, normalize: bool = True) -> np.ndarray:
         """Return one embedding a picture, float32, of unit length unless `normalize` is False.
 
-        Arguments as in `Clip.encode_images`, but `images` are PIL images or an array.
+        Arguments as in `Clip.encode_images`; images are PIL images or an array, as `Clip.pixels` takes them.
         """
         return self._encode("image", images, batch_size, normalize, lambda part: {"images": _pictures(part)})
 

@@ -34,7 +34,7 @@ class MeasureHere(BookWidget):
     corrections, of which it tries centring only; then the GapExplorer shows these very pairs.
 
     Args:
-        examples: Pairs to try it on, by the words on their buttons; sent in 8 bits, cosines about 0.001 off.
+        examples: Pairs to try, by the words on their buttons; sent as 8-bit codes, cosines about 0.001 off.
         name: See `BookWidget`.
 
     Attributes:

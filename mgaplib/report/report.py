@@ -223,7 +223,7 @@ def measure(
 
     Args:
         images, texts: Arrays of n rows and d columns, at least 24 rows, row i paired with row i; or `Pairs`.
-        groups: Who belongs to whom, if not row i to row i; see `Pairs`. The report says what is noticed.
+        groups: Who belongs to whom, if not row i to row i; see `Pairs`. The report says what that notices.
         paired: False where nobody belongs to anybody. None looks whether one set has k rows for each of the
             other's, in one of the two usual orders, else takes unequal sets without partners, and says which.
         tau: Temperature of the contrastive loss; CLIP's own is 0.01.

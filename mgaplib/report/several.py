@@ -88,7 +88,7 @@ def measure_several(sets: Mapping, *, max_rows: int = 2000, seed: int = 0) -> Se
     """Return the report of two modalities or more in one space.
 
     Args:
-        sets: Embeddings by modality: arrays of n rows, at least 4, and d columns, rows i of all partners.
+        sets: By modality's name, arrays of n rows, at least 4, and d columns; rows i of all belong together.
         max_rows: With more rows, this many are drawn at random, the same of each modality.
         seed: Seed of the drawing.
 

@@ -154,7 +154,7 @@ class Corrector:
     def fuse(self, weight: float = 0.5, **rows) -> np.ndarray:
         """Return one vector for each document that has both an image and a text.
 
-        It is `a t + (1 - a) i` of vectors less their means, or as the method moves them, of unit length.
+        It is `a t + (1 - a) i`, scaled to unit length, of t and i less their means or moved by the method.
 
         Args:
             weight: The share a of the second, from 0 to 1; another is a ValueError.

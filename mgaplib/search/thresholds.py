@@ -98,7 +98,7 @@ def calibrate(
 
     Args:
         queries, candidates: Arrays of n rows and d columns, candidate i the match of query i.
-        false_positive_rate, per: A share between 0 and 1, of "pair", "query", "candidate" or "both".
+        false_positive_rate, per: A share between 0 and 1; and "pair", "query", "candidate" or "both".
         hubs: What is taken off, per candidate or both; `NNN(k=10, weight=0.5)` by default.
             `NNN(k=n - 2, weight=1)` is the candidate's own mean over n calibration pairs.
         groups: Who belongs to whom, where row i does not belong to row i; see `pairs.Pairs`.
@@ -158,7 +158,7 @@ def of_pairs(pairs: Pairs, false_positive_rate: float, per: str, lost: Callable 
 def of_strangers(scores, false_positive_rate: float, per: str, pool: int) -> Threshold:
     """Return the threshold of strangers' scores, whatever kind they are of.
 
-    A new score takes any place among m old ones alike: `rate (m + 1) - 1` of them, rounded down, may pass.
+    A new score is as likely in any place among m old: `rate (m + 1) - 1` of these, rounded down, may pass.
 
     Args:
         scores: Array of m scores.
@@ -191,7 +191,7 @@ def of_strangers(scores, false_positive_rate: float, per: str, pool: int) -> Thr
 def at_odds(logits, trained: float, own: float) -> np.ndarray:
     """Return a sigmoid's probabilities of a match for other odds than those of its training.
 
-    Where `own` strangers come with each match in place of `trained`, the logit gains `log(trained / own)`.
+    Where a match has `own` strangers, not `trained`, Bayes' rule adds `log(trained / own)` to the logit.
 
     Args:
         logits: What goes into the sigmoid: scale times cosine plus bias, of any shape.

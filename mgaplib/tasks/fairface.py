@@ -138,7 +138,7 @@ East Asian,10,0,9,0,0,38,85,2
 
 
 def printed():
-    """Return the paper's table (FairFace's validation set, CLIP ViT-B/32) as a DataFrame, rates as shares.
+    """Return the paper's table of FairFace as a DataFrame, rates and accuracies as shares.
 
     The index is (delta, race), the columns n, crime, non_human, sum and accuracy, and the counts behind the
     first two rates, crime_count and non_human_count; NaN is what is not printed. The values are those of the
@@ -149,7 +149,8 @@ def printed():
         >>> float(row.crime.round(3)), int(row.crime_count), int(row.n)
         (0.132, 276, 2085)
 
-    Source: Liang et al. 2022, table 2 and supplementary table 4. Taught in chapter fairness.
+    Source: Liang et al. 2022, table 2 and supplementary table 4 (CLIP ViT-B/32, FairFace's validation set).
+    Taught in chapter fairness.
     """
     import pandas as pd
 

@@ -62,7 +62,7 @@ class History:
     """What a training run recorded.
 
     Attributes:
-        records: One a recorded step: step, loss, tau; of validation pairs gap, uniformity, cosines, recalls.
+        records: A dict a recorded step: step, loss, tau; validation pairs' gap, uniformity, cosines, recalls.
         snapshots: For a step, the validation embeddings (images, texts).
         pool: Number of validation pairs, which is the pool of the recalls.
         seconds: Time spent training, without the records.

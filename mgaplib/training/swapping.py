@@ -50,7 +50,8 @@ def swap(
         >>> swap(x, y, torch.tensor([[0.0, 1.0]]))
         (tensor([[0.6000, 0.0000]]), tensor([[1.0000, 0.8000]]))
 
-    Source: Yaras et al. (2025), appendix D, hard and soft swapping (HS, SS). Taught in chapter swapping.
+    Source: Yaras et al. (2025), appendix D, hard and soft swapping between modalities (HS, SS).
+    Taught in chapter swapping.
     """
     if images.shape != texts.shape or images.ndim != 2:
         raise ValueError(
@@ -69,8 +70,8 @@ def swap(
 class SwappedLoss(torch.nn.Module):
     """A contrastive loss that sees swapped embeddings on a random share of the training steps.
 
-    It has the signature of the loss that it wraps, so it takes its place in any training loop. Every process
-    draws the same weights for the whole batch and uses its own rows: together they compute what one would.
+    It has the signature of the loss that it wraps and takes its place in any training loop. Every process
+    draws the same weights for the whole batch and uses its own rows: together they do what one alone would.
 
     Args:
         loss: The loss to call, such as `open_clip.ClipLoss()` or its `SigLipLoss()`.

@@ -91,7 +91,8 @@ def reparametrize(
         >>> round(1 / model.logit_scale.exp().item(), 4)
         0.07
 
-    Source: Yaras et al. (2025), section 4.1 (TR) and appendix F. Taught in chapter temperature.
+    Source: Yaras et al. (2025), section 4.1, temperature reparametrization (TR), and appendix F.
+    Taught in chapter temperature.
     """
     checks.known(by, ("softplus", "exp"), "re-parametrisation")
     if not (0 < scale < math.inf and 1 < max_scale < math.inf):
@@ -190,7 +191,8 @@ def linear(start: float, end: float) -> Schedule:
         >>> round(linear(0.01, 0.05)(0.5), 6)
         0.03
 
-    Source: Yaras et al. (2025), appendix D (TS), there a step an epoch. Taught in chapter temperature.
+    Source: Yaras et al. (2025), appendix D, temperature scheduling (TS), there a step an epoch.
+    Taught in chapter temperature.
     """
     start, end = checks.temperature(start, "start"), checks.temperature(end, "end")
     return lambda done: start + (end - start) * done
@@ -284,7 +286,8 @@ def slow_groups(groups: list[dict], model: torch.nn.Module, factor: float = 0.1)
         >>> [round(group["lr"], 6) for group in groups]
         [0.001, 0.0001]
 
-    Source: Yaras et al. (2025), section 4.1, smaller learning rate (SLRT). Taught in chapter temperature.
+    Source: Yaras et al. (2025), section 4.1, smaller learning rate of temperature (SLRT).
+    Taught in chapter temperature.
     """
     if not 0 <= factor < math.inf:
         raise ValueError(f"factor is {factor}; it must be at least 0")
@@ -326,7 +329,8 @@ def slow_down(
         >>> [len(group["params"]) for group in optimizer.param_groups][-1]
         1
 
-    Source: Yaras et al. (2025), section 4.1, smaller learning rate (SLRT). Taught in chapter temperature.
+    Source: Yaras et al. (2025), section 4.1, smaller learning rate of temperature (SLRT).
+    Taught in chapter temperature.
     """
     optimizer.param_groups[:] = slow_groups(optimizer.param_groups, model, factor)
 
