@@ -85,6 +85,13 @@ def test_only_the_direction_of_the_gap_counts_and_inputs_stay():
 # Rates and their intervals
 
 
+def test_a_kind_of_harm_may_be_called_as_a_column_is():
+    renamed = dict(zip(("group", "measure"), HARMFUL.values(), strict=True))
+    found, plain = (fairness.rates(*labels(), harmful) for harmful in (renamed, HARMFUL))
+    assert set(found.measure) == {"accuracy", "group", "measure", "sum"}
+    pd.testing.assert_frame_equal(found.drop(columns="measure"), plain.drop(columns="measure"))
+
+
 def test_rates_are_counts_with_wilson_intervals():
     predicted, truth, groups = labels()
     table = fairness.rates(predicted, truth, groups, HARMFUL).set_index(["group", "measure"])
