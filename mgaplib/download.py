@@ -46,7 +46,8 @@ class Published:
     def read(self, file: str) -> tuple[bytes | None, str]:
         """Return the file's checked content, or None and why it cannot be had.
 
-        From MGAPLIB_DATA's folder, else the cache, else the network, asked once a process if it fails.
+        It is from the folder that MGAPLIB_DATA names, else from the cache, else downloaded. What could not be
+        reached is not asked again in the same process.
 
         Raises:
             FileNotFoundError: If MGAPLIB_DATA names no folder.

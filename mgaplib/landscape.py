@@ -40,7 +40,7 @@ def shift(
         groups: Who belongs to whom, where row i does not belong to row i; see `pairs.Pairs`.
 
     Raises:
-        TypeError, ValueError: If embeddings coincide on average, reach the origin, or fail `mgaplib.checks`.
+        TypeError, ValueError: If embeddings make no sense, coincide on average, or one lands on the origin.
 
     Example:
         >>> shift([[0.6, 0.8], [0.6, -0.8]], [[-0.6, 0.8], [-0.6, -0.8]], 0.5)[0]
@@ -263,7 +263,7 @@ class ShiftLandscape:
 
     One matrix of cosines serves every shift: with u the gap's direction, s = x.y, p = x.u and q = y.u, moving
     the image by a and the text by b gives the cosine
-    `(s + b p - a q - a b) / (sqrt(1 - 2 a p + a^2) sqrt(1 + 2 b q + b^2))`. Loss, recall: as in `metrics`.
+    `(s + b p - a q - a b) / (sqrt(1 - 2 a p + a^2) sqrt(1 + 2 b q + b^2))`. Loss and recall: as in `metrics`.
 
     Args:
         images, texts: Arrays of n rows and d columns, row i paired with row i; or `Pairs`.
@@ -318,7 +318,7 @@ class ShiftLandscape:
     def loss(self, shifts, taus, *, direction: str = "both", block_size: int | None = None) -> np.ndarray:
         """Return the contrastive loss in nats, a row per shift and a column per temperature.
 
-        As `metrics.contrastive_loss`. The authors' figure has `direction="image_to_text", block_size=50`.
+        As `metrics.contrastive_loss`. The released figure has `direction="image_to_text", block_size=50`.
 
         Args:
             shifts, taus: Shifts in the landscape's convention, and temperatures.
@@ -357,7 +357,8 @@ class ShiftLandscape:
     def recall(self, shifts, k: int = 1) -> np.ndarray:
         """Return recall at k, a row per shift: image to text and text to image, in the pool of all n.
 
-        `shifts` is as in `loss`, `k` from 1 to the smaller side's number of rows; else a ValueError.
+        `shifts` is as in `loss`; `k`, how many candidates count, from 1 to the smaller side's number of rows.
+        Else a ValueError.
         """
         n = min(self.gram.shape)
         k = checks.whole(k, "k", 1, n, f"it counts candidates in a pool of {n}, so pass 1 to {n}")
@@ -371,7 +372,7 @@ class ShiftLandscape:
         block_size: int | None = None,
         bounds: tuple[float, float] | None = None,
     ) -> Minimum:
-        """Return where the loss is lowest: a grid finds the basin and a bounded search its bottom.
+        """Return the `Minimum` of the loss: a grid finds the basin and a bounded search its bottom.
 
         Args:
             tau: Temperature.

@@ -26,7 +26,7 @@ def hidden() -> Iterator[None]:
 
 
 def bar(steps: Iterable, what: str, total: int | None = None) -> tqdm:
-    """Return `steps` with a bar on a terminal's stderr or in a notebook; `MGAPLIB_STATIC=1` hides it."""
+    """Return `steps` with a progress bar on a terminal's stderr or in a notebook, unless MGAPLIB_STATIC=1."""
     quiet = _hidden.get() or os.environ.get("MGAPLIB_STATIC") == "1"
     file = sys.stderr
     if not getattr(file, "isatty", bool)():

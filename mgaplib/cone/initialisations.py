@@ -8,9 +8,9 @@ from mgaplib import checks
 def initialisation_share(features) -> float:
     """Return the share of the features' variance that the random initialisation decides.
 
-    It is Var[E[h | weights]] / Var[h], each summed over the coordinates first. All saw the same inputs, so
-    only what an input does not do in all alike is noise of their means, taken off as in a two-way analysis of
-    variance. 0: all are one function; 1: each maps every input to one value; an estimate can be below 0.
+    It is Var[E[h | weights]] / Var[h], each summed over coordinates first. All initialisations saw the same
+    inputs, so only what an input does not do in all alike is noise of their means, taken off as in a two-way
+    analysis of variance. 0: all are one function; 1: each maps all inputs to one value; estimates can be < 0.
 
     Args:
         features: Array of shape (initialisations, inputs, coordinates), two or more of each of the first two.
@@ -45,8 +45,8 @@ def describe_cones(features, components: int = 50) -> dict[str, list[float]]:
 
     Returns:
         A dict of plain lists. `singular_values`: the largest of all rows together, centred. `distance`:
-        between every two means. For each initialisation, `width`: the root mean square distance of its rows
-        from their mean; `own`: the share of them nearer to the others' mean than to another initialisation's.
+        between every two means. For each initialisation, `width`: its rows' root mean square distance from
+        their mean; `own`: the share of them nearer to the mean of its other rows than to another one's mean.
 
     Raises:
         ValueError: If the shape is another, or a row is zero.

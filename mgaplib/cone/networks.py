@@ -44,7 +44,7 @@ def mlp_layers(
 ) -> Iterator[np.ndarray]:
     """Yield the features of a random fully connected network, layer by layer, the inputs first.
 
-    Weights and biases are drawn from N(0, 1/width); maxout has two pieces, leaky ReLU slope 0.01 below zero.
+    Weights and biases are from N(0, 1/width); maxout is the larger of two, leaky ReLU has slope 0.01 below 0.
 
     Args:
         inputs: Floating array of n rows, one input a row.

@@ -1,6 +1,6 @@
 """Correct the scores, not the vectors: what a score means for this candidate and this pair of modalities.
 
-In all, a document becomes `(s c, b)`, its unit row times a number and one more coordinate; a query becomes
+All make of a document `(s c, b)`, its unit row times a number and one more coordinate, and of a query
 `(q, 1)`. Their inner product is the calibrated score, so any index by inner product searches it exactly.
 """
 

@@ -209,7 +209,8 @@ class ProjectedShift(Shift):
         >>> ProjectedShift().fit(images, texts).direction_.round(3)  # texts vary in the first column
         array([ 0.   , -0.958,  0.   ])
 
-    Source: Chowers et al. 2026 (queries move; components of the searched side). Taught in chapter post_hoc.
+    Source: Chowers et al. 2026 (the query moves, the components are the retrieved modality's).
+    Taught in chapter post_hoc.
     """
 
     side: str = "images"

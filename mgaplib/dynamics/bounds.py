@@ -13,6 +13,9 @@ def conserved(beta, gamma):
     Args:
         beta, gamma: Inverse temperature, and half the modalities' distance; one number or one a time.
 
+    Raises:
+        ValueError: If beta is not positive, or gamma not from 0 to below 1.
+
     Example:
         >>> flow = gradient_flow.integrate(np.eye(3), np.eye(3), 1.0, [0.0, 1e4], gamma=0.3)
         >>> np.ptp(conserved(flow.beta, flow.gamma)) < 1e-6
@@ -29,7 +32,8 @@ def conserved(beta, gamma):
 def closing(times, n: int, margin: float, beta: float, gamma: float) -> np.ndarray:
     """Return a lower bound of gamma at the given times, for pairs that stay matched by a margin.
 
-    The gap is at least 2 gamma. By the proof's constants, c4^2 in front, c3 c4 before t, not those printed.
+    The gap is at least twice gamma. The constants are those that the proof gives, c4^2 in front and c3 c4
+    before t, rather than the printed c2 and c3.
 
     Args:
         times: Times of at least 0.

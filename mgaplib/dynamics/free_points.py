@@ -123,7 +123,7 @@ class Setting:
     Attributes:
         n, d: Number of pairs and dimension, at least 2; 3 dimensions for parallel modalities.
         model: "free": every point moves by itself, under Adam. "parallel": images and texts differ by one
-            coordinate, gamma, learned with them by plain descent: the theorems' model, `lr` of time a step.
+            coordinate, gamma; all learn by plain gradient descent: the theorems' model, `lr` of time a step.
         start: One of `FREE_STARTS` or of `PARALLEL_STARTS`.
         gap: About how far apart "apart" starts; twice gamma for parallel modalities.
         temperature: "fixed", "annealed" (from tau to `tau_end`, geometrically, over the horizon), a key of
@@ -261,7 +261,7 @@ class FreePoints:
     Attributes:
         images, texts: The points, n rows of unit length and d columns.
         gamma: Half the gap of parallel modalities, None for free points.
-        tau, steps: The temperature, and the number of steps taken.
+        setting, tau, steps: The knobs, the temperature, and the number of steps taken.
         gap, loss, recall, margin: As `Record` has them, at this step.
         slopes: The loss's derivatives: by "images" and "texts" (as free points of space), "beta" and "bias".
 

@@ -267,7 +267,7 @@ def integrate_pair(
     parametrisation: str = "exp",
     end_beta: float | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return beta and log gamma of the simplified flow: one matched pair, with loss exp(-beta (1 - gamma^2)).
+    """Return beta and log gamma of the simplified flow: one perfect pair, with loss exp(-beta (1 - gamma^2)).
 
     Args:
         times: Increasing times of at least 0; at late ones gamma itself underflows, its logarithm does not.

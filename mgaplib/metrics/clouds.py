@@ -28,7 +28,8 @@ def knn_mixing(images, texts=None, k: int = 20, *, groups=None) -> float:
         >>> knn_mixing(x, x, k=1), knn_mixing(x, -x, k=3)  # a copy is the nearest; all antipodes are far
         (1.0, 0.0)
 
-    Source: Yu et al. 2026 (ReAlign), appendix D.3; Schilling 1986, 1 minus this. Taught in chapter notation.
+    Source: Yu et al. 2026 (ReAlign), appendix D.3; Schilling 1986 for the statistic, one minus this.
+    Taught in chapter notation.
     """
     pairs = Pairs.of(images, texts, groups=groups, paired=False)
     pool = np.concatenate([pairs.images, pairs.texts]).astype(float, copy=False)
@@ -112,7 +113,7 @@ def norm_imbalance(images, texts) -> float:
     `|log(mean |x_i| / mean |y_i|)|`. It matters where scores are inner products of what the encoders gave.
 
     Args:
-        images, texts: Arrays of n and of m raw rows and d columns.
+        images, texts: Arrays of n and of m raw rows, not scaled to unit length, and d columns.
 
     Raises:
         TypeError, ValueError: If the rows make no sense (`mgaplib.checks`), are all zero, or differ in their

@@ -17,7 +17,7 @@ def embeddings_from_gram(gram, d: int | None = None) -> tuple[np.ndarray, np.nda
         d: Columns of the result; the Gram matrix's rank if None.
 
     Raises:
-        TypeError, ValueError: If it is no Gram matrix of unit vectors, in floats, or its rank exceeds `d`.
+        TypeError, ValueError: If it is no floating Gram matrix of unit vectors, or its rank exceeds `d`.
 
     Example:
         >>> x, y = embeddings_from_gram([[1, 0, 0.6, 0], [0, 1, 0, 0.6], [0.6, 0, 1, 0], [0, 0.6, 0, 1.0]])

@@ -16,7 +16,8 @@ def resampled(pairs: Pairs, seed: int, draws: int = 1000) -> dict[str, tuple[flo
     """Return 95 % intervals, by the names of `gap_report`, of what depends on cosines' means only.
 
     Percentiles over draws with replacement, after Efron, of pairs or of whole groups. Means over two
-    different rows leave out a group with its own copy, so each draw's gap is the unbiased one.
+    different rows leave out a group with its own copy, so each draw's gap is the unbiased one. What needs
+    partners is left out where there are none.
     """
     rng, n = np.random.default_rng(seed), len(pairs)
     sides, codes = (pairs.images, pairs.texts), pairs.codes
@@ -50,7 +51,7 @@ def resampled(pairs: Pairs, seed: int, draws: int = 1000) -> dict[str, tuple[flo
         "mean_cosine (images)": within_x,
         "mean_cosine (texts)": within_y,
     }
-    if of_two[2].any():  # some have partners
+    if of_two[2].any():
         found |= {
             "relative_modality_gap": apart / (apart + 2 - within_x - within_y),
             "gap_share": np.minimum(squared / apart, 1),

@@ -14,7 +14,7 @@ def mixed_partner_ranks(images, texts=None, *, groups=None) -> tuple[np.ndarray,
     """Return the rank of each query's partner in one index of both modalities, the query itself left out.
 
     For the images as queries and for the texts: n ranks each, from 1 to 2n - 1, NaN without a partner. Ties
-    count half, of several partners the first. Rows of the query's own modality and group are passed over.
+    count half; of several partners the first counts. Rows of the query's modality and group are passed over.
 
     Args:
         images, texts: Arrays of n rows and d columns, row i paired with row i; or `Pairs`.

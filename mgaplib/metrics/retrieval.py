@@ -20,7 +20,7 @@ def recall_at_k(queries, candidates=None, k: int = 1, *, groups=None) -> float:
     chance: the result is the expectation over the order of ties.
 
     Args:
-        queries, candidates: Arrays of n and of m rows and d columns; or `Pairs`, whose images are queries.
+        queries, candidates: Arrays of n and of m rows and d columns; or `Pairs` alone, whose images search.
         k: How many candidates count, from 1 to m.
         groups: Who belongs to whom, where row i does not belong to row i; see `pairs.Pairs`.
 
@@ -165,14 +165,14 @@ def contrastive_loss(
 ) -> float:
     """Return CLIP's contrastive loss in nats: the mean cross-entropy of finding the own partner.
 
-    That is `-log softmax(cosines / tau)` at the right partner; ln n for a blind guess among n. Several
-    partners count by their mean, each with all candidates in its denominator; so k of them leave at least
+    The mean over queries of `-log softmax(cosines / tau)` at the right partner; ln n for a blind guess among
+    n. Several partners count by their mean, each with all candidates in its denominator; so k leave at least
     ln k. With a block size each consecutive batch is its own pool; a smaller last one counts by its queries.
 
     Args:
         images, texts: Arrays of n rows and d columns, row i paired with row i; or `Pairs` and None.
         tau: Temperature; CLIP's own is 0.01.
-        direction: "both" for the mean of both, else "image_to_text" (images are queries) or "text_to_image".
+        direction: "both", for the mean; or "image_to_text", where images are the queries, or "text_to_image".
         block_size: Pairs or groups in a batch, from 2 (Liang et al. 2022 use 50); None for one pool of all.
         groups: Who belongs to whom, where row i does not belong to row i; see `pairs.Pairs`.
 

@@ -16,10 +16,11 @@ _TIE = 1e-12  # two float64 cosines of the same pair of directions differ by rou
 def pairwise(sets: Mapping, metric: Callable[..., float] = modality_gap, **options):
     """Return a metric of every two modalities, as a DataFrame: rows are the first side, columns the second.
 
-    With `recall_at_k` the row's modality searches the column's. The diagonal is empty (NaN).
+    With `recall_at_k` the row's modality searches the column's. None meets itself: the diagonal is NaN.
 
     Args:
-        sets: By modality's name, two or more arrays of n rows and d columns, row i belonging to row i.
+        sets: Embeddings by their modality's name: two or more arrays of n rows and d columns, row i of each
+            belonging to row i of the others.
         metric: A function of `mgaplib.metrics` that takes `Pairs` and returns one number.
         **options: What else it takes, such as `k=5`.
 
@@ -54,8 +55,8 @@ def pairwise(sets: Mapping, metric: Callable[..., float] = modality_gap, **optio
 def centroid_polygon(sets: Mapping):
     """Return where the modalities' centroids lie in their plane, as a DataFrame, to be drawn.
 
-    Columns `x`, `y`: points as far apart as the gaps, but for the share `unseen` of their squares, which is 0
-    for up to three modalities. `length` is the distance from the origin: near 1 a narrow cone, near 0 none.
+    Columns `x`, `y`: points as far apart as the gaps, but for the share `unseen` of their squares, 0 for up
+    to three modalities. `length`: the centroid's distance from the origin; near 1 a narrow cone, near 0 none.
 
     Args:
         sets: Embeddings by their modality's name, as in `pairwise`.

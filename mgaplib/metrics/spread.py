@@ -82,8 +82,8 @@ def uniformity_w2(images, texts=None, *, groups=None) -> float:
     """Return minus the Wasserstein distance from both modalities together to an even Gaussian.
 
     `-sqrt(2 - (2 / sqrt(d)) sum_k sigma_k / sqrt(n))`, where sigma are the singular values of all n rows,
-    centred: for unit rows the means and traces of the usual formula add up to 2. From -sqrt(2), one point, to
-    0, which few rows cannot reach: `gap_report` says what even rows would read.
+    centred (population covariance): for unit rows the means and traces of the usual formula add up to 2. From
+    -sqrt(2), one point, to 0, which few rows cannot reach: `gap_report` says what even rows would read.
 
     Args:
         images, texts: Arrays of n and of m rows and d columns, which need no partners; or `Pairs`.

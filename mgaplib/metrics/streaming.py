@@ -50,7 +50,7 @@ class GapAccumulator:
 
         Args:
             images, texts: Arrays of n rows and d columns, float16 to float64, row i paired with row i.
-            groups: Who belongs to whom; see `pairs.Pairs`. A group comes whole, in an update held in memory.
+            groups: As in `pairs.Pairs`; a group must come whole, in one update, which is then held in memory.
 
         Raises:
             TypeError, ValueError: If the embeddings make no sense, or they have another d than before.
@@ -115,7 +115,7 @@ class GapAccumulator:
         return self
 
     def metrics(self) -> dict[str, float]:
-        """Return the metrics of all pairs so far, as `mgaplib.metrics` names them; a ValueError below two."""
+        """Return all pairs' metrics so far, as `mgaplib.metrics` names them; a ValueError below two pairs."""
         if self.n < 2:
             raise ValueError(f"{self.n} pairs have been added; at least 2 are needed")
         found = {

@@ -14,8 +14,8 @@ _BINS = np.linspace(-1, 1, 101)
 class ConeExplorer(BookWidget):
     """Sliders for depth and activation; the cosines of a random network's features and their cone follow.
 
-    The networks are drawn and measured once, in Python. The half-angle's cosine is the length of the mean
-    unit vector: a feature's mean cosine with that direction.
+    The networks are drawn and measured once, in Python; small tables travel to the browser. The half-angle's
+    cosine is the length of the mean unit vector: a feature's mean cosine with that direction.
 
     Args:
         activations: Some of `kernels.ACTIVATIONS`; all of them if None.

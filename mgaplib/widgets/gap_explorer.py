@@ -151,7 +151,7 @@ class GapExplorer(BookWidget):
         labels: Class of each image, integers from 0, for zero-shot accuracy.
         class_embeddings: Text embedding of each class, d columns; given with `labels`.
         captions: A text for each of the texts, shown where a reader points at its pair.
-        pictures: Shown, each beside its image: n uint8 squares of 3 colours, sent once at 64 pixels or less.
+        pictures: One an image, shown beside it: n uint8 squares of 3 colours, sent once at 64 pixels or less.
         max_pairs: With more pairs, this many are drawn at random, and all numbers are theirs; of groups as
             many as have about the same number of cosines.
         names: What the two modalities are called, such as ("audio", "text").

@@ -99,8 +99,8 @@ class Emoji:
         groups: Each picture's group, an index into `GROUPS`.
         styles: The set that each picture is from.
         codes: Each picture's Unicode code points in hexadecimal, joined by hyphens; "" where none is known.
-        concepts: What each shows, by one of its names: pictures of one share a code, name, alias or drawing.
-        described: The picture whose name caption i tells: i itself, unless mismatched; -1 if it is not taken.
+        concepts: What each shows, by one of its names: those of a concept share code, name, alias or drawing.
+        described: The picture whose name caption i tells: i itself, unless mismatched; -1 if not among these.
         redraw: From a random generator to captions drawn anew, or None where they are fixed.
         shift: Pixels that a picture may be moved by, anew each time that training asks for it.
     """
@@ -209,7 +209,7 @@ def load(
         redrawn: Whether dropped words and wrong captions are drawn anew in each epoch.
         shift: Pixels that a training picture may be moved by, in each direction, anew each time.
         seed: Seed of what is dropped and mismatched.
-        stand_in: Whether ShapeWorld in five renderings may stand in where emoji cannot be had, said once.
+        stand_in: Whether ShapeWorld in five renderings may replace emoji that cannot be had; it says so once.
 
     Raises:
         ValueError: If an option makes no sense, or a picture holds anything but plain drawing.
@@ -321,7 +321,7 @@ def _held_out(concepts: np.ndarray) -> np.ndarray:
 
 @lru_cache(maxsize=2)
 def _collection(size: int, stand_in: bool) -> tuple[Emoji, np.ndarray, str]:
-    """Return all pictures, the unseen style last; its `near_doubles`, by row; and what stands in, or ""."""
+    """Return all pictures, the unseen style last; their `near_doubles`, by row; and what stands in, or ""."""
     made_by = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:16]  # it holds the files' hashes, too
     kept = download.cache_folder() / f"emoji-{size}-{made_by}.npz"
     with contextlib.suppress(Exception):  # not there, or damaged, which zip tells in many ways: made anew

@@ -180,7 +180,8 @@ def draw(
         mention: The attributes that captions mention.
         omit: Probability that a caption leaves out one of them, as people do; 0 for complete captions.
         synonyms: Probability that a word gives way to its synonym.
-        style: plain; noise (a photo's grain and light); outline; inverted (grey on a coloured ground); grey.
+        style: plain; noise (a photo's grain and uneven light); outline; inverted (a colourless shape on a
+            coloured ground); or grey.
         mismatched: Share of pairs that get the caption of another picture.
         frequencies: For an attribute, the relative frequency of its values; those not named get 0.
         attributes: Values to fix instead of drawing them: one value's name, or an array of n indices.
