@@ -77,13 +77,16 @@ def test_asks_no_other_host_and_logs_no_error(visit):
 
 def test_fits_a_phone_without_sideways_scrolling(visit):
     visit.page.set_viewport_size(PHONE)
-    wide, width = visit.page.evaluate(
+    wide, width, cut = visit.page.evaluate(
         """() => [[...document.querySelectorAll('article *')]
             .filter(e => e.getBoundingClientRect().right > innerWidth + 1)
-            .map(e => e.tagName + '.' + e.className).slice(0, 5), document.documentElement.scrollWidth]"""
+            .map(e => e.tagName + '.' + e.className).slice(0, 5), document.documentElement.scrollWidth,
+            [...document.querySelectorAll('.prev-next-area a')]
+            .filter(e => e.scrollWidth > e.clientWidth).map(e => e.innerText)]"""
     )
     visit.page.set_viewport_size(DESKTOP)  # before anything can fail: the page's other tests share it
     assert width <= PHONE["width"], wide
+    assert cut == []  # of a link to the next page its arrow
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
