@@ -108,6 +108,12 @@ def test_every_picture_is_described(source):
     assert missing == []
 
 
+def test_no_table_of_a_cell_prints_five_digits_of_a_measurement(source):
+    cells = [cell.get_text() for cell in source.select("article .cell_output table td")]
+    numbers = re.findall(r"(?<![\w.])\d[\d,]*\.\d+(?![\w.])", "\n".join(cells))
+    assert [one for one in numbers if len(re.sub("[,.]", "", one).lstrip("0")) >= 5] == []
+
+
 def test_weighs_little(source, address):
     page = BOOK / address
     pictures = {
