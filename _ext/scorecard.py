@@ -13,10 +13,12 @@ from docutils.parsers.rst import Directive
 from jupyter_cache import get_cache
 from myst_nb.sphinx_ import NbMetadataCollector
 from scorecard_rows import (
+    MANY,
     PARTS,
     SECTIONS,
     STATUSES,
     changes,
+    in_numbers,
     in_short,
     missing,
     on_both_worlds,
@@ -134,15 +136,17 @@ def fact(name: str, *told: nodes.Node) -> nodes.definition_list_item:
     return nodes.definition_list_item("", nodes.term("", name), nodes.definition("", *inside))
 
 
-def checks_list(row: dict) -> nodes.bullet_list:
-    """Return a line for each check: the answer, what was asked, and what was found."""
+def checks_list(row: dict) -> nodes.Element:
+    """Return a line for each check: the answer, what was asked, and what was found; many unfold."""
     found = nodes.bullet_list("")
     for check in row["checks"]:
         world = f"{check['world']}: " if check["world"] else ""
         asked = f" {world}{check['words']}" + (f": {check['found']}" if check["found"] else "")
         line = nodes.paragraph("", "", nodes.strong("", check["answer"] + ":"), nodes.Text(asked))
         found += nodes.list_item("", line, classes=["answer-" + check["answer"]])
-    return found
+    if len(row["checks"]) <= MANY:
+        return found
+    return fold("", fold_head("", in_numbers(row["checks"])), found, classes=["mgap-more"])
 
 
 def link_to(app, fromdoc: str, row: dict, words: str) -> nodes.reference:
@@ -180,7 +184,7 @@ def claim(app, fromdoc: str, row: dict) -> fold:
 
 
 def visit_fold(self, node):
-    data = {f"data-{name}": node[name] for name in ("part", "kind", "verdict")}
+    data = {f"data-{name}": node[name] for name in ("part", "kind", "verdict") if name in node}
     self.body.append(self.starttag(node, "details", **data))
 
 

@@ -31,6 +31,7 @@ PARTS = {
     "mitigation": "Mitigation",
     "practice": "Practice",
 }
+MANY = 6  #: Checks that a row shows at once; more of them unfold under their count.
 FAMILIES = ["E", "F", "Lemma", "Thm", "AppC", "X"]
 
 
@@ -112,6 +113,13 @@ def by_rule(row: dict) -> str:
     if not true:
         return "not tested here"
     return "holds" if all(true) else "partly" if any(true) else "fails" if False in true else "undecided"
+
+
+def in_numbers(checks: list[dict]) -> str:
+    """Return in a line how many checks there are and what they answer."""
+    given = [check["answer"] for check in checks]
+    told = [f"{given.count(answer)} {answer}" for answer in ("yes", "no", "undecided") if answer in given]
+    return f"{len(given)} checks" + (f", all {given[0]}" if len(told) == 1 else ": " + ", ".join(told))
 
 
 def changes(rows: list[dict], before: dict[str, dict]) -> tuple[dict, list[str]]:

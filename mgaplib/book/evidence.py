@@ -61,8 +61,9 @@ class Check:
             return ""
         must = f"must be {_in_words(self.rule, self.bound)}"
         if self.over == "cases":
-            several = f"{self.low:.6g} to {self.high:.6g} in {self.n} cases" if self.n > 1 else ""
-            return f"{several or format(self.estimate, '.6g')}; {must}"
+            ends = [self.estimate] if self.n == 1 else [self.low, self.high]
+            told = " to ".join(_shortest(end, self.bound) for end in ends)
+            return f"{told}{f' in {self.n} cases' if self.n > 1 else ''}; {must}"
         return f"{self.estimate:.3g} ({self.low:.3g} to {self.high:.3g}), {self.n} {self.over}; {must}"
 
     def row(self) -> dict:
@@ -226,6 +227,16 @@ def _in_words(rule: str, bound) -> str:
     if math.isinf(high):
         return f"at least {low:.6g}"
     return f"at most {high:.6g}" if math.isinf(low) else f"within {low:.6g} to {high:.6g}"
+
+
+def _shortest(value: float, bound: float | tuple[float, float]) -> str:
+    """Return a number with three digits, or with as many as show on which side of its bound it lies."""
+    room = min((abs(value - end) for end in np.atleast_1d(bound) if math.isfinite(end)), default=math.inf)
+    for digits in (3, 4, 5):
+        told = f"{value:#.{digits}g}".rstrip(".")
+        if 0 < abs(float(told) - value) <= room / 10 and "e+" not in told:
+            return told
+    return f"{value:.6g}"
 
 
 def _numbers(array: np.ndarray, name: str) -> np.ndarray:

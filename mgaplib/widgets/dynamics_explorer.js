@@ -163,6 +163,7 @@ function render({ model, root, ends }) {
   let runs = [];
   let second = null; // the second run's control
   let playing = false;
+  let unseen = false; // it runs to its end before anything is drawn
   let visible = false;
   let frame = 0;
   let until = LEG;
@@ -188,11 +189,7 @@ function render({ model, root, ends }) {
     draw();
     tell();
   });
-  const restartButton = button("Restart", () => {
-    const going = playing;
-    restart();
-    if (going) play();
-  });
+  const restartButton = button("Restart", again);
   const speed = choice("Steps a frame", { 1: "1", 5: "5", 20: "20", 100: "100" }, (value) => set({ speed: Number(value) }));
   const axis = choice("Axis of the curves", { linear: "steps", theory: "1 / log(steps)²" }, (value) => set({ theory: value === "theory" }));
   const speaker = sayer();
@@ -235,6 +232,7 @@ function render({ model, root, ends }) {
     make("p", { class: "mgap-line" }, make("span", {}, dot(data.colors.image), "images"), make("span", {}, dot(data.colors.text, 1), "texts")),
     make("div", { class: "mgap-runs" }, ...places.map(({ part }) => part)),
     ...speaker.elements,
+    ...(stay ? [make("p", { class: "mgap-line" }, "Your system asks for less motion, so the runs open at their end. Restart, then Step or Play, shows the way there.")] : []),
     make("div", { class: "mgap-panels" }, ...curves.map(({ part }) => part)),
     theorem,
     rows(IN_SIGHT),
@@ -296,6 +294,12 @@ function render({ model, root, ends }) {
     draw();
     tell();
   }
+  /** Restart, and play on if that was seen. */
+  function again() {
+    const going = playing && !unseen;
+    restart();
+    if (going) play();
+  }
   function follow(run) {
     const { points, track, bound } = run;
     track.follow(points);
@@ -315,20 +319,23 @@ function render({ model, root, ends }) {
   function tick() {
     frame = 0;
     if (!playing || !visible) return;
-    advance(Math.min(model.get("speed"), until - runs[0].points.steps));
-    draw();
+    const left = until - runs[0].points.steps;
+    advance(unseen ? left : Math.min(model.get("speed"), left));
+    if (unseen) look();
+    else draw();
     if (runs[0].points.steps >= until) return pause();
     frame = requestAnimationFrame(tick);
   }
-  function play() {
+  function play(hidden = false) {
     if (runs[0].points.steps >= until) until = runs[0].points.steps + LEG;
     playing = true;
+    unseen = hidden;
     playButton.textContent = "Pause";
     frame ||= requestAnimationFrame(tick);
   }
   function pause(speak = true) {
     if (playing) {
-      playing = false;
+      playing = unseen = false;
       draw(); // the curves that the last frame left out
     }
     playButton.textContent = "Play";
@@ -339,11 +346,12 @@ function render({ model, root, ends }) {
 
   // --- what is seen
   const numbers = ({ points: { gap, tau, loss, recall } }) => ({ gap, tau, loss, recall });
+  function look() {
+    for (const [k, run] of runs.entries()) places[k].lens.look(run.points);
+  }
   function draw() {
-    for (const [k, run] of runs.entries()) {
-      places[k].lens.look(run.points);
-      places[k].picture.redraw();
-    }
+    look();
+    for (const k of runs.keys()) places[k].picture.redraw();
     // Curves move by a few pixels: while they run, every frame draws two of the four.
     turnOfCurves = 1 - turnOfCurves;
     for (const [k, { picture }] of curves.entries()) if (!playing || k % 2 === turnOfCurves) picture.redraw();
@@ -483,11 +491,7 @@ function render({ model, root, ends }) {
   }
 
   // --- the page's address, and what is in sight
-  const changed = oncePerFrame(() => {
-    const going = playing;
-    restart();
-    if (going) play();
-  });
+  const changed = oncePerFrame(again);
   const listens = "change:setting change:beside";
   model.on(listens, changed.schedule);
   const shown = oncePerFrame(() => {
@@ -497,10 +501,10 @@ function render({ model, root, ends }) {
   const looks = Object.keys(SHOWN).map((name) => `change:${name}`).join(" ");
   model.on(looks, shown.schedule);
   ends.push(keepInAddress(oneByOne(model), root, "dynamics", { ...READ, beside: (text) => text, ...SHOWN }));
-  let begun = stay;
+  let begun = false;
   const watcher = new IntersectionObserver((entries) => {
     visible = entries.at(-1).isIntersecting;
-    if (visible && !begun) play();
+    if (visible && !begun) play(stay); // who wants no motion sees the run when it is done
     if (visible) begun = true;
     if (visible && playing) frame ||= requestAnimationFrame(tick);
   });

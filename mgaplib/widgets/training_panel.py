@@ -2,6 +2,7 @@
 
 import base64
 import html
+import io
 import os
 import threading
 import time
@@ -10,7 +11,6 @@ from dataclasses import dataclass, fields, replace
 
 from mgaplib import checks, output
 from mgaplib.book import plots
-from mgaplib.widgets.base import png
 
 #: Temperatures that can be chosen, and shares of steps that swap.
 TAUS = (0.005, 0.01, 0.015, 0.02, 0.03, 0.04, 0.05, 0.07, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6, 1.0)
@@ -116,12 +116,15 @@ class Controls:
 
 
 def figure(runs) -> str:
-    """Return the gap and the recall of all runs through training, as HTML; nothing without runs."""
+    """Return the gap and the recall of all runs through training, as HTML; nothing without runs.
+
+    The picture is drawn as the book's figures are: SVG that takes the page's ground where the page is dark.
+    """
     if not runs:
         return ""
     from matplotlib.figure import Figure
 
-    drawn = Figure(figsize=(5.6, 3.2), dpi=160, layout="constrained", facecolor="white")
+    drawn = Figure(figsize=(5.6, 3.2), layout="constrained", facecolor="white")
     panels = drawn.subplots(1, 2)
     for color, (name, history) in zip(plots.colours(runs), runs.items(), strict=True):
         for axes, what in zip(panels, ("gap", "image_to_text"), strict=True):
@@ -138,13 +141,24 @@ def figure(runs) -> str:
         for name, h in runs.items()
     )
     alt = html.escape(f"Gap and recall at 1 through training: {ends}.", quote=True)
-    wide = base64.b64encode(png(drawn)).decode()
+    wide = _svg(drawn)
     with plots.narrow(drawn):
-        small = base64.b64encode(png(drawn)).decode()
+        small = _svg(drawn)
     return (
-        f'<picture><source media="(max-width: 600px)" srcset="data:image/png;base64,{small}">'
-        f'<img src="data:image/png;base64,{wide}" alt="{alt}" style="width:560px;max-width:100%"></picture>'
+        f'<picture><source media="(max-width: 600px)" srcset="{small}">'
+        f'<img src="{wide}" alt="{alt}" style="width:560px;max-width:100%"></picture>'
     )
+
+
+def _svg(drawn) -> str:
+    """Return a figure as the address of an SVG that brings what a dark page asks for."""
+    import matplotlib
+
+    file = io.StringIO()
+    with matplotlib.rc_context({"svg.hashsalt": "mgaplib"}):  # the same figure gives the same file
+        drawn.savefig(file, format="svg", metadata={"Date": None})
+    svg = file.getvalue().replace("</style>", plots.DARK + "</style>", 1)
+    return f"data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()}"
 
 
 _SIDE_BY_SIDE = 4  # runs in a scrubber

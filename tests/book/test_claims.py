@@ -212,6 +212,14 @@ def test_an_exact_check_says_what_it_lacks(value, bound, words):
         (claims.exact("w", 3, within=(-math.inf, 2)), "3; must be at most 2"),
         (claims.exact("w", 3, within=(2, 4)), "3; must be within 2 to 4"),
         (claims.exact("w", 3, equals=4), "3; must be 4"),
+        (
+            claims.exact("w", [0.0, 0.31285], within=(0, 0.51)),
+            "0 to 0.313 in 2 cases; must be within 0 to 0.51",
+        ),
+        (claims.exact("w", 15.5401, within=(15.53, 15.55)), "15.54; must be within 15.53 to 15.55"),
+        (claims.exact("w", 1.00002, below=1.1), "1.00; must be below 1.1"),
+        (claims.exact("w", 1.00002, below=1.0001), "1.00002; must be below 1.0001"),
+        (claims.exact("w", [12345, 4.44089e-16], above=-1), "4.44e-16 to 12345 in 2 cases; must be above -1"),
         (YES, ""),
     ],
 )

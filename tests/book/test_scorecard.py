@@ -97,6 +97,18 @@ def test_a_cell_of_the_picture_says_in_short_whose_claim_it_is(where, source, ki
     assert scorecard.in_short(row(where=where, source=source, kind=kind)) == short
 
 
+@pytest.mark.parametrize(
+    ("checks", "told"),
+    [
+        ([YES] * 16, "16 checks, all yes"),
+        ([NO] * 7, "7 checks, all no"),
+        ([YES, WIDE, NO, YES], "4 checks: 2 yes, 1 no, 1 undecided"),
+    ],
+)
+def test_many_checks_are_told_in_numbers(checks, told):
+    assert scorecard.in_numbers(row(checks=checks)["checks"]) == told
+
+
 def test_every_verdict_has_a_letter_of_its_own():
     assert len(set(scorecard.STATUSES.values())) == len(scorecard.STATUSES)
 

@@ -169,6 +169,13 @@ def numbers(shown) -> dict[str, dict[str, float]]:
     )
 
 
+def opened(page):
+    """Return the explorer of a reader who wants no motion once it has opened: its runs at their end."""
+    shown = Shown(page, "mgap-dynamics")
+    finish(shown)
+    return shown
+
+
 def choice(shown, name):
     return shown.root.get_by_role("combobox", name=name)
 
@@ -213,8 +220,8 @@ def test_the_theorems_bound_is_shown_and_kept(show):
 
 def test_the_theorem_on_opening_is_shown_at_independent_starts(show):
     knobs = {"model": "parallel", "start": "independent", "gap": 0.6, "lr": 0.05, "n": 20, "d": 9}
-    page = show(DynamicsExplorer(temperature="learned", tau=0.07, **knobs))
-    shown = Shown(page, "mgap-dynamics")
+    shown = opened(show(DynamicsExplorer(temperature="learned", tau=0.07, **knobs)))
+    shown.root.get_by_role("button", name="Restart").click()
     note = shown.root.locator(".mgap-note").first
     many, few = (bounds.opening(n, 8, 1 / 0.07, 0.3) for n in (np.inf, 20))
     expect(note).to_contain_text(f"grows by {many:.1f} or more")
@@ -227,7 +234,8 @@ def test_the_theorem_on_opening_is_shown_at_independent_starts(show):
 
 def test_what_is_said_of_the_bound_goes_with_every_frame(show):
     setting, beside = COMPARISONS["bound"]
-    shown = Shown(show(DynamicsExplorer(beside, **setting)), "mgap-dynamics")
+    shown = opened(show(DynamicsExplorer(beside, **setting)))
+    shown.root.get_by_role("button", name="Restart").click()
     note, clock = shown.root.locator(".mgap-note").first, shown.page.clock
     clock.pause_at(shown.page.evaluate("Date.now()") + 60_000)
     shown.root.get_by_role("button", name="Play").click()
@@ -242,8 +250,49 @@ def test_what_is_said_of_the_bound_goes_with_every_frame(show):
 # --- the controls
 
 
-def test_it_starts_paused_where_no_motion_is_wanted_and_steps_as_python(show):
-    shown = Shown(show(DynamicsExplorer(tau=0.05, n=12)), "mgap-dynamics")
+#: Keeps every text that the eye's line of words takes from now on.
+SAID = """
+    window.said = [];
+    const keep = () => {
+        const words = document.querySelector('.mgap-status')?.textContent;
+        if (words && words !== said.at(-1)) said.push(words);
+    };
+    new MutationObserver(keep).observe(document, { childList: true, subtree: true });
+"""
+
+
+def test_where_no_motion_is_wanted_it_opens_on_the_finished_run(show):
+    seen = {}
+    for motion in ("reduce", "no-preference"):
+        page = show(DynamicsExplorer({"tau": 0.1}, n=12, tau=0.01), reduced_motion=motion)
+        page.add_init_script(SAID)
+        page.reload()
+        shown = Shown(page, "mgap-dynamics")
+        expect(status(shown)).to_contain_text("Step 2,000:")
+        finish(shown)
+        told = shown.root.get_by_text("Your system asks for less motion")
+        expect(told).to_have_count(int(motion == "reduce"))
+        seen[motion] = numbers(shown), [shown.drawn(k) for k in range(2, 6)], page.evaluate("said")
+        for name, second in (("first", 0.01), ("second", 0.1)):
+            assert seen[motion][0][name]["gap"] == pytest.approx(
+                train(2000, n=12, tau=second).gap[-1], abs=1e-4
+            )
+    (still, curves, said), (moved, drawn, frames) = seen["reduce"], seen["no-preference"]
+    assert still == moved and curves == drawn  # the same run, the same curves
+    assert [words.split(":")[0] for words in said] == ["Step 0", "Step 2,000"] and len(frames) > 10
+
+
+def test_it_opens_no_run_at_its_end_that_a_reader_has_begun_anew(show):
+    shown = Shown(show(DynamicsExplorer(n=128, d=64)), "mgap-dynamics")
+    shown.root.get_by_role("button", name="Restart").press("Enter")  # before it is through
+    shown.page.clock.run_for(2000)
+    expect(status(shown)).to_contain_text("Step 0:")
+    expect(shown.root.get_by_role("button", name="Play", exact=True)).to_be_visible()
+
+
+def test_restarted_it_waits_where_no_motion_is_wanted_and_steps_as_python(show):
+    shown = opened(show(DynamicsExplorer(tau=0.05, n=12)))
+    shown.root.get_by_role("button", name="Restart").press("Enter")
     shown.page.clock.run_for(2000)
     run = train(3, tau=0.05, n=12)
     names = ["gap", "tau", "loss", "recall"]
@@ -292,8 +341,7 @@ def test_every_knob_turns_by_keyboard(show):
 
 
 def test_turning_a_knob_starts_anew_with_that_knob(show):
-    shown = Shown(show(DynamicsExplorer(tau=0.1)), "mgap-dynamics")
-    shown.root.get_by_role("button", name="Step").click()
+    shown = opened(show(DynamicsExplorer(tau=0.1)))
     shown.press("Temperature", "Home")
     expect(status(shown)).to_contain_text("Step 0:")
     assert numbers(shown)["first"]["tau"] == 0.005
@@ -303,7 +351,7 @@ def test_turning_a_knob_starts_anew_with_that_knob(show):
 
 
 def test_one_knob_of_the_second_run_is_chosen_and_left_out(show):
-    shown = Shown(show(DynamicsExplorer(tau=0.1, n=8)), "mgap-dynamics")
+    shown = opened(show(DynamicsExplorer(tau=0.1, n=8)))
     beside = choice(shown, "Beside it")
     assert set(numbers(shown)) == {"first"}
     beside.select_option("temperature")
@@ -332,7 +380,7 @@ def test_parallel_modalities_have_starts_of_their_own(show):
 
 
 def test_the_globe_turns_by_keys_and_by_dragging(show):
-    shown = Shown(show(DynamicsExplorer(d=3, n=8, tau=0.1)), "mgap-dynamics")
+    shown = opened(show(DynamicsExplorer(d=3, n=8, tau=0.1)))
     drawn = [shown.drawn(0)]
     globe = shown.root.get_by_role("application")
     for key in ("ArrowLeft", "ArrowUp"):
@@ -347,8 +395,7 @@ def test_the_globe_turns_by_keys_and_by_dragging(show):
 
 
 def test_the_curves_have_the_theorems_axis_too(show):
-    shown = Shown(show(DynamicsExplorer(n=8, tau=0.1, speed=500)), "mgap-dynamics")
-    shown.root.get_by_role("button", name="Play", exact=True).click()
+    shown = opened(show(DynamicsExplorer(n=8, tau=0.1)))
     expect(status(shown)).to_contain_text("Step 2,000:")
     linear = shown.drawn(2)
     choice(shown, "Axis").select_option("theory")
@@ -378,14 +425,13 @@ def test_the_address_holds_how_runs_are_shown(show):
 def test_the_address_holds_the_knobs(show):
     said = {"d": 3, "tau": 0.03, "temperature": "learned", "redrawn": "false", "beside": "wrong:0.25"}
     address = "#" + "&".join(f"dynamics.{name}={value}" for name, value in said.items())
-    shown = Shown(show(DynamicsExplorer(), address=address), "mgap-dynamics")
-    shown.settle()
+    shown = opened(show(DynamicsExplorer(), address=address))
     expected = {"d": 3, "tau": 0.03, "temperature": "learned", "redrawn": False}
-    first, second = FreePoints(**expected), FreePoints(**expected, wrong=0.25)
+    ends = train(2000, **expected), train(2000, **expected, wrong=0.25)
     found = numbers(shown)
-    for name, points in (("first", first), ("second", second)):
-        assert found[name]["gap"] == pytest.approx(points.gap) and found[name]["tau"] == pytest.approx(0.03)
-        assert found[name]["loss"] == pytest.approx(points.loss)
+    for name, run in zip(("first", "second"), ends, strict=True):
+        for number in ("gap", "tau", "loss"):
+            assert found[name][number] == pytest.approx(getattr(run, number)[-1], abs=1e-4)
     shown.page.evaluate("location.hash = 'dynamics.tau=0.5'")  # and nothing else
     expect(shown.slider("Temperature").first).to_have_attribute("aria-valuetext", "0.5")
     assert numbers(shown)["second"]["tau"] == pytest.approx(0.1)  # as it was at first
@@ -405,10 +451,10 @@ def test_the_address_holds_the_knobs(show):
     ],
 )
 def test_an_address_that_makes_no_sense_changes_nothing(show, nonsense):
-    shown = Shown(show(DynamicsExplorer(), address=nonsense), "mgap-dynamics")
+    shown = opened(show(DynamicsExplorer(), address=nonsense))
     assert {run: found["gap"] for run, found in numbers(shown).items()} == {
-        "first": pytest.approx(FreePoints().gap),
-        "second": pytest.approx(FreePoints().gap),
+        "first": pytest.approx(train(2000, tau=0.01).gap[-1], abs=1e-4),
+        "second": pytest.approx(train(2000, tau=0.1).gap[-1], abs=1e-4),
     }
 
 
@@ -478,7 +524,9 @@ def test_it_stands_at_the_head_of_its_part_and_with_the_theory(visitor, page, ex
     if not (BOOK / page).exists():
         pytest.fail(NOT_BUILT)
     visit = visitor(page, reduced_motion="reduce")
-    shown = Shown(visit.page, "mgap-dynamics")
-    assert numbers(shown) == {n: pytest.approx(m, abs=1e-4) for n, m in explorer().metrics.items()}
+    shown = opened(visit.page)
+    ends = {name: train(2000, setting) for name, setting in explorer().runs().items()}
+    gaps = {name: pytest.approx(run.gap[-1], abs=1e-4) for name, run in ends.items()}
+    assert {name: found["gap"] for name, found in numbers(shown).items()} == gaps
     assert (visit.outside, visit.errors) == ([], [])
     visit.page.context.close()

@@ -74,7 +74,7 @@ def test_every_claim_is_a_cell_with_its_letter_and_a_line_with_its_verdict(page,
 
 
 def test_a_cell_unfolds_its_claim_and_the_address_keeps_it(page, claims):
-    row = next(row for row in claims if row["checks"] and row["note"])
+    row = next(row for row in claims if 0 < len(row["checks"]) <= 6 and row["note"])
     page.locator(f"{CELLS}[href='#{row['link'].split('#')[1]}']").click()
     opened = page.locator(f"{ROWS}[open]")
     expect(opened).to_have_count(1)
@@ -86,6 +86,24 @@ def test_a_cell_unfolds_its_claim_and_the_address_keeps_it(page, claims):
     expect(opened).to_have_count(1)
     opened.locator("summary").click()
     page.wait_for_function("() => location.hash === ''")
+
+
+def test_more_than_six_checks_unfold_under_their_count(page, claims):
+    many = [row for row in claims if len(row["checks"]) > 6]
+    assert "F6" in [row["id"] for row in many]
+    assert page.locator(f"{ROWS} .mgap-more").count() == len(many)
+    for row in many:
+        found = page.locator(f"{ROWS}:has([id='{row['link'].split('#')[1]}'])")
+        found.locator("summary").first.click()
+        head, lines = found.locator(".mgap-more > summary"), found.locator(".mgap-more li")
+        given = [check["answer"] for check in row["checks"]]
+        assert re.findall(r"\d+", head.inner_text())[0] == str(len(given))
+        if len(set(given)) == 1:
+            assert head.inner_text() == f"{len(given)} checks, all {given[0]}"
+        expect(lines.first).to_be_hidden()
+        head.click()
+        assert [line.split(":")[0] for line in lines.all_inner_texts()] == given
+        expect(lines.last).to_be_visible()
 
 
 def test_each_claim_leads_to_its_own_place_on_its_chapters_page(page, claims):

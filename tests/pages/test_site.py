@@ -77,13 +77,16 @@ def test_asks_no_other_host_and_logs_no_error(visit):
 
 def test_fits_a_phone_without_sideways_scrolling(visit):
     visit.page.set_viewport_size(PHONE)
-    wide, width = visit.page.evaluate(
+    wide, width, cut = visit.page.evaluate(
         """() => [[...document.querySelectorAll('article *')]
             .filter(e => e.getBoundingClientRect().right > innerWidth + 1)
-            .map(e => e.tagName + '.' + e.className).slice(0, 5), document.documentElement.scrollWidth]"""
+            .map(e => e.tagName + '.' + e.className).slice(0, 5), document.documentElement.scrollWidth,
+            [...document.querySelectorAll('.prev-next-area a')]
+            .filter(e => e.scrollWidth > e.clientWidth).map(e => e.innerText)]"""
     )
     visit.page.set_viewport_size(DESKTOP)  # before anything can fail: the page's other tests share it
     assert width <= PHONE["width"], wide
+    assert cut == []  # of a link to the next page its arrow
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -103,6 +106,12 @@ def test_has_no_serious_accessibility_fault(visit, scheme):
 def test_every_picture_is_described(source):
     missing = [image.get("src") for image in source.select("article img") if not image.get("alt", "").strip()]
     assert missing == []
+
+
+def test_no_table_of_a_cell_prints_five_digits_of_a_measurement(source):
+    cells = [cell.get_text() for cell in source.select("article .cell_output table td")]
+    numbers = re.findall(r"(?<![\w.])\d[\d,]*\.\d+(?![\w.])", "\n".join(cells))
+    assert [one for one in numbers if len(re.sub("[,.]", "", one).lstrip("0")) >= 5] == []
 
 
 def test_weighs_little(source, address):

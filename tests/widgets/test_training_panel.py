@@ -1,8 +1,10 @@
 """The TrainingPanel: its real buttons pressed, its threads waited for, and its form without a kernel."""
 
+import base64
 import re
 import threading
 from pathlib import Path
+from xml.etree import ElementTree
 
 import ipywidgets
 import nbformat
@@ -12,6 +14,7 @@ import torch
 from nbclient import NotebookClient
 
 from mgaplib import metrics, models
+from mgaplib.book import plots
 from mgaplib.training import History, TrainConfig, train
 from mgaplib.training.swapping import SwappedLoss
 from mgaplib.widgets import GapExplorer, TrainingPanel, TrainingScrubber, training_panel
@@ -316,14 +319,24 @@ def test_the_static_form_shows_the_runs_and_the_way_to_a_live_panel(history, cap
     panel = TrainingPanel(runs={NASTY: history}, live=False)
     shown = panel.static()
     page = shown["text/html"]
-    assert page.count("<img ") == 1 and "data:image/png;base64,iVBORw0KGgo" in page
+    assert page.count("<img ") == page.count("<source ") == 1
     assert "ends with a gap of 0.50 and a recall of 0.50" in page
     assert "&lt;img src=x onerror=&quot;" in page
     assert '<span class="mgap-run">run this chapter in a notebook</span>' in page
-    assert len(page) < 100_000
+    assert len(page) < 150_000
     assert shown["text/plain"] == repr(panel) == f"Training panel, runs: {NASTY} (10 steps)."
     panel._ipython_display_()  # without a front end, its text
     assert "Training panel" in capsys.readouterr().out
+
+
+def test_its_picture_is_drawn_for_two_widths_and_follows_the_page(history):
+    page = training_panel.figure({NASTY: history, "a -- b": history})
+    found = re.findall(r"data:image/svg\+xml;base64,([\w+/=]+)", page)
+    drawn = [base64.b64decode(one).decode() for one in found]
+    narrow, wide = (float(ElementTree.fromstring(svg).get("width").removesuffix("pt")) for svg in drawn)
+    assert narrow < 300 < 400 < wide
+    assert all(svg.count(plots.DARK) == 1 for svg in drawn)
+    assert page == training_panel.figure({NASTY: history, "a -- b": history})  # the same runs, the same file
 
 
 def test_the_book_turns_the_way_into_a_link_where_it_knows_its_repository(history, monkeypatch):
