@@ -188,7 +188,8 @@ class SpreadLoss(torch.nn.Module):
 
         Args:
             image_features, text_features: Embeddings, (n, d), of unit length.
-            *args, **kwargs: What the wrapped loss takes after them, such as `logit_scale`.
+            *args: What the wrapped loss takes after them, such as `logit_scale`.
+            **kwargs: What else it takes.
             output_dict: Whether to return each part by name instead of the sum.
         """
         kwargs = kwargs | ({"output_dict": True} if output_dict else {})
