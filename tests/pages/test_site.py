@@ -20,7 +20,8 @@ WHOLE = ".bd-article :is(figure, table, .cell_input, div.math, .mgap-claim, .adm
 ON_PAPER = """(whole) => {
     const folds = [...document.querySelectorAll('article details:not([open])')];
     for (const fold of folds) fold.open = true;
-    const cut = [...document.querySelectorAll('article *')].filter(e => e.checkVisibility() && (
+    const unseen = 'mjx-assistive-mml, mjx-assistive-mml *'; // for screen readers, clipped to a pixel
+    const cut = [...document.querySelectorAll(`article :not(${unseen})`)].filter(e => e.checkVisibility() && (
         e.getBoundingClientRect().right > innerWidth + 1
         || ['auto', 'scroll'].includes(getComputedStyle(e).overflowX) && e.scrollWidth > e.clientWidth + 1
     ));
