@@ -119,13 +119,18 @@ def use_book_style() -> None:
 
 def _drawn_twice(figure, draw):
     """Return a figure as SVG, and in its metadata once more for a phone, where the page finds it."""
-    wide = _for_dark(draw(figure))
+    wide = for_dark(draw(figure))
     with narrow(figure) as changed:
-        return (wide, {"mgaplib_narrow": _for_dark(draw(figure))}) if changed else wide
+        return (wide, {"mgaplib_narrow": for_dark(draw(figure))}) if changed else wide
 
 
-def _for_dark(svg: str) -> str:
-    """Return a drawing that follows the page: an image in a page has the colour scheme of its element."""
+def for_dark(svg: str) -> str:
+    """Return a drawing, in SVG, that follows the page: an image has the colour scheme of its element.
+
+    Example:
+        >>> for_dark("<style></style>") == f"<style>{DARK}</style>"
+        True
+    """
     return svg.replace("</style>", DARK + "</style>", 1)
 
 

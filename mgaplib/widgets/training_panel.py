@@ -157,8 +157,8 @@ def _svg(drawn) -> str:
     file = io.StringIO()
     with matplotlib.rc_context({"svg.hashsalt": "mgaplib"}):  # the same figure gives the same file
         drawn.savefig(file, format="svg", metadata={"Date": None})
-    svg = file.getvalue().replace("</style>", plots.DARK + "</style>", 1)
-    return f"data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()}"
+    svg = plots.for_dark(file.getvalue()).encode()
+    return f"data:image/svg+xml;base64,{base64.b64encode(svg).decode()}"
 
 
 _SIDE_BY_SIDE = 4  # runs in a scrubber
