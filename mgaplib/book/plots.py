@@ -130,6 +130,8 @@ def for_dark(svg: str) -> str:
     Example:
         >>> for_dark("<style></style>") == f"<style>{DARK}</style>"
         True
+
+    Taught in chapter notation.
     """
     return svg.replace("</style>", DARK + "</style>", 1)
 
