@@ -1,4 +1,4 @@
-"""Called by _config.yml and tools/make_notebooks.py: the repository's public address, if it is known.
+"""Called by _config.yml, twins.py and tools/make_notebooks.py: the repository's address, if known.
 
 With one, the pages get their repository and Colab buttons.
 """

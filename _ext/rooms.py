@@ -1,4 +1,4 @@
-"""Called by Sphinx for api.md and the pages below it: the rooms, drawn and listed from the code itself.
+"""Called by Sphinx for api.md and the pages below it, and by twins.py: the rooms, from the code itself.
 
 The front page has the picture of who imports whom and each room's paragraph and names; a room's page has the
 docstrings, of which all but the first paragraph is folded.

@@ -1,4 +1,4 @@
-"""Called by scorecard.py: what it makes of the rows that the executed chapters recorded."""
+"""Called by scorecard.py and twins.py: what it makes of the rows that the executed chapters recorded."""
 
 import re
 

@@ -192,11 +192,9 @@ def cross_entropies(pool: Pool, taus: np.ndarray, both_ways: tuple[bool, bool]) 
 
 
 def _steps(rates: np.ndarray) -> list[tuple[int, int, list[int]]]:
-    """Return in what order to take the rates, the lowest first, in what place, and of what places' product.
-
-    exp(50 c) is exp(20 c) exp(20 c) exp(10 c), and a product costs a fourth of an exp. Rounding adds up, so
-    there are two or three factors, and never more than 16 exps in a product of products.
-    """
+    """Return the order to take the rates in, the lowest first, in what place, of what places' product."""
+    # exp(50 c) is exp(20 c) exp(20 c) exp(10 c), and a product costs a fourth of an exp. Rounding adds up, so
+    # there are two or three factors, and never more than 16 exps in a product of products.
     order = np.argsort(rates, kind="stable")
     rates, parts, exps = rates[order], [], []
     for i, rate in enumerate(rates):

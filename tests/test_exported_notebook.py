@@ -43,6 +43,18 @@ try:
 finally:
     nbformat.write(notebook, sys.argv[2])
 """
+# Rooms that need torch say so where it is missing; the names of the others are printed.
+IMPORT = """
+import importlib
+import sys
+
+for room in sys.argv[1:]:
+    try:
+        importlib.import_module(f"mgaplib.{room}")
+        print(room)
+    except ImportError as missing:
+        assert missing.name in ("torch", "torchvision"), (room, missing)
+"""
 # What the kernel says of the chapter's explorer at some settings, and the embeddings that it shows.
 SETTINGS = [(0.0, 0.01), (0.5, 0.01), (-0.75, 0.035), (1.5, 0.3), (1.0, 0.005)]
 ADDED = f"""
@@ -137,6 +149,11 @@ def test_a_notebook_runs_from_the_wheel_alone_in_an_empty_folder(tmp_path):
     files = {p.relative_to(source) for p in (source / "mgaplib").rglob("*") if p.is_file()}
     missing = {str(f) for f in files if not (where.parent.parent / f).is_file()}
     assert missing == set(), "the wheel must bring the widgets' scripts and the recorded results"
+
+    rooms = [p.parent.name for p in sorted((source / "mgaplib").glob("*/__init__.py"))]
+    light = succeed(python, "-c", IMPORT, *rooms, cwd=tmp_path / "empty").split()
+    assert {"metrics", "corrections", "report", "results"} <= set(light) and (like_colab or light == rooms)
+    assert "report" in succeed(python, "-m", "mgaplib", "--help", cwd=tmp_path / "empty")
 
     succeed(sys.executable, ROOT / "tools" / "make_notebooks.py", "--repo-url", "", "--out", tmp_path / "out")
     notebook = tmp_path / "out" / "chapters" / f"{CHAPTER}.ipynb"

@@ -25,6 +25,13 @@ def test_imports_keep_their_directions():
     assert result.returncode == 0, result.stdout
 
 
+def test_open_clip_is_imported_in_one_place():
+    """There torchvision is made importable first."""
+    imports = re.compile(r"^\s*(import|from) open_clip\b", re.M)
+    found = [p.relative_to(ROOT).as_posix() for p in MODULES if imports.search(p.read_text(encoding="utf-8"))]
+    assert found == ["mgaplib/models/open_clip.py"]
+
+
 ROOMS = sorted(p.parent.name for p in (ROOT / "mgaplib").glob("*/__init__.py"))
 GROUND = sorted(p.stem for p in (ROOT / "mgaplib").glob("[a-z]*.py"))
 

@@ -1,4 +1,4 @@
-"""Called by `make unit` and pre-commit: check the chapters' skeleton, and that every figure is described."""
+"""Called by `make lint` and pre-commit: check the chapters' skeleton, and that every figure is described."""
 
 import re
 import subprocess

@@ -1,4 +1,4 @@
-"""Called by `make notebooks`: write each chapter as a notebook for Colab.
+"""Called by `make notebooks` and _ext/twins.py: write each chapter as a notebook for Colab.
 
 A notebook has no outputs, plain Markdown and a first cell that installs mgaplib.
 The same chapters give the same bytes, so a branch of notebooks changes only when a chapter does.
@@ -65,10 +65,6 @@ def citations(bib: Path) -> dict[str, tuple[str, str, str]]:
         url = entry.fields.get("url") or (f"https://doi.org/{doi}" if doi else "")
         found[key] = (short or key, entry.fields.get("year", "n.d."), url)
     return found
-
-
-def has_code(notebook) -> bool:
-    return "kernelspec" in notebook.metadata and any(c.cell_type == "code" for c in notebook.cells)
 
 
 def plain_cells(notebook, page: Page) -> list:
@@ -144,7 +140,9 @@ def export_all(
         plain_cells(page, Page(book, name))
     book.strict = True
     written = []
-    for name in filter(lambda name: has_code(pages[name]), pages):
+    for name, page in pages.items():
+        if "kernelspec" not in page.metadata or all(cell.cell_type != "code" for cell in page.cells):
+            continue
         path = (out / name).with_suffix(".ipynb")
         path.parent.mkdir(parents=True, exist_ok=True)
         notebook = export(pages[name], name, book, repo_url, ref)

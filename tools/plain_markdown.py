@@ -1,6 +1,8 @@
-"""Called by tools/make_notebooks.py: turn MyST into plain Markdown, which every notebook front end shows.
+"""Called by make_notebooks.py and _ext/twins.py: turn MyST into plain Markdown, which every front end shows.
 
 What it does not know is an error that names the page, so no chapter can ship syntax that nobody renders.
+No library serves: sphinx-markdown-builder loses admonitions, theorems, exercises, glued numbers and the
+figures' numbers, and mdformat-myst writes MyST again.
 """
 
 import posixpath

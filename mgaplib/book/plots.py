@@ -127,12 +127,17 @@ def _drawn_twice(figure, draw):
 def for_dark(svg: str) -> str:
     """Return a drawing, in SVG, that follows the page: an image has the colour scheme of its element.
 
+    Raises:
+        ValueError: If the drawing has no styles, as each of matplotlib's has.
+
     Example:
         >>> for_dark("<style></style>") == f"<style>{DARK}</style>"
         True
 
     Taught in chapter notation.
     """
+    if "</style>" not in svg:
+        raise ValueError("svg has no </style>; pass a figure that matplotlib saved as SVG")
     return svg.replace("</style>", DARK + "</style>", 1)
 
 

@@ -172,7 +172,9 @@ def imported_modules(path: Path) -> dict[str, str]:
         for name in _imports(here):
             beside = here.parent / f"{name}.py"
             name, file = (
-                (f"{here.parent.name}/{beside.name}", beside) if beside.is_file() else (name, _file(name))
+                (f"{here.parent.name}/{beside.name}", beside)
+                if beside.is_file() and beside != here
+                else (name, _file(name))
             )
             counts = name.startswith("mgaplib.") or name.endswith(".py")
             if counts and name not in (*found, *_NO_NUMBER) and file.is_file() and file.stem != "_record":

@@ -63,8 +63,8 @@ def tower_layers(clip, inputs, tower: str, batch_size: int = 128) -> list[np.nda
 
 def _read(states, ids, part):
     """Return the state of each text's token that the tower reads."""
-    from open_clip.transformer import text_global_pool
+    from mgaplib.models.open_clip import open_clip
 
     kind = getattr(part, "pool_type", None) or getattr(part, "text_pool_type", "argmax")
-    read = text_global_pool(states, ids, kind, getattr(part, "eos_id", None))
+    read = open_clip.transformer.text_global_pool(states, ids, kind, getattr(part, "eos_id", None))
     return read.mean(dim=1) if read.ndim == 3 else read

@@ -174,6 +174,8 @@ def test_every_colour_carries_on_a_light_and_on_a_dark_page():
 def test_a_figure_brings_what_a_dark_page_asks_for_and_draws_both_modalities_apart():
     svg = plots.for_dark("<svg><style>*{}</style><style/></svg>")
     assert svg.count(plots.DARK) == 1 and svg.startswith("<svg><style>*{}@media screen")
+    with pytest.raises(ValueError, match="saved as SVG"):
+        plots.for_dark("<svg/>")
     images, texts = plots.plot_pairs(np.zeros((3, 2)), np.ones((3, 2))).collections[1:]
     assert len(images.get_paths()[0].vertices) != len(texts.get_paths()[0].vertices)
     plt.close("all")

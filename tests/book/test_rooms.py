@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 from bs4 import BeautifulSoup
 from sphinx.application import Sphinx
 from sphinx.util.docutils import docutils_namespace
@@ -17,9 +18,14 @@ PAIRS = "mgaplib.pairs.Pairs"
 
 
 def build(book, builder, *extensions) -> str:
-    """Let Sphinx build a folder of pages and return its warnings, which end the build of the book."""
+    """Let Sphinx build a folder as it builds the book, and return its warnings, which end that build."""
     warnings = io.StringIO()
-    overrides = {"extensions": ["sphinx.ext.autodoc", "sphinx.ext.napoleon", *extensions]}
+    config = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))["sphinx"]["config"]
+    names = ("autodoc_typehints", "autodoc_member_order", "nitpick_ignore_regex")
+    overrides = {name: config[name] for name in names} | {
+        "extensions": ["sphinx.ext.autodoc", "sphinx.ext.napoleon", *extensions],
+        "nitpicky": True,
+    }
     with docutils_namespace():  # what one run registers would warn the next
         app = Sphinx(book, None, book / "out", book / "trees", builder, overrides, None, warnings)
         app.build()
