@@ -189,7 +189,7 @@ function render({ model, root, ends }) {
     draw();
     tell();
   });
-  const restartButton = button("Restart", again);
+  const restartButton = button("Restart", () => (unseen ? restart() : again()));
   const speed = choice("Steps a frame", { 1: "1", 5: "5", 20: "20", 100: "100" }, (value) => set({ speed: Number(value) }));
   const axis = choice("Axis of the curves", { linear: "steps", theory: "1 / log(steps)²" }, (value) => set({ theory: value === "theory" }));
   const speaker = sayer();
@@ -294,11 +294,11 @@ function render({ model, root, ends }) {
     draw();
     tell();
   }
-  /** Restart, and play on if that was seen. */
+  /** Restart, and play on as before. */
   function again() {
-    const going = playing && !unseen;
+    const [going, hidden] = [playing, unseen];
     restart();
-    if (going) play();
+    if (going) play(hidden);
   }
   function follow(run) {
     const { points, track, bound } = run;

@@ -172,6 +172,7 @@ def numbers(shown) -> dict[str, dict[str, float]]:
 def opened(page):
     """Return the explorer of a reader who wants no motion once it has opened: its runs at their end."""
     shown = Shown(page, "mgap-dynamics")
+    expect(status(shown)).to_have_text(re.compile("Step [1-9]"))  # before, there was nothing to finish
     finish(shown)
     return shown
 
@@ -192,6 +193,7 @@ def test_a_preset_keeps_its_word(show, comparison):
     button.click()
     expect(button).to_have_attribute("aria-pressed", "true")
     steps = 1000 if comparison == "wrong" else 2000
+    finish(shown)  # the status may still be that of the run before
     expect(status(shown)).to_contain_text(f"Step {steps:,}:")
     found = numbers(shown)
     runs = records.load("free_points").runs
@@ -284,6 +286,7 @@ def test_where_no_motion_is_wanted_it_opens_on_the_finished_run(show):
 
 def test_it_opens_no_run_at_its_end_that_a_reader_has_begun_anew(show):
     shown = Shown(show(DynamicsExplorer(n=128, d=64)), "mgap-dynamics")
+    expect(shown.root.get_by_role("button", name="Pause")).to_be_visible()
     shown.root.get_by_role("button", name="Restart").press("Enter")  # before it is through
     shown.page.clock.run_for(2000)
     expect(status(shown)).to_contain_text("Step 0:")

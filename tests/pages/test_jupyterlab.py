@@ -155,12 +155,13 @@ class Notebook:
     """The notebook as a reader has it open, with what the page asked of other hosts and what went wrong."""
 
     def __init__(self, page: Page, address: str, token: str):
-        self.page, self.outside, self.errors = page, [], []
+        self.page, self.outside, self.errors, self.asked = page, [], [], []
         page.set_default_timeout(SLOW)
         page.context.route("**/*", lambda route: self._let_through(route, address))
         page.on("websocket", lambda socket: self._note_socket(socket.url, address))
         page.on("pageerror", lambda error: self.errors.append(str(error)))
         page.on("console", lambda message: self._note(message))
+        page.add_locator_handler(page.locator(".jp-Dialog").last, self._answer, no_wait_after=True)
         page.goto(f"{address}lab/tree/widgets.ipynb?token={token}", wait_until="domcontentloaded")
         self.cells = page.locator(".jp-Notebook .jp-CodeCell")
         expect(self.cells).to_have_count(len(CELLS), timeout=SLOW)
@@ -177,6 +178,11 @@ class Notebook:
         if not url.replace("ws:", "http:", 1).startswith(address):
             self.outside.append(url)
 
+    def _answer(self, dialog):
+        """Answer what JupyterLab asks of its own, as a reader would, and keep its words for who reads a failure."""
+        self.asked.append(dialog.inner_text())
+        dialog.locator(".jp-Dialog-button").last.click()
+
     def _note(self, message):
         if message.type == "error":
             self.errors.append(message.text)
@@ -188,7 +194,7 @@ class Notebook:
         before = prompt.inner_text().strip()
         deadline = time.monotonic() + SLOW / 1000
         while prompt.inner_text().strip() == before:
-            assert time.monotonic() < deadline, f"cell {number} did not start"
+            assert time.monotonic() < deadline, f"cell {number} did not start; {self.asked}"
             cell.locator(".jp-InputArea .cm-content").click()
             self.page.keyboard.press("Control+Enter")
             with contextlib.suppress(AssertionError):  # keys are lost while the page still arranges itself
