@@ -179,7 +179,7 @@ class Notebook:
             self.outside.append(url)
 
     def _answer(self, dialog):
-        """Answer what JupyterLab asks of its own, as a reader would, and keep its words for who reads a failure."""
+        """Answer what JupyterLab asks of its own, as a reader would, and keep its words for a failure."""
         self.asked.append(dialog.inner_text())
         dialog.locator(".jp-Dialog-button").last.click()
 
