@@ -24,8 +24,11 @@ MEASURE = Path(__file__).with_suffix(".js").read_text(encoding="utf-8")
 
 
 def settle(page) -> None:
-    """Wait until what a new width asks for has been drawn."""
-    page.evaluate("() => new Promise(r => setTimeout(() => requestAnimationFrame(() => r(null)), 250))")
+    """Wait until what a new width asks for has been drawn; where the browser draws no frame, five seconds."""
+    page.evaluate(
+        "() => new Promise(r => { setTimeout(() => requestAnimationFrame(() => r(null)), 250);"
+        " setTimeout(() => r(null), 5000); })"
+    )
 
 
 def measure(page) -> dict[int, dict]:
