@@ -284,6 +284,15 @@ def test_where_no_motion_is_wanted_it_opens_on_the_finished_run(show):
     assert [words.split(":")[0] for words in said] == ["Step 0", "Step 2,000"] and len(frames) > 10
 
 
+def test_a_knob_turned_before_it_has_opened_opens_it_so(show):
+    shown = Shown(show(DynamicsExplorer(n=128, d=32)), "mgap-dynamics")
+    expect(shown.root.get_by_role("button", name="Pause")).to_be_visible()
+    shown.press("Temperature", "End")  # before it is through
+    finish(shown)
+    expect(status(shown)).to_contain_text("Step 2,000:")
+    assert numbers(shown)["first"]["tau"] == 1
+
+
 def test_it_opens_no_run_at_its_end_that_a_reader_has_begun_anew(show):
     shown = Shown(show(DynamicsExplorer(n=128, d=64)), "mgap-dynamics")
     expect(shown.root.get_by_role("button", name="Pause")).to_be_visible()
