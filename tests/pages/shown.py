@@ -12,6 +12,19 @@ PHONE = {
 }
 
 
+#: Two frames drawn, the second with what the first asked for; five seconds where the browser draws none, for
+#: `evaluate` knows no end of its own.
+TWO_FRAMES = """() => new Promise(done => {
+    requestAnimationFrame(() => requestAnimationFrame(() => done(null)));
+    setTimeout(() => done(null), 5000);
+})"""
+
+
+def settle(page) -> None:
+    """Wait until the last movement has been drawn."""
+    page.evaluate(TWO_FRAMES)
+
+
 class Shown:
     """A widget on a page, handled as a reader would."""
 
@@ -21,10 +34,8 @@ class Shown:
         self.settle()
 
     def settle(self):
-        """Wait until the last movement has been drawn: two frames."""
-        self.page.evaluate(
-            "() => new Promise(r => requestAnimationFrame(() => requestAnimationFrame(() => r(null))))"
-        )
+        """Wait until the last movement has been drawn."""
+        settle(self.page)
 
     def slider(self, label):
         return self.root.get_by_role("slider", name=label)

@@ -36,16 +36,9 @@ class Explorer(Shown):
 
     def rest(self):
         """Wait until it no longer moves: two frames with the same numbers."""
-        self.root.evaluate(
-            """async root => {
-                const frame = () => new Promise(requestAnimationFrame);
-                for (let before = "", now = " "; now !== before; ) {
-                    before = now;
-                    await frame().then(frame);
-                    now = [...root.querySelectorAll("[data-metric]")].map(e => e.dataset.value).join();
-                }
-            }"""
-        )
+        before = None
+        while (now := self.numbers()) != before:
+            before = now
 
 
 @pytest.fixture(scope="module")

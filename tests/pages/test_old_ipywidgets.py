@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 from built_book import ROOT, Visit, serve, widget_page
 from ipywidgets import embed
+from shown import settle
 
 from mgaplib.widgets import GapExplorer
 
@@ -143,11 +144,6 @@ def saved_in(notebook) -> tuple[dict, list[str]]:
     models = dict(notebook.metadata.widgets[f"{KIND}state+json"]["state"])
     shown = [view["model_id"] for view in outputs(notebook, f"{KIND}view+json")]
     return models, [model for model in shown if models[model]["model_module"] == "anywidget"]
-
-
-def settle(page) -> None:
-    """Wait until the last movement has been drawn."""
-    page.evaluate("() => new Promise(r => requestAnimationFrame(() => requestAnimationFrame(() => r(null))))")
 
 
 def test_all_widgets_saved_by_the_old_release_show_the_same(show, old_python, tmp_path):

@@ -10,6 +10,7 @@ import pytest
 from built_book import Visit, serve, widget_page
 from ipywidgets import IntSlider, embed
 from playwright.sync_api import expect
+from shown import settle
 
 from mgaplib import landscape
 from mgaplib.widgets import GapExplorer
@@ -187,7 +188,7 @@ def test_an_explorer_removed_in_flight_leaves_nothing_behind(show, saved, explor
     page.wait_for_function("document.body.dataset.revoked?.startsWith('blob:')")
     [left] = page.locator(".mgap").all()
     slider = left.get_by_role("slider", name="Shift")
-    page.evaluate("() => new Promise(r => requestAnimationFrame(() => requestAnimationFrame(() => r(null))))")
+    settle(page)
     rest = slider.get_attribute("aria-valuetext")
     assert float(rest.replace("−", "-")) < 0.45  # the flight ended with the view that began it
     page.clock.run_for(900)
@@ -217,9 +218,7 @@ def test_a_pair_shows_its_picture_and_caption_to_the_mouse_and_its_neighbours(sh
 
     for key, shift in (("Home", -1), ("End", 1.5)):  # what a shift does to a search
         root.get_by_role("slider", name="Shift").press(key)
-        page.evaluate(
-            "() => new Promise(r => requestAnimationFrame(() => requestAnimationFrame(() => r(null))))"
-        )
+        settle(page)
         x, y = landscape.shift(explorer._land.images, explorer._land.texts, shift)
         cosines = x @ y.T
         nearest = np.argsort(-cosines[:, pair - 1])[:3] + 1
