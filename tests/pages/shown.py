@@ -1,6 +1,9 @@
 """A widget on a page, as a reader has it under the hand."""
 
+import re
+
 from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import expect
 
 DESKTOP = {"viewport": {"width": 1000, "height": 900}, "reduced_motion": "reduce"}
 PHONE = {
@@ -89,8 +92,31 @@ class Shown:
             client.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
             self.settle()
         client.detach()
+        before = None  # a finger that has left the glass quickly leaves the page moving
+        while (now := self.page.evaluate("scrollY")) != before:
+            before = now
+            self.settle()
 
     def violations(self) -> list[str]:
         """Return what axe finds wrong on the page, by rule and place."""
         found = Axe().run(self.page).response["violations"]
         return [f"{v['id']}: {node['html'][:150]}" for v in found for node in v["nodes"]]
+
+
+def status(shown):
+    """Return where a widget says what it shows; it says it a moment later."""
+    return shown.root.get_by_role("status")
+
+
+def finish(shown):
+    """Wait until the DynamicsExplorer's runs have paused by themselves."""
+    expect(shown.root.get_by_role("button", name="Play", exact=True)).to_be_visible()
+    shown.settle()
+
+
+def opened(page):
+    """Return the DynamicsExplorer, once open, of a reader who wants no motion: its runs at their end."""
+    shown = Shown(page, "mgap-dynamics")
+    expect(status(shown)).to_have_text(re.compile("Step [1-9]"))  # before, there was nothing to finish
+    finish(shown)
+    return shown

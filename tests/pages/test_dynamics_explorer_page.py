@@ -8,7 +8,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from built_book import BOOK, NOT_BUILT, ROOT, serve
 from playwright.sync_api import expect
-from shown import PHONE, Shown
+from shown import PHONE, Shown, finish, opened, status
 
 from mgaplib.book import records
 from mgaplib.dynamics import bounds, free_points
@@ -154,12 +154,6 @@ def test_a_long_run_keeps_few_numbers_evenly(engine):
 # --- the presets
 
 
-def finish(shown):
-    """Wait until the runs have paused by themselves."""
-    expect(shown.root.get_by_role("button", name="Play", exact=True)).to_be_visible()
-    shown.settle()
-
-
 def numbers(shown) -> dict[str, dict[str, float]]:
     shown.settle()
     return shown.root.evaluate(
@@ -169,20 +163,8 @@ def numbers(shown) -> dict[str, dict[str, float]]:
     )
 
 
-def opened(page):
-    """Return the explorer of a reader who wants no motion once it has opened: its runs at their end."""
-    shown = Shown(page, "mgap-dynamics")
-    expect(status(shown)).to_have_text(re.compile("Step [1-9]"))  # before, there was nothing to finish
-    finish(shown)
-    return shown
-
-
 def choice(shown, name):
     return shown.root.get_by_role("combobox", name=name)
-
-
-def status(shown):
-    return shown.root.get_by_role("status")
 
 
 @pytest.mark.parametrize("comparison", PRESETS)

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from built_book import ROOT, Visit, serve, widget_page
 from ipywidgets import embed
-from shown import settle
+from shown import opened, settle
 
 from mgaplib.widgets import GapExplorer
 
@@ -158,6 +158,7 @@ def test_all_widgets_saved_by_the_old_release_show_the_same(show, old_python, tm
         assert len(outputs(notebook, f"{KIND}view+json")) == 6  # the panel's box is one of them
         assert len(outputs(notebook, "image/png")) == 5  # where no widget can run, a picture stands
         page = show(*saved_in(notebook))
+        opened(page)
         seen.append([readouts(page)])
         for slider in page.get_by_role("slider").all():
             slider.press("ArrowRight")
