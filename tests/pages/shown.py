@@ -15,17 +15,14 @@ PHONE = {
 }
 
 
-#: Two frames drawn, the second with what the first asked for; five seconds where the browser draws none, for
-#: `evaluate` knows no end of its own.
-TWO_FRAMES = """() => new Promise(done => {
-    requestAnimationFrame(() => requestAnimationFrame(() => done(null)));
-    setTimeout(() => done(null), 5000);
-})"""
-
-
 def settle(page) -> None:
-    """Wait until the last movement has been drawn."""
-    page.evaluate(TWO_FRAMES)
+    """Wait until the last movement has been drawn: two frames, the second with what the first asked for.
+
+    Where a test holds the page's clock, frames come by that clock. None in the page's patience is an error.
+    """
+    page.wait_for_function(
+        "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done(true))))"
+    )
 
 
 class Shown:
@@ -33,6 +30,7 @@ class Shown:
 
     def __init__(self, page, kind):
         self.page, self.root = page, page.locator(f".static-widget .{kind}").first
+        self.touched = 1_700_000_000  # when a finger last did, in seconds since 1970, by its own clock
         self.root.scroll_into_view_if_needed()
         self.settle()
 
@@ -81,21 +79,22 @@ class Shown:
         self.swipe_from(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2, across, along)
 
     def swipe_from(self, x, y, across=0, along=0):
-        """Move a finger from a place on the screen, as far as told, in pixels."""
+        """Move a finger from a place on the screen, as far as told, in pixels; it rests before it leaves."""
         client = self.page.context.new_cdp_session(self.page)
-        for kind, share in [
-            ("touchStart", 0),
-            *(("touchMove", k / 10) for k in range(1, 11)),
-            ("touchEnd", 1),
+        for kind, share, seconds in [
+            ("touchStart", 0, 1),
+            *(("touchMove", k / 10, 0.02) for k in range(1, 11)),
+            ("touchEnd", 1, 1),  # a finger that left at once would leave the page moving
         ]:
+            self.touched += seconds  # told with the event: how fast it moves is not the machine's affair
             points = [] if kind == "touchEnd" else [{"x": x + across * share, "y": y + along * share}]
-            client.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+            event = {"type": kind, "touchPoints": points, "timestamp": self.touched}
+            client.send("Input.dispatchTouchEvent", event)
             self.settle()
         client.detach()
-        before = None  # a finger that has left the glass quickly leaves the page moving
-        while (now := self.page.evaluate("scrollY")) != before:
-            before = now
-            self.settle()
+        # A scroll reaches the page with a frame of the browser, which no clock of a test holds or hastens.
+        count = self.page.evaluate_handle("() => ({ frames: 0 })")
+        self.page.wait_for_function("count => ++count.frames > 2", arg=count)
 
     def violations(self) -> list[str]:
         """Return what axe finds wrong on the page, by rule and place."""

@@ -35,9 +35,9 @@ class Explorer(Shown):
         return float(self.said("Temperature"))
 
     def rest(self):
-        """Wait until it no longer moves: two frames with the same numbers."""
+        """Wait until it no longer moves: the same numbers twice, two frames apart."""
         before = None
-        while (now := self.numbers()) != before:
+        while (now := str(self.numbers())) != before:  # as text: no NaN equals another
             before = now
 
 

@@ -358,6 +358,7 @@ ATTEMPTS = [
 def test_nothing_leaves_the_books_page(browser, site):
     """From the moment that the page has loaded, the network hears nothing, and may hear nothing."""
     context = browser.new_context()
+    context.set_default_timeout(PATIENCE)
     page = context.new_page()
     said = []
     page.on("console", lambda message: said.append(message.text) if message.type == "error" else None)
