@@ -68,8 +68,13 @@ const styles = new Set();
 
 function load(source) {
   if (!modules.has(source)) {
-    const url = URL.createObjectURL(new Blob([source], { type: "text/javascript" }));
-    modules.set(source, import(url).finally(() => URL.revokeObjectURL(url)));
+    // Not a blob's address: Firefox asks another process for a blob, and a busy machine's once did not get it.
+    const url = `data:text/javascript,${encodeURIComponent(`${source}\n//# sourceURL=widget.js`)}`;
+    const fail = (error) => {
+      const said = `${error?.message ?? error}`.replaceAll(url, "its code"); // the address holds the whole code
+      throw new Error(said, { cause: error });
+    };
+    modules.set(source, import(url).catch(fail));
   }
   return modules.get(source);
 }

@@ -69,12 +69,13 @@ def show(tmp_path, browser):
     """Serve a page with some models and the places where they are shown, and open it."""
     visits, servers = [], []
 
-    def show_page(models, places, errors=()):
+    def show_page(models, places, errors=(), before=""):
         widget_page(tmp_path, models, places)
         servers.append(serve(tmp_path))
         site = servers[-1].__enter__()
         context = browser.new_context()
         context.clock.install()  # so that a test can let time pass at once
+        context.add_init_script(before)
         visit = Visit(context.new_page(), site)
         visits.append((visit, list(errors)))
         return visit.go(site)
@@ -147,6 +148,20 @@ def test_a_broken_widget_says_so_in_its_place_and_the_others_live(show, model, w
     page = show(models, ["bad", "good"], errors=["."])
     assert words in page.get_by_role("alert").inner_text()
     assert page.locator(".widget-picture").count() == 1  # the picture of the broken one stays
+    page.get_by_role("button").click()
+    assert page.get_by_role("button").inner_text() == "1"
+
+
+def test_code_that_fails_to_load_is_named_and_not_shown(show):
+    models = {"bad": counter_model(_esm="import 'data:text/html,no code'")}
+    page = show(models, ["bad"], errors=["MIME type", "module: its code"])
+    assert page.get_by_role("alert").inner_text().endswith("module: its code.")
+
+
+def test_code_is_part_of_the_page_and_nothing_is_asked_of_another_process(show):
+    """Firefox fetches a blob through another process, and on a busy machine once got none."""
+    no_blob = "URL.createObjectURL = () => { throw new Error('no blob') }"
+    page = show({"a": counter_model()}, ["a"], before=no_blob)
     page.get_by_role("button").click()
     assert page.get_by_role("button").inner_text() == "1"
 
