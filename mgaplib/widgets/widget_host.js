@@ -68,11 +68,11 @@ const styles = new Set();
 
 function load(source) {
   if (!modules.has(source)) {
-    // Not a blob's address: Firefox asks another process for a blob, and a busy machine's once did not get it.
+    // Not a blob's address: a busy Firefox, which asks another process for a blob, once could not load one.
     const url = `data:text/javascript,${encodeURIComponent(`${source}\n//# sourceURL=widget.js`)}`;
     const fail = (error) => {
-      const said = `${error?.message ?? error}`.replaceAll(url, "its code"); // the address holds the whole code
-      throw new Error(said, { cause: error });
+      if (!error?.message?.includes(url)) throw error;
+      throw new Error(error.message.replaceAll(url, "its code")); // the address holds the whole of it
     };
     modules.set(source, import(url).catch(fail));
   }
@@ -126,7 +126,7 @@ async function show(script) {
     if (el.nextElementSibling?.matches(".widget-picture")) el.nextElementSibling.remove();
   } catch (error) {
     el.setAttribute("role", "alert");
-    el.textContent = `This widget cannot be shown: ${error.message}.`;
+    el.textContent = `This widget cannot be shown: ${error?.message ?? error}.`;
     console.error(error);
   }
 }

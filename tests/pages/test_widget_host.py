@@ -135,6 +135,7 @@ def test_styles_are_added_once(show):
         ),
         (counter_model(_esm="export default { render() { throw new Error('no luck') } }"), "no luck"),
         (counter_model(_esm="this is no module"), "cannot be shown"),
+        (counter_model(_esm="throw null"), "cannot be shown: null"),
         (counter_model(_esm=""), "code is missing"),
         ({**counter_model(), "buffers": [{"path": ["x"], "encoding": "hex", "data": "00"}]}, "not as base64"),
         (
@@ -158,10 +159,11 @@ def test_code_that_fails_to_load_is_named_and_not_shown(show):
     assert page.get_by_role("alert").inner_text().endswith("module: its code.")
 
 
-def test_code_is_part_of_the_page_and_nothing_is_asked_of_another_process(show):
-    """Firefox fetches a blob through another process, and on a busy machine once got none."""
+def test_code_comes_from_the_page_and_from_no_blob(show):
+    """A busy Firefox, which asks another process for a blob, once could not load one."""
     no_blob = "URL.createObjectURL = () => { throw new Error('no blob') }"
     page = show({"a": counter_model()}, ["a"], before=no_blob)
+    expect(page.locator(".static-widget")).to_have_text("0")
     page.get_by_role("button").click()
     assert page.get_by_role("button").inner_text() == "1"
 
