@@ -36,7 +36,7 @@ _GROUPS = {
 _MAX_DRAWN = 600  # pairs in the landscape and the explorer
 #: The browser itself is told to load nothing from anywhere.
 _POLICY = (
-    "default-src 'none'; script-src 'unsafe-inline' data:; style-src 'unsafe-inline'; img-src data: blob:"
+    "default-src 'none'; script-src 'unsafe-inline' blob:; style-src 'unsafe-inline'; img-src data: blob:"
 )
 STYLE = """
 :root { color-scheme: light dark; --line: #8886; --soft: #8882; }

@@ -70,7 +70,6 @@ function showMeasureHere({ model, root, ends }) {
   const { worker: source, rules, options, stops, say, chapters, examples, page: written } = model.get("data");
   root.classList.add("mgap-measure");
   let worker;
-  let address; // of the worker's code, which a busy browser may fetch late
   let asked = {}; // the files, or the example, that are measured
   let found;
 
@@ -113,7 +112,6 @@ function showMeasureHere({ model, root, ends }) {
   function stop() {
     worker?.terminate();
     worker = undefined;
-    URL.revokeObjectURL(address);
     progress.hidden = true;
   }
   function start(what) {
@@ -125,8 +123,9 @@ function showMeasureHere({ model, root, ends }) {
     progress.hidden = false;
     bar.removeAttribute("value");
     doing.textContent = "starts";
-    address = URL.createObjectURL(new Blob([source], { type: "text/javascript" }));
-    worker = new Worker(address);
+    const url = URL.createObjectURL(new Blob([source], { type: "text/javascript" }));
+    worker = new Worker(url);
+    URL.revokeObjectURL(url);
     worker.onmessage = ({ data }) => hear(data);
     worker.onerror = (event) => {
       event.preventDefault();

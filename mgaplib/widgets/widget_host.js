@@ -68,13 +68,8 @@ const styles = new Set();
 
 function load(source) {
   if (!modules.has(source)) {
-    // Not a blob's address: a busy Firefox, which asks another process for a blob, once could not load one.
-    const url = `data:text/javascript,${encodeURIComponent(`${source}\n//# sourceURL=widget.js`)}`;
-    const fail = (error) => {
-      if (!error?.message?.includes(url)) throw error;
-      throw new Error(error.message.replaceAll(url, "its code")); // the address holds the whole of it
-    };
-    modules.set(source, import(url).catch(fail));
+    const url = URL.createObjectURL(new Blob([source], { type: "text/javascript" }));
+    modules.set(source, import(url).finally(() => URL.revokeObjectURL(url)));
   }
   return modules.get(source);
 }

@@ -25,10 +25,13 @@ class Firefox:
         self.socket = websocket.create_connection(
             f"{address}/session", suppress_origin=True, timeout=PATIENCE / 1000
         )
-        self.sent, self.errors = 0, []
+        self.sent, self.errors, self.window = 0, [], None
         self.send("session.new", capabilities={})
         self.send("session.subscribe", events=["log.entryAdded", "network.responseCompleted"])
-        self.window = self.send("browsingContext.create", type="tab")["context"]
+        self.window = self._open()
+
+    def _open(self) -> str:
+        return self.send("browsingContext.create", type="tab")["context"]
 
     def send(self, method: str, **params) -> dict:
         """Send a command and return its result; what is logged meanwhile is noted."""
@@ -42,13 +45,20 @@ class Firefox:
 
     def _note(self, event: dict) -> None:
         of = event.get("params", {})
-        if event.get("method") == "log.entryAdded" and of["level"] == "error":
+        if of.get("source", of).get("context") != self.window:
+            return  # said by a page that is left
+        if event["method"] == "log.entryAdded" and of["level"] == "error":
             self.errors.append(of["text"])
-        if event.get("method") == "network.responseCompleted" and of["response"]["status"] >= 400:
+        if event["method"] == "network.responseCompleted" and of["response"]["status"] >= 400:
             self.errors.append(f"{of['response']['status']} {of['request']['url']}")
 
     def go(self, url: str, width: int = 1280) -> None:
-        """Open a page, with nothing noted of those before."""
+        """Open a page in a tab of its own, with nothing noted of those before.
+
+        In the old page's tab, Firefox takes a change of that page's address for the end of the navigation.
+        """
+        left, self.window = self.window, self._open()
+        self.send("browsingContext.close", context=left)
         self.errors.clear()
         self.send(
             "browsingContext.setViewport", context=self.window, viewport={"width": width, "height": 900}

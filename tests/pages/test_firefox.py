@@ -48,6 +48,19 @@ def test_a_phones_width_holds_the_page(firefox, site):
     assert firefox.evaluate("document.documentElement.scrollWidth") <= 390
 
 
+def test_a_page_that_writes_its_address_is_left(firefox, tmp_path):
+    (tmp_path / "restless.html").write_text(
+        "<script>let n = 0; setInterval(() => history.replaceState(null, '', `#${n++ % 9}`), 20)</script>"
+    )
+    slow = "<script>for (const t = Date.now(); Date.now() < t + 9;);</script>"
+    (tmp_path / "next.html").write_text("<p>next" + 50 * slow)
+    with serve(tmp_path) as site:
+        for _ in range(5):
+            firefox.go(f"{site}restless.html")
+            firefox.go(f"{site}next.html")
+            assert firefox.evaluate("[location.pathname, document.readyState]") == ["/next.html", "complete"]
+
+
 def test_what_goes_wrong_is_seen(firefox, tmp_path):
     (tmp_path / "index.html").write_text(
         "<script>console.error('one')</script><script src='gone.js'></script>"
